@@ -1,0 +1,1 @@
+//! Start an isolated Linux process: namespaces, mounts, credentials, network.

@@ -1,0 +1,1 @@
+//! Image layers on disk: apply, stack, mount with overlay, and diff.
