@@ -1,1 +1,9 @@
-//! placeholder
+//! The promises of the windlass crates, each measured beside its baseline in one interleaved run.
+//!
+//! `BUDGETS.toml` holds what is promised; [`subject`] holds how each line is measured; [`table`] puts
+//! both together. Promises are ratios, because absolute times differ between machines and hours.
+
+pub mod budget;
+pub mod measure;
+pub mod subject;
+pub mod table;

@@ -62,14 +62,14 @@ pub fn main(tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(1);
     let trials = if arguments.list {
-        tests.into_iter().map(listed).collect()
+        tests.iter().map(listed).collect()
     } else {
         tests.into_iter().map(Test::into_trial).collect()
     };
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn listed(test: Test) -> Trial {
+fn listed(test: &Test) -> Trial {
     Trial::test(test.name, || Ok(()))
 }
 

@@ -1,0 +1,62 @@
+//! `benches table`: prints every promise of `BUDGETS.toml` with what is measured now.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use benches::table::{Row, header};
+use benches::{budget, subject};
+use clap::{Parser, Subcommand};
+
+/// Measured promises of the windlass crates.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Measures every promise beside its baseline and prints a line each
+    Table {
+        /// Only this crate's lines (its folder's name)
+        subject: Option<String>,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let Verb::Table { subject, json } = Arguments::parse().verb;
+    match table(subject.as_deref(), json) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            _ = writeln!(std::io::stderr(), "benches: {error}"); // nowhere is left to say that this failed
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn table(only: Option<&str>, json: bool) -> Result<(), Box<dyn std::error::Error>> {
+    let budgets = budget::parse(budget::TEXT)?;
+    let wanted = |subject: &str| only.is_none_or(|only| only == subject);
+    if !budgets.promises.iter().any(|promise| wanted(&promise.subject)) {
+        return Err(format!("no promise for the crate {:?} in benches/BUDGETS.toml", only.unwrap_or_default()).into());
+    }
+    let mut out = std::io::stdout().lock();
+    if !json {
+        writeln!(out, "{}", header())?;
+    }
+    for promise in budgets.promises.iter().filter(|promise| wanted(&promise.subject)) {
+        let measure = subject::find(&promise.subject, &promise.line)
+            .ok_or_else(|| format!("{} {}: promised, but nothing measures it", promise.subject, promise.line))?;
+        let row = Row::new(promise, &measure());
+        if json {
+            writeln!(out, "{}", serde_json::to_string(&row)?)?;
+        } else {
+            writeln!(out, "{}", row.text())?;
+        }
+    }
+    Ok(())
+}
