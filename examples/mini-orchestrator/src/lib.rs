@@ -1,0 +1,8 @@
+//! A small Kubernetes in one process, over the windlass crates: the composition, and nothing that a crate could own.
+//!
+//! Every task knows the [`store`]'s interface only (get, list, watch from a revision, write by compare-and-swap), and
+//! none of the others.
+
+#![deny(unsafe_code)]
+
+pub mod store;

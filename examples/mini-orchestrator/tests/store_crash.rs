@@ -1,0 +1,68 @@
+//! A writer is killed at any moment: every write that it was told of is there, and the order has no hole.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use mini_orchestrator::store::{Expect, Options, Revision, Store};
+use tokio::runtime::Runtime;
+use trial::Test;
+
+/// Names the file to which this program, started again by the test, writes until it is killed.
+const WRITER: &str = "STORE_CRASH_WRITER";
+
+fn main() -> ExitCode {
+    if let Some(path) = std::env::var_os(WRITER) {
+        Runtime::new().unwrap().block_on(write_for_ever(path.as_ref()));
+    }
+    trial::main(vec![Test::new("acknowledged_writes_survive_a_kill", acknowledged_writes_survive_a_kill)])
+}
+
+async fn write_for_ever(path: &Path) {
+    let store = Store::open(path, Options::default()).await.unwrap();
+    for n in store.revision().0.. {
+        let revision = store.put(&format!("/{}", n % 7), n.to_string().into_bytes(), Expect::Any).await.unwrap();
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{revision}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+fn acknowledged_writes_survive_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let mut acknowledged = 0;
+    for round in 1..=5_u64 {
+        let mut writer =
+            Command::new(std::env::current_exe().unwrap()).env(WRITER, &path).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+        for _ in 0..round * 9 {
+            acknowledged = lines.next().unwrap().unwrap().parse().unwrap();
+        }
+        writer.kill().unwrap();
+        // What it wrote between the last line that was read and the signal counts as well.
+        for line in lines {
+            acknowledged = line.unwrap().parse().unwrap();
+        }
+        writer.wait().unwrap();
+        Runtime::new().unwrap().block_on(check(&path, acknowledged));
+    }
+    assert!(acknowledged >= 9 * 15, "{acknowledged}");
+}
+
+async fn check(path: &Path, acknowledged: u64) {
+    let store = Store::open(path, Options::default()).await.unwrap();
+    let head = store.revision().0;
+    assert!(head == acknowledged || head == acknowledged + 1, "head {head}, acknowledged {acknowledged}");
+    let mut watch = store.watch("/", Revision::ZERO);
+    for expected in 1..=head {
+        let event = watch.next().await.unwrap();
+        assert_eq!((event.revision.0, &*event.value), (expected, (expected - 1).to_string().as_bytes()));
+    }
+    for (key, found) in store.list("/").await.unwrap().0 {
+        assert!(found.revision.0 + 7 > head, "{key} was written last at {}", found.revision);
+    }
+    store.close().await.unwrap();
+}
