@@ -5,4 +5,10 @@
 
 #![deny(unsafe_code)]
 
+pub mod caller;
+pub mod http;
+pub mod pause;
+pub mod responder;
+pub mod sidecar;
+pub mod signals;
 pub mod store;
