@@ -1,0 +1,301 @@
+//! Digests: the name of content is what it hashes to.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher as StdHasher};
+use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+
+/// A registered hash algorithm.
+///
+/// # Source
+/// OCI image specification, descriptor, "registered algorithms"; sha384 is registered by the distribution project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// SHA-256, which every implementation must have.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+impl Algorithm {
+    /// Every algorithm, the common one first.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
+
+    /// The name in front of the colon; also the directory of its blobs in a layout.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// Bytes of its result.
+    pub const fn len(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The digest of some content, like `sha256:2c26b46b...`; one that exists is well formed.
+///
+/// ```
+/// use windlass_image::Digest;
+/// let digest = Digest::of(b"foo");
+/// assert_eq!(digest.to_string(), "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae");
+/// assert_eq!(digest.to_string().parse::<Digest>()?, digest);
+/// assert!("sha256:../../etc/passwd".parse::<Digest>().is_err());
+/// # Ok::<(), windlass_image::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Digest {
+    algorithm: Algorithm,
+    // Bytes after the algorithm's length stay zero.
+    bytes: [u8; 64],
+}
+
+impl Digest {
+    /// The SHA-256 of `content`.
+    pub fn of(content: &[u8]) -> Self {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        hasher.update(content);
+        hasher.finish()
+    }
+
+    /// Which algorithm made it.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The hash itself.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.algorithm.len()]
+    }
+
+    /// The hash in lower-case hexadecimal digits, without the algorithm.
+    pub fn hex(&self) -> String {
+        self.as_bytes().iter().flat_map(|byte| [byte >> 4, byte & 0xf]).map(hex_digit).collect()
+    }
+
+    /// Reads `ALGORITHM:HEX`.
+    ///
+    /// # Errors
+    /// An unknown algorithm, another number of digits than it has, and digits that are not lower-case hexadecimal.
+    pub fn parse(text: &str) -> Result<Self, ParseDigestError> {
+        let error = |reason| ParseDigestError { text: text.to_owned(), reason };
+        let (name, hex) = text.split_once(':').ok_or_else(|| error("has no colon"))?;
+        let algorithm = Algorithm::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.as_str() == name)
+            .ok_or_else(|| error("has an unknown algorithm"))?;
+        if hex.len() != 2 * algorithm.len() {
+            return Err(error("has the wrong length for its algorithm"));
+        }
+        let mut bytes = [0; 64];
+        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            let (Some(high), Some(low)) = (nibble(pair[0]), nibble(pair[1])) else {
+                return Err(error("has something other than lower-case hexadecimal digits"));
+            };
+            *byte = high << 4 | low;
+        }
+        Ok(Self { algorithm, bytes })
+    }
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 })
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, ParseDigestError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm, self.hex())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Digest {}
+
+impl PartialOrd for Digest {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Digest {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.algorithm, self.as_bytes()).cmp(&(other.algorithm, other.as_bytes()))
+    }
+}
+
+impl Hash for Digest {
+    fn hash<H: StdHasher>(&self, state: &mut H) {
+        (self.algorithm, self.as_bytes()).hash(state);
+    }
+}
+
+/// Why a text is no digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("digest {text:?} {reason}")]
+pub struct ParseDigestError {
+    text: String,
+    reason: &'static str,
+}
+
+impl ParseDigestError {
+    pub(crate) fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
+/// Computes a digest piece by piece.
+#[derive(Debug, Clone)]
+pub struct Hasher(State);
+
+#[derive(Debug, Clone)]
+enum State {
+    Sha256(Sha256),
+    Sha384(Sha384),
+    Sha512(Sha512),
+}
+
+impl Hasher {
+    /// Starts with no content.
+    pub fn new(algorithm: Algorithm) -> Self {
+        Self(match algorithm {
+            Algorithm::Sha256 => State::Sha256(Sha256::new()),
+            Algorithm::Sha384 => State::Sha384(Sha384::new()),
+            Algorithm::Sha512 => State::Sha512(Sha512::new()),
+        })
+    }
+
+    /// Adds the next piece of content.
+    pub fn update(&mut self, content: &[u8]) {
+        match &mut self.0 {
+            State::Sha256(state) => state.update(content),
+            State::Sha384(state) => state.update(content),
+            State::Sha512(state) => state.update(content),
+        }
+    }
+
+    /// The digest of all content added.
+    pub fn finish(self) -> Digest {
+        let mut bytes = [0; 64];
+        let algorithm = match self.0 {
+            State::Sha256(state) => {
+                bytes[..32].copy_from_slice(&state.finalize());
+                Algorithm::Sha256
+            }
+            State::Sha384(state) => {
+                bytes[..48].copy_from_slice(&state.finalize());
+                Algorithm::Sha384
+            }
+            State::Sha512(state) => {
+                bytes.copy_from_slice(&state.finalize());
+                Algorithm::Sha512
+            }
+        };
+        Digest { algorithm, bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn published_vectors() {
+        // FIPS 180-4, the message "abc".
+        for (algorithm, hex) in [
+            (Algorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (
+                Algorithm::Sha384,
+                "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
+            ),
+            (
+                Algorithm::Sha512,
+                "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+                 2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+            ),
+        ] {
+            let mut hasher = Hasher::new(algorithm);
+            hasher.update(b"a");
+            hasher.update(b"bc");
+            assert_eq!(hasher.finish().to_string(), format!("{algorithm}:{hex}"));
+        }
+    }
+
+    #[test]
+    fn what_could_name_another_file_is_refused() {
+        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        for text in [
+            String::new(),
+            ":".into(),
+            hex.into(),
+            "sha256:".into(),
+            format!("sha256:{}", hex.to_uppercase()),
+            format!("SHA256:{hex}"),
+            format!("sha256:{hex}\n"),
+            format!(" sha256:{hex}"),
+            format!("sha512:{hex}"),
+            format!("md5:{hex}"),
+            format!("sha256:../{}", &hex[3..]),
+            format!("../sha256:{hex}"),
+            format!("sha256:ü{}", &hex[2..]),
+        ] {
+            assert!(Digest::parse(&text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parse_inverts_display(content: Vec<u8>, which in 0..3_usize) {
+            let mut hasher = Hasher::new(Algorithm::ALL[which]);
+            hasher.update(&content);
+            let digest = hasher.finish();
+            prop_assert_eq!(Digest::parse(&digest.to_string()), Ok(digest));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The crate's error and the faults that documents can have.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::digest::{Digest, ParseDigestError};
+use crate::media_type::Codec;
+use crate::reference::ParseReferenceError;
+
+/// What went wrong, as far as a caller can act on it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A system call or the reader or writer that the caller gave failed.
+    #[error("cannot {op} {}", object.display())]
+    Sys {
+        /// What was tried, as a verb.
+        op: &'static str,
+        /// On which file or directory.
+        object: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A JSON document is not what its kind must be.
+    #[error("invalid {document}{}", at(fault))]
+    Document {
+        /// Which kind of document.
+        document: &'static str,
+        /// Where and why.
+        fault: Fault,
+    },
+    /// The content is not what its digest says.
+    #[error("content has digest {actual}, expected {expected}")]
+    DigestMismatch {
+        /// The digest that was asked for.
+        expected: Digest,
+        /// The digest of what was read.
+        actual: Digest,
+    },
+    /// The content has another length than its descriptor says.
+    #[error("content of {digest} has {actual} bytes or more, expected {expected}")]
+    SizeMismatch {
+        /// Whose content.
+        digest: Digest,
+        /// Bytes in the descriptor.
+        expected: u64,
+        /// Bytes seen when the difference was certain.
+        actual: u64,
+    },
+    /// The content is what its digest says, but it is not compressed as its media type says.
+    #[error("content cannot be decompressed as {codec}")]
+    Decode {
+        /// The compression that was expected.
+        codec: Codec,
+        /// What the decompressor said.
+        source: io::Error,
+    },
+    /// Nothing of that name or digest is there.
+    #[error("{object} not found")]
+    NotFound {
+        /// What was looked for.
+        object: String,
+    },
+    /// A bound of [`Limits`](crate::Limits) was reached.
+    #[error("{limit} exceeds the limit of {max}")]
+    LimitExceeded {
+        /// Which bound.
+        limit: &'static str,
+        /// Its value.
+        max: u64,
+    },
+    /// The input is of a kind that this crate, or this build of it, does not handle.
+    #[error("{feature} is not supported")]
+    Unsupported {
+        /// What would be needed.
+        feature: String,
+    },
+    /// A value that the caller gave cannot be used.
+    #[error("{field} cannot be {value:?}: {reason}")]
+    Invalid {
+        /// Which value.
+        field: &'static str,
+        /// What it was.
+        value: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Something other than a regular file stands where a blob or a document is expected.
+    #[error("{} is not a regular file", path.display())]
+    NotRegularFile {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A file is not an ELF program that can be packed.
+    #[error("{} is not an ELF program: {reason}", path.display())]
+    NotElf {
+        /// Which file.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
+    /// A shared library that the program loads cannot be found.
+    #[error("library {library} needed by {} not found", needed_by.display())]
+    LibraryNotFound {
+        /// Its name as the program has it.
+        library: String,
+        /// Which object asks for it.
+        needed_by: PathBuf,
+    },
+    /// Another process uses the layout in a way that excludes this operation.
+    #[error("{} is in use", path.display())]
+    Busy {
+        /// The layout.
+        path: PathBuf,
+    },
+    /// A digest that cannot be one.
+    #[error(transparent)]
+    Digest(#[from] ParseDigestError),
+    /// A reference that cannot be one.
+    #[error(transparent)]
+    Reference(#[from] ParseReferenceError),
+}
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn sys(op: &'static str, object: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        let object = object.as_ref().to_path_buf();
+        move |error| Self::unwrap_io(error).unwrap_or_else(|source| Self::Sys { op, object, source })
+    }
+
+    pub(crate) fn errno(op: &'static str, object: impl AsRef<Path>) -> impl FnOnce(nix::Error) -> Self {
+        let object = object.as_ref().to_path_buf();
+        move |errno| Self::Sys { op, object, source: errno.into() }
+    }
+
+    /// The error of this crate that travelled inside an [`io::Error`], as from a layer's reader.
+    ///
+    /// # Errors
+    /// Gives the error back when it holds none.
+    pub fn unwrap_io(error: io::Error) -> std::result::Result<Self, io::Error> {
+        error.downcast::<Self>()
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Sys { source, .. } if source.get_ref().is_none() => source,
+            other => Self::new(io::ErrorKind::InvalidData, other),
+        }
+    }
+}
+
+/// What is wrong with a document, and in which field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    path: String,
+    reason: String,
+}
+
+impl Fault {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self { path: String::new(), reason: reason.into() }
+    }
+
+    pub(crate) fn within(mut self, segment: &str) -> Self {
+        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{segment}{separator}{}", self.path);
+        self
+    }
+
+    /// The field, like `layers[2].digest`; empty for the document as a whole.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Why the field cannot be accepted.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    pub(crate) fn of(self, document: &'static str) -> Error {
+        Error::Document { document, fault: self }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.reason) } else { write!(f, "{}: {}", self.path, self.reason) }
+    }
+}
+
+fn at(fault: &Fault) -> String {
+    if fault.path.is_empty() { format!(": {}", fault.reason) } else { format!(" at {}: {}", fault.path, fault.reason) }
+}
