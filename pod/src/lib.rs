@@ -1,1 +1,20 @@
 //! Kubernetes objects and their behaviour without a cluster.
+#![forbid(unsafe_code)]
+
+mod error;
+pub mod kinds;
+pub mod quantity;
+mod wire;
+
+pub use error::{Error, Position, Problem, ProblemKind, Result};
+pub use quantity::{ParseQuantityError, Quantity};
+pub use wire::decode::{Decoded, Decoder, Strictness, decode_json, decode_json_as, decode_yaml};
+pub use wire::kind::Kind;
+pub use wire::limits::Limits;
+pub use wire::object::{Object, encode_json, encode_yaml};
+pub use wire::places::Places;
+pub use wire::raw::{Raw, Unknown};
+pub use wire::record::{FieldInfo, Presence, Record, Shape, Value};
+pub use wire::scalar::{Bytes, IntOrString};
+pub use wire::time::{MicroTime, ParseTimeError, Time};
+pub use wire::writer::Style;

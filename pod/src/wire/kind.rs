@@ -1,0 +1,28 @@
+//! What every top-level object has.
+
+use crate::kinds::ObjectMeta;
+use crate::wire::record::Record;
+
+/// A top-level kind of object.
+pub trait Kind: Record + Clone + Default + PartialEq + std::fmt::Debug {
+    /// What its `apiVersion` says.
+    const API_VERSION: &'static str;
+    /// What its `kind` says.
+    const KIND: &'static str;
+
+    /// Its metadata.
+    fn metadata(&self) -> &ObjectMeta;
+
+    /// Its metadata, to be changed.
+    fn metadata_mut(&mut self) -> &mut ObjectMeta;
+
+    /// The name, or the empty text.
+    fn name(&self) -> &str {
+        self.metadata().name.as_deref().unwrap_or_default()
+    }
+
+    /// The namespace, or the empty text.
+    fn namespace(&self) -> &str {
+        self.metadata().namespace.as_deref().unwrap_or_default()
+    }
+}

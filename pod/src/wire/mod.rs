@@ -1,0 +1,20 @@
+//! The wire layer: one reader and one writer for all kinds, over the tables in [`kinds`](crate::kinds).
+
+pub(crate) mod decode;
+pub(crate) mod json;
+pub(crate) mod kind;
+pub(crate) mod limits;
+pub(crate) mod object;
+pub(crate) mod path;
+pub(crate) mod places;
+pub(crate) mod raw;
+pub(crate) mod reader;
+pub(crate) mod record;
+pub(crate) mod scalar;
+pub(crate) mod scalar_yaml;
+pub(crate) mod table;
+pub(crate) mod time;
+pub(crate) mod token;
+pub(crate) mod value;
+pub(crate) mod writer;
+pub(crate) mod yaml;

@@ -1,0 +1,356 @@
+//! One pull reader for JSON and YAML, which knows the path it is at.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, Position, Problem, ProblemKind, Result};
+use crate::wire::json::Lexer;
+use crate::wire::limits::Limits;
+use crate::wire::path::{self, KeyStyle, Segment};
+use crate::wire::places::Places;
+use crate::wire::raw::Raw;
+use crate::wire::token::Kind;
+use crate::wire::writer::push_json_string;
+use crate::wire::yaml::Cursor;
+
+/// Where the values come from.
+#[derive(Debug)]
+pub(crate) enum Source<'a> {
+    Json(Lexer<'a>),
+    Yaml(Cursor<'a>),
+}
+
+/// Where a value starts, cheap to take and turned into a [`Position`] when it is needed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    Offset(usize),
+    Known(Position),
+}
+
+/// A place to come back to.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    place: MarkedPlace,
+    depth: usize,
+    values: usize,
+}
+
+#[derive(Debug)]
+enum MarkedPlace {
+    Json((usize, bool)),
+    Yaml((usize, Vec<(usize, usize)>)),
+}
+
+/// Reads values one after the other from JSON or YAML.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    source: Source<'a>,
+    path: Vec<Segment>,
+    depth: usize,
+    values: usize,
+    limits: Limits,
+    problems: Vec<Problem>,
+    places: Option<Places>,
+}
+
+macro_rules! either {
+    ($source:expr, $inner:ident => $call:expr) => {
+        match $source {
+            Source::Json($inner) => $call,
+            Source::Yaml($inner) => $call,
+        }
+    };
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(source: Source<'a>, limits: Limits) -> Self {
+        Self { source, path: Vec::new(), depth: 0, values: 0, limits, problems: Vec::new(), places: None }
+    }
+
+    /// Notes where each field starts.
+    pub(crate) fn with_places(mut self) -> Self {
+        self.places = Some(Places::default());
+        self
+    }
+
+    /// What was noted besides the object.
+    pub(crate) fn finish(self) -> (Vec<Problem>, Places) {
+        (self.problems, self.places.unwrap_or_default())
+    }
+
+    /// What was noted since the last call.
+    pub(crate) fn take_notes(&mut self) -> (Vec<Problem>, Places) {
+        (std::mem::take(&mut self.problems), self.places.as_mut().map(std::mem::take).unwrap_or_default())
+    }
+
+    /// Where the reader is, to come back to after looking ahead.
+    pub(crate) fn mark(&self) -> Mark {
+        let place = match &self.source {
+            Source::Json(lexer) => MarkedPlace::Json(lexer.mark()),
+            Source::Yaml(cursor) => MarkedPlace::Yaml(cursor.mark()),
+        };
+        Mark { place, depth: self.depth, values: self.values }
+    }
+
+    /// Goes back to a mark of this reader.
+    pub(crate) fn reset(&mut self, mark: Mark) {
+        match (mark.place, &mut self.source) {
+            (MarkedPlace::Json(mark), Source::Json(lexer)) => lexer.reset(mark),
+            (MarkedPlace::Yaml(mark), Source::Yaml(cursor)) => cursor.reset(mark),
+            (MarkedPlace::Json(_), Source::Yaml(_)) | (MarkedPlace::Yaml(_), Source::Json(_)) => {
+                unreachable!("a mark belongs to the reader that gave it")
+            }
+        }
+        (self.depth, self.values) = (mark.depth, mark.values);
+    }
+
+    pub(crate) fn push(&mut self, segment: Segment) {
+        self.path.push(segment);
+        if self.places.is_some() {
+            let position = self.position();
+            let path = path::print(&self.path, KeyStyle::Bracket);
+            if let Some(places) = &mut self.places {
+                places.insert(path, position);
+            }
+        }
+    }
+
+    pub(crate) fn pop(&mut self) {
+        self.path.pop();
+    }
+
+    pub(crate) fn place(&mut self) -> Place {
+        match &mut self.source {
+            Source::Json(lexer) => Place::Offset(lexer.offset()),
+            Source::Yaml(cursor) => Place::Known(cursor.position()),
+        }
+    }
+
+    pub(crate) fn resolve(&self, place: Place) -> Position {
+        match (place, &self.source) {
+            (Place::Offset(offset), Source::Json(lexer)) => lexer.position(offset),
+            (Place::Known(position), _) => position,
+            (Place::Offset(_), Source::Yaml(_)) => Position::default(),
+        }
+    }
+
+    /// Where the next value starts.
+    pub(crate) fn position(&mut self) -> Position {
+        let place = self.place();
+        self.resolve(place)
+    }
+
+    /// An error about the value that starts at `place`.
+    pub(crate) fn field_error(&self, place: Place, reason: impl Into<String>) -> Error {
+        Error::Field {
+            path: path::print(&self.path, KeyStyle::Bracket),
+            position: self.resolve(place),
+            reason: reason.into(),
+        }
+    }
+
+    /// Notes that a field of the current map is unknown or stands twice.
+    pub(crate) fn problem(&mut self, key: &str, kind: ProblemKind) {
+        let mut path = path::print(&self.path, KeyStyle::Dot);
+        path::push_key(&mut path, key, KeyStyle::Dot);
+        let position = self.position();
+        self.problems.push(Problem { path, position, kind });
+    }
+
+    pub(crate) fn peek(&mut self) -> Result<Kind> {
+        either!(&mut self.source, inner => inner.peek())
+    }
+
+    fn expect(&mut self, expected: Kind) -> Result<()> {
+        let found = self.peek()?;
+        if found == expected {
+            return Ok(());
+        }
+        let place = self.place();
+        Err(self.field_error(place, format!("expected {expected}, found {found}")))
+    }
+
+    fn count(&mut self) -> Result<()> {
+        self.values += 1;
+        if self.values > self.limits.values {
+            return Err(Error::LimitExceeded { limit: "number of values", maximum: self.limits.values });
+        }
+        Ok(())
+    }
+
+    /// Takes a null if the next value is one.
+    pub(crate) fn take_null(&mut self) -> Result<bool> {
+        let null = self.peek()? == Kind::Null;
+        if null {
+            either!(&mut self.source, inner => inner.null())?;
+        }
+        Ok(null)
+    }
+
+    pub(crate) fn bool(&mut self) -> Result<bool> {
+        self.expect(Kind::Bool)?;
+        either!(&mut self.source, inner => inner.bool())
+    }
+
+    /// The text of a number.
+    pub(crate) fn number(&mut self) -> Result<Cow<'a, str>> {
+        self.expect(Kind::Number)?;
+        match &mut self.source {
+            Source::Json(lexer) => lexer.number().map(Cow::Borrowed),
+            Source::Yaml(cursor) => cursor.text(),
+        }
+    }
+
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>> {
+        self.expect(Kind::String)?;
+        match &mut self.source {
+            Source::Json(lexer) => lexer.string(),
+            Source::Yaml(cursor) => cursor.text(),
+        }
+    }
+
+    fn enter(&mut self) -> Result<()> {
+        if self.depth >= self.limits.depth {
+            return Err(Error::LimitExceeded { limit: "depth of the text", maximum: self.limits.depth });
+        }
+        self.depth += 1;
+        match &mut self.source {
+            Source::Json(lexer) => {
+                lexer.enter();
+                Ok(())
+            }
+            Source::Yaml(cursor) => cursor.enter(),
+        }
+    }
+
+    /// Begins a map; [`Reader::next_key`] follows until it returns `None`.
+    pub(crate) fn enter_map(&mut self) -> Result<()> {
+        self.expect(Kind::Map)?;
+        self.enter()
+    }
+
+    /// Begins a list; [`Reader::next_item`] follows until it returns `false`.
+    pub(crate) fn enter_list(&mut self) -> Result<()> {
+        self.expect(Kind::List)?;
+        self.enter()
+    }
+
+    pub(crate) fn next_key(&mut self) -> Result<Option<Cow<'a, str>>> {
+        let key = either!(&mut self.source, inner => inner.next_key())?;
+        if key.is_none() {
+            self.depth -= 1;
+        } else {
+            self.count()?;
+        }
+        Ok(key)
+    }
+
+    pub(crate) fn next_item(&mut self) -> Result<bool> {
+        let more = either!(&mut self.source, inner => inner.next_item())?;
+        if more {
+            self.count()?;
+        } else {
+            self.depth -= 1;
+        }
+        Ok(more)
+    }
+
+    /// Takes the next value, whatever it is, as compact JSON.
+    pub(crate) fn raw(&mut self) -> Result<Raw> {
+        let mut json = String::new();
+        // The open maps (true) and lists (false).
+        let mut open: Vec<bool> = Vec::new();
+        loop {
+            self.raw_value(&mut json, &mut open)?;
+            // Goes on to the next entry, closing what has ended.
+            loop {
+                let Some(map) = open.last().copied() else { return Ok(Raw::from_compact(json)) };
+                let first = json.ends_with(['{', '[']);
+                if map {
+                    if let Some(key) = self.next_key()? {
+                        if !first {
+                            json.push(',');
+                        }
+                        push_json_string(&mut json, &key);
+                        json.push(':');
+                        break;
+                    }
+                    json.push('}');
+                } else {
+                    if self.next_item()? {
+                        if !first {
+                            json.push(',');
+                        }
+                        break;
+                    }
+                    json.push(']');
+                }
+                open.pop();
+            }
+        }
+    }
+
+    fn raw_value(&mut self, json: &mut String, open: &mut Vec<bool>) -> Result<()> {
+        match self.peek()? {
+            Kind::Null => {
+                self.take_null()?;
+                json.push_str("null");
+            }
+            Kind::Bool => json.push_str(if self.bool()? { "true" } else { "false" }),
+            Kind::Number => json.push_str(&self.number()?),
+            Kind::String => push_json_string(json, &self.string()?),
+            Kind::Map => {
+                self.enter_map()?;
+                json.push('{');
+                open.push(true);
+            }
+            Kind::List => {
+                self.enter_list()?;
+                json.push('[');
+                open.push(false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes over the next value.
+    pub(crate) fn skip(&mut self) -> Result<()> {
+        let depth = self.depth;
+        let mut open: Vec<bool> = Vec::new();
+        loop {
+            match self.peek()? {
+                Kind::Null => self.take_null().map(|_| ())?,
+                Kind::Bool => self.bool().map(|_| ())?,
+                Kind::Number => self.number().map(|_| ())?,
+                Kind::String => self.string().map(|_| ())?,
+                Kind::Map => {
+                    self.enter_map()?;
+                    open.push(true);
+                }
+                Kind::List => {
+                    self.enter_list()?;
+                    open.push(false);
+                }
+            }
+            while let Some(map) = open.last().copied() {
+                let more = if map { self.next_key()?.is_some() } else { self.next_item()? };
+                if more {
+                    break;
+                }
+                open.pop();
+            }
+            if open.is_empty() {
+                debug_assert_eq!(self.depth, depth, "maps and lists are balanced");
+                return Ok(());
+            }
+        }
+    }
+
+    /// Nothing may follow the value.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        match &mut self.source {
+            Source::Json(lexer) => lexer.end(),
+            // The document ended with its only value.
+            Source::Yaml(_) => Ok(()),
+        }
+    }
+}

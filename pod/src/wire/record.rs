@@ -1,0 +1,168 @@
+//! Records: what one table of fields says about a type, and the one way to read and write all of them.
+
+use crate::error::{ProblemKind, Result};
+use crate::wire::path::Segment;
+use crate::wire::raw::Unknown;
+use crate::wire::reader::Reader;
+use crate::wire::writer::{Style, Writer};
+
+/// When Kubernetes itself writes a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Presence {
+    /// Always, also when it holds nothing.
+    Always,
+    /// Unless it holds nothing or the zero of its type.
+    OmitZero,
+    /// When it is set, also to the zero of its type.
+    Pointer,
+}
+
+/// What a table says about one field.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldInfo {
+    /// The name in JSON and YAML.
+    pub name: &'static str,
+    /// The field number in protobuf; more than one where protobuf nests what JSON has inline.
+    pub numbers: &'static [u32],
+    /// When Kubernetes writes it.
+    pub presence: Presence,
+}
+
+/// What a table says about a type.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// The name of the type in Kubernetes.
+    pub name: &'static str,
+    /// The fields, sorted by name.
+    pub fields: &'static [FieldInfo],
+}
+
+impl Shape {
+    /// The index of a field; `hint` is where it probably is.
+    fn find(&self, name: &str, hint: usize) -> Option<usize> {
+        if self.fields.get(hint).is_some_and(|field| field.name == name) {
+            return Some(hint);
+        }
+        self.fields.binary_search_by(|field| field.name.cmp(name)).ok()
+    }
+}
+
+/// A type whose fields a table describes.
+///
+/// All of them are public on the type itself; this is the view for code that works on any of them.
+pub trait Record: 'static {
+    /// What the table says.
+    fn shape(&self) -> &'static Shape;
+
+    /// The field at this index of [`Shape::fields`].
+    ///
+    /// # Panics
+    /// When there is none.
+    fn field(&self, index: usize) -> &dyn Value;
+
+    /// The field at this index of [`Shape::fields`], to be changed.
+    ///
+    /// # Panics
+    /// When there is none.
+    fn field_mut(&mut self, index: usize) -> &mut dyn Value;
+
+    /// The fields that the table does not have.
+    fn unknown(&self) -> &Unknown;
+
+    /// The fields that the table does not have, to be changed.
+    fn unknown_mut(&mut self) -> &mut Unknown;
+}
+
+/// The content of a field.
+pub trait Value {
+    /// Takes the next value of the reader.
+    #[doc(hidden)]
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()>;
+
+    /// Writes the value, or the zero of its type when it is unset.
+    #[doc(hidden)]
+    fn write(&self, writer: &mut Writer);
+
+    /// Holds nothing.
+    fn is_unset(&self) -> bool;
+
+    /// Holds nothing, or the zero of its type.
+    fn is_zero(&self) -> bool {
+        self.is_unset()
+    }
+}
+
+/// Reads the fields of a record; a null leaves it as it is.
+pub(crate) fn read(record: &mut dyn Record, reader: &mut Reader<'_>) -> Result<()> {
+    if reader.take_null()? {
+        return Ok(());
+    }
+    let shape = record.shape();
+    reader.enter_map()?;
+    let mut seen = 0u128;
+    let mut hint = 0;
+    while let Some(key) = reader.next_key()? {
+        if let Some(index) = shape.find(&key, hint) {
+            if seen & (1 << index) != 0 {
+                reader.problem(&key, ProblemKind::DuplicateField);
+            }
+            seen |= 1 << index;
+            hint = index + 1;
+            reader.push(Segment::Field(shape.fields[index].name));
+            record.field_mut(index).read(reader)?;
+            reader.pop();
+        } else {
+            reader.problem(&key, ProblemKind::UnknownField);
+            let value = reader.raw()?;
+            record.unknown_mut().insert(&key, value);
+        }
+    }
+    Ok(())
+}
+
+/// Writes a record with the fields sorted by name, those of no table among them.
+pub(crate) fn write(record: &dyn Record, writer: &mut Writer) {
+    let type_meta = writer.take_type_meta();
+    writer.begin_map();
+    let mut unknown = record.unknown().iter().peekable();
+    for (index, info) in record.shape().fields.iter().enumerate() {
+        while let Some((name, value)) = unknown.next_if(|(name, _)| *name < info.name) {
+            writer.key(name);
+            writer.raw(value);
+        }
+        let field = record.field(index);
+        let wanted = match (writer.style(), info.presence) {
+            (Style::AsSet, _) | (Style::AsServed, Presence::Pointer) => !field.is_unset(),
+            (Style::AsServed, Presence::Always) => true,
+            (Style::AsServed, Presence::OmitZero) => !field.is_zero(),
+        };
+        if wanted {
+            writer.key(info.name);
+            field.write(writer);
+        } else if let Some((api_version, kind)) = type_meta
+            && let Some(name) =
+                [("apiVersion", api_version), ("kind", kind)].iter().find(|(name, _)| *name == info.name)
+        {
+            writer.key(info.name);
+            writer.string(name.1);
+        }
+    }
+    for (name, value) in unknown {
+        writer.key(name);
+        writer.raw(value);
+    }
+    writer.end_map();
+}
+
+/// No field holds anything.
+pub(crate) fn is_unset(record: &dyn Record) -> bool {
+    record.unknown().is_empty() && (0..record.shape().fields.len()).all(|index| record.field(index).is_unset())
+}
+
+/// Prints a record as the JSON of what it holds.
+pub(crate) fn debug(record: &dyn Record, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    let mut writer = Writer::json(Style::AsSet);
+    write(record, &mut writer);
+    write!(f, "{} {}", record.shape().name, writer.finish())
+}

@@ -1,0 +1,382 @@
+//! How each type of field is read and written.
+
+use std::collections::BTreeMap;
+
+use crate::error::{ProblemKind, Result};
+use crate::quantity::Quantity;
+use crate::wire::path::Segment;
+use crate::wire::raw::Raw;
+use crate::wire::reader::Reader;
+use crate::wire::record::{self, Record, Value};
+use crate::wire::scalar::{Bytes, IntOrString};
+use crate::wire::time::{MicroTime, Time};
+use crate::wire::token::Kind;
+use crate::wire::writer::Writer;
+
+/// A value without fields of its own.
+trait Scalar: Default {
+    /// Takes the next value, which is not null.
+    fn take(reader: &mut Reader<'_>) -> Result<Self>;
+    fn put(&self, writer: &mut Writer);
+    fn is_zero(&self) -> bool;
+    /// Writes what stands for an unset one.
+    fn put_zero(writer: &mut Writer) {
+        Self::default().put(writer);
+    }
+}
+
+impl Scalar for String {
+    fn take(reader: &mut Reader<'_>) -> Result<Self> {
+        reader.string().map(std::borrow::Cow::into_owned)
+    }
+    fn put(&self, writer: &mut Writer) {
+        writer.string(self);
+    }
+    fn is_zero(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl Scalar for bool {
+    fn take(reader: &mut Reader<'_>) -> Result<Self> {
+        reader.bool()
+    }
+    fn put(&self, writer: &mut Writer) {
+        writer.literal(if *self { "true" } else { "false" });
+    }
+    fn is_zero(&self) -> bool {
+        !self
+    }
+}
+
+fn take_integer(reader: &mut Reader<'_>, bits: u32) -> Result<i64> {
+    let place = reader.place();
+    let text = reader.number()?;
+    let value: Option<i64> = text.parse().ok();
+    let range = if bits == 32 { i64::from(i32::MIN)..=i64::from(i32::MAX) } else { i64::MIN..=i64::MAX };
+    value
+        .filter(|value| range.contains(value))
+        .ok_or_else(|| reader.field_error(place, format!("{text} is not an integer of {bits} bits")))
+}
+
+impl Scalar for i32 {
+    fn take(reader: &mut Reader<'_>) -> Result<Self> {
+        let value = take_integer(reader, 32)?;
+        Ok(Self::try_from(value).expect("take_integer checked the range"))
+    }
+    fn put(&self, writer: &mut Writer) {
+        writer.literal(&self.to_string());
+    }
+    fn is_zero(&self) -> bool {
+        *self == 0
+    }
+}
+
+impl Scalar for i64 {
+    fn take(reader: &mut Reader<'_>) -> Result<Self> {
+        take_integer(reader, 64)
+    }
+    fn put(&self, writer: &mut Writer) {
+        writer.literal(&self.to_string());
+    }
+    fn is_zero(&self) -> bool {
+        *self == 0
+    }
+}
+
+impl Scalar for IntOrString {
+    fn take(reader: &mut Reader<'_>) -> Result<Self> {
+        if reader.peek()? == Kind::String {
+            String::take(reader).map(Self::String)
+        } else {
+            i32::take(reader).map(Self::Int)
+        }
+    }
+    fn put(&self, writer: &mut Writer) {
+        match self {
+            Self::Int(value) => value.put(writer),
+            Self::String(value) => writer.string(value),
+        }
+    }
+    fn is_zero(&self) -> bool {
+        *self == Self::Int(0)
+    }
+}
+
+impl Scalar for Quantity {
+    fn take(reader: &mut Reader<'_>) -> Result<Self> {
+        let place = reader.place();
+        let text = if reader.peek()? == Kind::Number { reader.number()? } else { reader.string()? };
+        text.trim_matches([' ', '\t', '\n', '\r'])
+            .parse()
+            .map_err(|error: crate::quantity::ParseQuantityError| reader.field_error(place, error.to_string()))
+    }
+    fn put(&self, writer: &mut Writer) {
+        writer.string(&self.to_string());
+    }
+    fn is_zero(&self) -> bool {
+        false
+    }
+}
+
+impl Scalar for Bytes {
+    fn take(reader: &mut Reader<'_>) -> Result<Self> {
+        let place = reader.place();
+        let text = reader.string()?;
+        Self::from_base64(&text)
+            .map_err(|offset| reader.field_error(place, format!("illegal base64 data at input byte {offset}")))
+    }
+    fn put(&self, writer: &mut Writer) {
+        writer.string(&self.to_base64());
+    }
+    fn is_zero(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+macro_rules! scalar_times {
+    ($($time:ty),*) => { $(
+        impl Scalar for $time {
+            fn take(reader: &mut Reader<'_>) -> Result<Self> {
+                let place = reader.place();
+                let text = reader.string()?;
+                text.parse().map_err(|error: crate::wire::time::ParseTimeError| reader.field_error(place, error.to_string()))
+            }
+            fn put(&self, writer: &mut Writer) {
+                writer.string(&self.to_string());
+            }
+            fn is_zero(&self) -> bool {
+                false
+            }
+            fn put_zero(writer: &mut Writer) {
+                writer.literal("null");
+            }
+        }
+
+        impl Default for $time {
+            /// The start of 1970.
+            fn default() -> Self {
+                Self::since_epoch(std::time::Duration::ZERO)
+            }
+        }
+    )* };
+}
+scalar_times!(Time, MicroTime);
+
+macro_rules! optional_scalars {
+    ($($type:ty),*) => { $(
+        impl Value for Option<$type> {
+            fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+                *self = if reader.take_null()? { None } else { Some(Scalar::take(reader)?) };
+                Ok(())
+            }
+            fn write(&self, writer: &mut Writer) {
+                match self {
+                    Some(value) => value.put(writer),
+                    None => <$type>::put_zero(writer),
+                }
+            }
+            fn is_unset(&self) -> bool {
+                self.is_none()
+            }
+            fn is_zero(&self) -> bool {
+                self.as_ref().is_none_or(Scalar::is_zero)
+            }
+        }
+    )* };
+}
+optional_scalars!(String, bool, i32, i64, IntOrString, Quantity, Bytes, Time, MicroTime);
+
+macro_rules! scalar_lists {
+    ($($type:ty),*) => { $(
+        impl Value for Vec<$type> {
+            fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+                read_list(self, reader, |reader| {
+                    if reader.take_null()? { Ok(Default::default()) } else { Scalar::take(reader) }
+                })
+            }
+            fn write(&self, writer: &mut Writer) {
+                write_list(self, writer, Scalar::put);
+            }
+            fn is_unset(&self) -> bool {
+                self.is_empty()
+            }
+        }
+    )* };
+}
+scalar_lists!(String, i32, i64);
+
+macro_rules! scalar_maps {
+    ($($type:ty),*) => { $(
+        impl Value for BTreeMap<String, $type> {
+            fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+                read_map(self, reader, |value, reader| {
+                    *value = if reader.take_null()? { Default::default() } else { Scalar::take(reader)? };
+                    Ok(())
+                })
+            }
+            fn write(&self, writer: &mut Writer) {
+                write_map(self, writer, Scalar::put);
+            }
+            fn is_unset(&self) -> bool {
+                self.is_empty()
+            }
+        }
+    )* };
+}
+scalar_maps!(String, Quantity, Bytes, Time);
+
+impl Value for BTreeMap<String, Vec<String>> {
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        read_map(self, reader, Value::read)
+    }
+    fn write(&self, writer: &mut Writer) {
+        write_map(self, writer, Value::write);
+    }
+    fn is_unset(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl Value for Option<Raw> {
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        *self = if reader.take_null()? { None } else { Some(reader.raw()?) };
+        Ok(())
+    }
+    fn write(&self, writer: &mut Writer) {
+        match self {
+            Some(value) => writer.raw(value),
+            None => writer.literal("null"),
+        }
+    }
+    fn is_unset(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T: Record> Value for T {
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        record::read(self, reader)
+    }
+    fn write(&self, writer: &mut Writer) {
+        record::write(self, writer);
+    }
+    fn is_unset(&self) -> bool {
+        record::is_unset(self)
+    }
+}
+
+impl<T: Record + Default> Value for Option<Box<T>> {
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        if reader.take_null()? {
+            *self = None;
+            return Ok(());
+        }
+        record::read(&mut **self.get_or_insert_default(), reader)
+    }
+    fn write(&self, writer: &mut Writer) {
+        match self {
+            Some(value) => record::write(&**value, writer),
+            None => writer.literal("null"),
+        }
+    }
+    fn is_unset(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T: Record + Default> Value for Vec<T> {
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        read_list(self, reader, |reader| {
+            let mut value = T::default();
+            record::read(&mut value, reader)?;
+            Ok(value)
+        })
+    }
+    fn write(&self, writer: &mut Writer) {
+        write_list(self, writer, |value, writer| record::write(value, writer));
+    }
+    fn is_unset(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<T: Record + Default> Value for BTreeMap<String, T> {
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        read_map(self, reader, |value, reader| record::read(value, reader))
+    }
+    fn write(&self, writer: &mut Writer) {
+        write_map(self, writer, |value, writer| record::write(value, writer));
+    }
+    fn is_unset(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+fn read_list<T>(
+    list: &mut Vec<T>,
+    reader: &mut Reader<'_>,
+    mut take: impl FnMut(&mut Reader<'_>) -> Result<T>,
+) -> Result<()> {
+    list.clear();
+    if reader.take_null()? {
+        return Ok(());
+    }
+    reader.enter_list()?;
+    while reader.next_item()? {
+        reader.push(Segment::Index(list.len()));
+        list.push(take(reader)?);
+        reader.pop();
+    }
+    Ok(())
+}
+
+fn write_list<T>(list: &[T], writer: &mut Writer, put: impl Fn(&T, &mut Writer)) {
+    if list.is_empty() {
+        // What Kubernetes writes for a list that was never set.
+        writer.literal("null");
+        return;
+    }
+    writer.begin_list();
+    for value in list {
+        writer.item();
+        put(value, writer);
+    }
+    writer.end_list();
+}
+
+fn read_map<T: Default>(
+    map: &mut BTreeMap<String, T>,
+    reader: &mut Reader<'_>,
+    mut take: impl FnMut(&mut T, &mut Reader<'_>) -> Result<()>,
+) -> Result<()> {
+    map.clear();
+    if reader.take_null()? {
+        return Ok(());
+    }
+    reader.enter_map()?;
+    while let Some(key) = reader.next_key()? {
+        if map.contains_key(&*key) {
+            reader.problem(&key, ProblemKind::DuplicateField);
+        }
+        let mut value = T::default();
+        reader.push(Segment::Key(key.as_ref().into()));
+        take(&mut value, reader)?;
+        reader.pop();
+        map.insert(key.into_owned(), value);
+    }
+    Ok(())
+}
+
+fn write_map<T>(map: &BTreeMap<String, T>, writer: &mut Writer, put: impl Fn(&T, &mut Writer)) {
+    if map.is_empty() {
+        writer.literal("null");
+        return;
+    }
+    writer.begin_map();
+    for (key, value) in map {
+        writer.key(key);
+        put(value, writer);
+    }
+    writer.end_map();
+}
