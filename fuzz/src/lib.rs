@@ -1,1 +1,7 @@
-//! placeholder
+//! Bodies of the fuzz targets.
+//!
+//! A body takes any bytes, must not panic, and asserts what holds for whatever was accepted. The wrappers in
+//! `fuzz_targets` hand it to cargo-fuzz (`cd fuzz/fuzz_targets && cargo +nightly fuzz run NAME ../corpus/NAME`);
+//! `tests/replay.rs` replays `corpus/NAME` on every test run.
+
+pub mod target;

@@ -1,0 +1,28 @@
+//! The targets, by name.
+
+mod image;
+mod overlay;
+mod pod;
+
+/// What a target does with any bytes.
+pub type Body = fn(&[u8]);
+
+/// Every target with its name, which is also the name of its corpus folder and of its wrapper.
+pub const TARGETS: [(&str, Body); 11] = [
+    ("image_reference", image::reference),
+    ("image_manifest", image::manifest),
+    ("image_index", image::index),
+    ("image_config", image::config),
+    ("image_gzip", image::gzip),
+    ("image_zstd", image::zstd),
+    ("overlay_tar", overlay::tar),
+    ("overlay_pax", overlay::pax),
+    ("pod_json", pod::json),
+    ("pod_yaml", pod::yaml),
+    ("pod_quantity", pod::quantity),
+];
+
+/// The target of that name.
+pub fn find(name: &str) -> Option<Body> {
+    TARGETS.iter().find(|(known, _)| *known == name).map(|(_, body)| *body)
+}
