@@ -7,8 +7,10 @@ pub mod quantity;
 mod wire;
 
 pub use error::{Error, Position, Problem, ProblemKind, Result};
+#[doc(no_inline)]
+pub use kinds::*;
 pub use quantity::{ParseQuantityError, Quantity};
-pub use wire::decode::{Decoded, Decoder, Strictness, decode_json, decode_json_as, decode_yaml};
+pub use wire::decode::{Decoded, Decoder, Strictness, decode_json, decode_json_as, decode_yaml, decode_yaml_as};
 pub use wire::kind::Kind;
 pub use wire::limits::Limits;
 pub use wire::object::{Object, encode_json, encode_yaml};

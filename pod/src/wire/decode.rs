@@ -41,7 +41,7 @@ pub struct Decoded {
 ///
 /// let text = b"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, dta: {}}";
 /// let error = Decoder::new(Strictness::Strict).yaml(text).unwrap_err();
-/// assert_eq!(error.to_string(), r#"1:60: unknown field "dta""#);
+/// assert_eq!(error.to_string(), r#"1:61: unknown field "dta""#);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Decoder {
@@ -73,6 +73,14 @@ pub fn decode_yaml(text: &[u8]) -> Result<Vec<Object>> {
     Ok(Decoder::default().yaml(text)?.into_iter().map(|decoded| decoded.object).collect())
 }
 
+/// The object of a known kind in a YAML text of one document, which need not name its kind; unknown fields are kept.
+///
+/// # Errors
+/// [`Error`] says where the text is wrong.
+pub fn decode_yaml_as<K: Kind>(text: &[u8]) -> Result<K> {
+    Decoder::default().yaml_as(text)
+}
+
 impl Decoder {
     /// A decoder with the default limits.
     pub fn new(strictness: Strictness) -> Self {
@@ -101,7 +109,20 @@ impl Decoder {
     /// # Errors
     /// [`Error`] says where the text is wrong.
     pub fn json_as<K: Kind>(&self, text: &[u8]) -> Result<K> {
-        let mut reader = self.reader(Source::Json(Lexer::new(self.check(text)?)));
+        self.one(self.reader(Source::Json(Lexer::new(self.check(text)?))))
+    }
+
+    /// The object of a known kind in a YAML text of one document, which need not name its kind.
+    ///
+    /// # Errors
+    /// [`Error`] says where the text is wrong.
+    pub fn yaml_as<K: Kind>(&self, text: &[u8]) -> Result<K> {
+        let mut documents = Documents::new(self.check(text)?, self.limits);
+        let document = documents.next_document().ok_or(Error::KindMissing { field: "kind" })?;
+        self.one(self.reader(Source::Yaml(document?)))
+    }
+
+    fn one<K: Kind>(&self, mut reader: Reader<'_>) -> Result<K> {
         let names = type_meta(&mut reader)?;
         if let Some(kind) = names.kind.filter(|kind| kind != K::KIND) {
             return Err(Error::KindMismatch { expected: K::KIND, found: kind });
@@ -110,7 +131,7 @@ impl Decoder {
         record::read(&mut object, &mut reader)?;
         reader.end()?;
         let (problems, _) = reader.finish();
-        self.judge(problems)?;
+        self.judge(&problems)?;
         Ok(object)
     }
 
@@ -149,7 +170,7 @@ impl Decoder {
                 let object = object(reader, Some(item))?;
                 reader.pop();
                 let (problems, places) = reader.take_notes();
-                self.judge_ref(&problems)?;
+                self.judge(&problems)?;
                 objects.push(Decoded { object, problems, places });
                 index += 1;
             }
@@ -174,20 +195,13 @@ impl Decoder {
 
     fn decoded(&self, object: Object, reader: Reader<'_>) -> Result<Decoded> {
         let (problems, places) = reader.finish();
-        self.judge_ref(&problems)?;
+        self.judge(&problems)?;
         Ok(Decoded { object, problems, places })
     }
 
-    fn judge_ref(&self, problems: &[Problem]) -> Result<()> {
+    fn judge(&self, problems: &[Problem]) -> Result<()> {
         if self.strictness == Strictness::Strict && !problems.is_empty() {
             return Err(Error::Strict { problems: problems.to_vec() });
-        }
-        Ok(())
-    }
-
-    fn judge(&self, problems: Vec<Problem>) -> Result<()> {
-        if self.strictness == Strictness::Strict && !problems.is_empty() {
-            return Err(Error::Strict { problems });
         }
         Ok(())
     }
