@@ -9,6 +9,7 @@ pub mod caller;
 pub mod http;
 pub mod pause;
 pub mod proxy;
+pub mod registry;
 pub mod responder;
 pub mod sidecar;
 pub mod signals;

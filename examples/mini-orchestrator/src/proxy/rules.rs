@@ -1,8 +1,12 @@
 //! Which address and port of a service leads to which backends, as plain data.
 
+mod build;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
+
+pub use self::build::{Notice, build};
 
 /// A transport protocol of a service's port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -46,16 +46,29 @@ impl Watch {
     /// there. [`StoreError::Closed`] after the last event of a closed store.
     pub async fn next(&mut self) -> Result<Arc<Event>, StoreError> {
         loop {
-            if let Some(event) = self.buffer.pop_front() {
+            let is_closed = self.head.borrow_and_update().closed;
+            if let Some(event) = self.try_next()? {
                 return Ok(event);
             }
-            let head = *self.head.borrow_and_update();
-            if head.revision > self.through {
-                self.look()?;
-            } else if head.closed || self.head.changed().await.is_err() {
+            if is_closed || self.head.changed().await.is_err() {
                 return Err(StoreError::Closed);
             }
         }
+    }
+
+    /// The next event if it is there already. A write whose answer was received is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Compacted`] as for [`next`](Self::next).
+    pub fn try_next(&mut self) -> Result<Option<Arc<Event>>, StoreError> {
+        while self.buffer.is_empty() {
+            let head = self.head.borrow().revision;
+            if head <= self.through {
+                return Ok(None);
+            }
+            self.look()?;
+        }
+        Ok(self.buffer.pop_front())
     }
 
     fn look(&mut self) -> Result<(), StoreError> {

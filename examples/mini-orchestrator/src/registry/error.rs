@@ -1,0 +1,85 @@
+//! Why the registry refused or failed.
+
+use super::Key;
+use crate::store::StoreError;
+
+/// Why the registry refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such object.
+    #[error("{kind} {key}: not found")]
+    NotFound {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        key: Key,
+    },
+    /// There is an object of this name already.
+    #[error("{kind} {key}: already exists")]
+    AlreadyExists {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        key: Key,
+    },
+    /// The object of this name is another one than the writer meant.
+    #[error("{kind} {key}: its uid is {found:?}, not {expected:?}")]
+    Replaced {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        key: Key,
+        /// The uid that the writer meant.
+        expected: String,
+        /// The uid of the object that is there.
+        found: String,
+    },
+    /// Other writers were faster every time.
+    #[error("{kind} {key}: changed by others during {tries} tries")]
+    Contended {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        key: Key,
+        /// How often the change was tried.
+        tries: u32,
+    },
+    /// The name cannot be part of a key.
+    #[error("{kind} {key}: a name is not empty and holds no slash; a namespace is given exactly for kinds within one")]
+    Name {
+        /// Its kind.
+        kind: &'static str,
+        /// The name.
+        key: Key,
+    },
+    /// The registry does not do what the object asks for.
+    #[error("{kind} {key}: {field} is not supported")]
+    Unsupported {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        key: Key,
+        /// The field that asks for it.
+        field: &'static str,
+    },
+    /// What lies in the store is no object of its kind.
+    #[error("cannot decode {path}")]
+    Undecodable {
+        /// The key in the store.
+        path: String,
+        /// What is wrong with it.
+        #[source]
+        source: windlass_pod::Error,
+    },
+    /// The system gave no random bytes for a uid or a name.
+    #[error("cannot read /dev/urandom")]
+    Random {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store refused or failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
