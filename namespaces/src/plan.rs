@@ -1,0 +1,131 @@
+//! A command compiled into ordered steps: plain data that can be printed, and that the new process runs without
+//! allocating.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::os::fd::RawFd;
+
+use crate::capability::CapabilitySet;
+use crate::kind::Namespace;
+
+mod compile;
+mod credential;
+mod filesystem;
+mod program;
+pub(crate) mod step;
+
+pub(crate) use compile::compile;
+use step::{IdMap, Step};
+
+/// What a command asked for and the caller could not give; the command was run without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// These capabilities were asked for, and the caller does not hold them.
+    CapabilitiesDropped(CapabilitySet),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CapabilitiesDropped(set) => {
+                f.write_str("capabilities that the caller does not hold were left out:")?;
+                set.iter().try_for_each(|capability| write!(f, " {capability}"))
+            }
+        }
+    }
+}
+
+/// The version of a hierarchy of control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CgroupVersion {
+    One,
+    Two,
+}
+
+/// What a plan depends on beside the command.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) effective: CapabilitySet,
+    /// What a child can be given: permitted and bounding.
+    pub(crate) held: CapabilitySet,
+    pub(crate) umask: u32,
+    /// Signals that the caller ignores, as the mask of `/proc/PID/status`.
+    pub(crate) ignored_signals: u64,
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    /// Of the command's groups, in their order.
+    pub(crate) cgroups: Vec<CgroupVersion>,
+}
+
+/// What the caller does once the new process exists.
+#[derive(Debug)]
+pub(crate) enum ParentStep {
+    MapIds { uid: IdMap, gid: IdMap },
+    ReleaseMapped,
+    PlaceInCgroup(RawFd),
+    ReleasePlaced,
+}
+
+/// Everything that [`Command::spawn`](crate::Command::spawn) will do, in order.
+///
+/// `Display` prints a line a step; descriptors appear by number.
+#[derive(Debug)]
+pub struct Plan {
+    /// Steps of an intermediate process; empty when one clone suffices.
+    pub(crate) stage: Vec<Step>,
+    pub(crate) namespaces: Vec<Namespace>,
+    pub(crate) cgroup: Option<RawFd>,
+    pub(crate) parent: Vec<ParentStep>,
+    pub(crate) child: Vec<Step>,
+    /// Descriptors that the steps use, sorted.
+    pub(crate) descriptors: Vec<RawFd>,
+    pub(crate) notices: Vec<Notice>,
+}
+
+impl Plan {
+    /// What was asked for and will not be given.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    pub(crate) fn flags(&self) -> u64 {
+        self.namespaces.iter().fold(0, |flags, kind| flags | u64::from(kind.flag()))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.stage {
+            writeln!(f, "stage: {step}")?;
+        }
+        f.write_str(if self.stage.is_empty() { "caller: clone3" } else { "stage: clone3 of a sibling" })?;
+        if !self.namespaces.is_empty() {
+            f.write_str(" with new")?;
+            self.namespaces.iter().try_for_each(|kind| write!(f, " {kind}"))?;
+        }
+        match self.cgroup {
+            Some(descriptor) => writeln!(f, " into cgroup {descriptor}")?,
+            None => writeln!(f)?,
+        }
+        for step in &self.parent {
+            writeln!(f, "caller: {step}")?;
+        }
+        for step in &self.child {
+            writeln!(f, "process: {step}")?;
+        }
+        self.notices.iter().try_for_each(|notice| writeln!(f, "notice: {notice}"))
+    }
+}
+
+impl fmt::Display for ParentStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MapIds { uid, gid } => write!(f, "map users {uid}; groups {gid}"),
+            Self::ReleaseMapped => f.write_str("tell the process that its ids are mapped"),
+            Self::PlaceInCgroup(descriptor) => write!(f, "write cgroup.procs of cgroup {descriptor}"),
+            Self::ReleasePlaced => f.write_str("tell the process that it is in its cgroups"),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A command and the facts around it become a plan.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::credential::{Mappings, mappings};
+use super::program::{c_string, program};
+use super::step::{Step, Verify};
+use super::{CgroupVersion, Facts, ParentStep, Plan, credential, filesystem};
+use crate::command::{Command, Root, Stdio};
+use crate::error::{Error, Result};
+use crate::kind::{Namespace, Source};
+use crate::mount::Kind;
+use crate::rootfs::Rootfs;
+
+/// The plan of `command`; reads nothing but its arguments.
+pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
+    let mappings = mappings(command, facts)?;
+    let groups = Groups::of(command, facts)?;
+    let joins = joins(command);
+    let staged = needs_stage(command);
+    let mut notices = Vec::new();
+
+    let mut child = Vec::new();
+    let mut stage = Vec::new();
+    let first = if staged { &mut stage } else { &mut child };
+    first.extend(beginning(command, facts)?);
+    first.extend(stdio(command));
+    if !joins.is_empty() {
+        // A process of a container must not trace the one that joins it; the parent of a new user namespace, though,
+        // must be able to write the maps.
+        if mappings.is_none() {
+            first.push(Step::NotDumpable);
+        }
+        first.push(Step::Join(joins));
+    }
+    if let Some(Mappings { first: (uid, gid), .. }) = mappings {
+        child.extend([Step::AwaitMapped, Step::AssumeIds { uid, gid }]);
+    }
+    child.extend(surroundings(command)?);
+    child.extend(filesystem::steps(command, placement(command, &groups))?);
+    child.extend(credential::steps(command, facts, mappings.as_ref(), &mut notices)?);
+    child.extend(last(command, facts)?);
+
+    let mut parent = Vec::new();
+    if let Some(Mappings { uid, gid, .. }) = mappings {
+        parent.extend([ParentStep::MapIds { uid, gid }, ParentStep::ReleaseMapped]);
+    }
+    if !groups.written.is_empty() {
+        parent.extend(groups.written.iter().copied().map(ParentStep::PlaceInCgroup));
+        parent.push(ParentStep::ReleasePlaced);
+    }
+    let namespaces = Namespace::ALL.into_iter().filter(|kind| *kind != Namespace::Cgroup && command.is_new(*kind));
+    let namespaces = namespaces.collect();
+    let descriptors = descriptors(command);
+    Ok(Plan { stage, namespaces, cgroup: groups.entered, parent, child, descriptors, notices })
+}
+
+/// The control groups by the way in.
+struct Groups {
+    /// Entered as the process is created.
+    entered: Option<RawFd>,
+    /// Their `cgroup.procs` is written.
+    written: Vec<RawFd>,
+}
+
+impl Groups {
+    fn of(command: &Command, facts: &Facts) -> Result<Self> {
+        let mut groups = Self { entered: None, written: Vec::new() };
+        for (group, version) in command.cgroups.iter().zip(&facts.cgroups) {
+            match version {
+                CgroupVersion::One => groups.written.push(group.as_raw_fd()),
+                CgroupVersion::Two if groups.entered.is_none() => groups.entered = Some(group.as_raw_fd()),
+                CgroupVersion::Two => {
+                    return Err(Error::invalid("cgroup", "cgroup2", "a process is in one group of a hierarchy"));
+                }
+            }
+        }
+        Ok(groups)
+    }
+}
+
+fn joins(command: &Command) -> Vec<(Namespace, RawFd)> {
+    let joined = command.namespaces.iter().filter_map(|(kind, source)| match source {
+        Source::New => None,
+        Source::Join(descriptor) => Some((*kind, descriptor.as_raw_fd())),
+    });
+    joined.collect()
+}
+
+/// A joined pid namespace takes in only children of the process that joins, and the owner of all other new namespaces
+/// must be the user namespace that the process is in when they are made.
+fn needs_stage(command: &Command) -> bool {
+    let joins_any = command.namespaces.iter().any(|(_, source)| matches!(source, Source::Join(_)));
+    let user = command.is_joined(Namespace::User) || (command.is_new(Namespace::User) && joins_any);
+    user || command.is_joined(Namespace::Pid)
+}
+
+fn beginning(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    if facts.ignored_signals != 0 {
+        steps.push(Step::DefaultSignals(facts.ignored_signals));
+    }
+    if let Some(value) = command.oom_score_adj {
+        if !(-1000..=1000).contains(&value) {
+            return Err(Error::invalid("oom_score_adj", value.to_string(), "is between -1000 and 1000"));
+        }
+        steps.push(Step::OomScoreAdj(c_string("oom_score_adj", value.to_string().as_bytes())?));
+    }
+    Ok(steps)
+}
+
+fn surroundings(command: &Command) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    if command.new_session {
+        steps.push(Step::NewSession);
+    }
+    if command.is_new(Namespace::Net) {
+        steps.push(Step::LoopbackUp);
+    }
+    if let Some(name) = &command.hostname {
+        if !command.is_new(Namespace::Uts) {
+            return Err(Error::invalid("hostname", name.to_string_lossy(), "needs a new uts namespace"));
+        }
+        steps.push(Step::Hostname(c_string("hostname", name.as_bytes())?));
+    }
+    Ok(steps)
+}
+
+fn placement(command: &Command, groups: &Groups) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if !groups.written.is_empty() {
+        steps.push(Step::AwaitPlaced);
+    }
+    if command.is_new(Namespace::Cgroup) {
+        steps.push(Step::NewCgroupNamespace);
+    }
+    steps
+}
+
+fn stdio(command: &Command) -> Vec<Step> {
+    let step = |(descriptor, stdio): (RawFd, &Stdio)| match stdio {
+        Stdio::Inherit => None,
+        Stdio::Null => Some(Step::Null { descriptor }),
+        Stdio::Fd(from) => Some(Step::Stdio { descriptor, from: from.as_raw_fd() }),
+    };
+    (0..).zip(&command.stdio).filter_map(step).collect()
+}
+
+fn last(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
+    let elsewhere = !matches!(command.root, Root::None) || command.is_joined(Namespace::Mount);
+    let verify = if elsewhere { Verify::Inside } else { Verify::No };
+    let path = match &command.current_dir {
+        Some(path) => Some(c_string("current_dir", path.as_os_str().as_bytes())?),
+        None if elsewhere => Some(CString::from(c"/")),
+        None => None,
+    };
+    let mut steps = Vec::new();
+    if let Some(bits) = command.umask
+        && bits > 0o777
+    {
+        return Err(Error::invalid("umask", format!("{bits:o}"), "holds permission bits only"));
+    }
+    if command.umask.is_some() || command.is_new(Namespace::Mount) {
+        steps.push(Step::Umask(command.umask.unwrap_or(facts.umask)));
+    }
+    steps.extend(path.map(|path| Step::CurrentDir { path, verify }));
+    steps.push(Step::Exec(program(command, &facts.environment)?));
+    Ok(steps)
+}
+
+/// Every descriptor that a step uses, sorted.
+fn descriptors(command: &Command) -> Vec<RawFd> {
+    let mut descriptors: Vec<RawFd> = command.cgroups.iter().map(|group| group.as_raw_fd()).collect();
+    descriptors.extend(joins(command).into_iter().map(|(_, descriptor)| descriptor));
+    descriptors.extend(command.stdio.iter().filter_map(|stdio| match stdio {
+        Stdio::Fd(descriptor) => Some(descriptor.as_raw_fd()),
+        Stdio::Inherit | Stdio::Null => None,
+    }));
+    descriptors.extend(command.mounts.iter().filter_map(|mount| match &mount.kind {
+        Kind::Detached(descriptor) => Some(descriptor.as_raw_fd()),
+        _ => None,
+    }));
+    if let Root::Given(Rootfs::Detached(descriptor)) = &command.root {
+        descriptors.push(descriptor.as_raw_fd());
+    }
+    descriptors.sort_unstable();
+    descriptors.dedup();
+    descriptors
+}

@@ -1,0 +1,207 @@
+//! The steps that make the tree of mounts.
+
+use std::ffi::CString;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path};
+
+use super::program::c_string;
+use super::step::{DeviceStep, Links, MountSource, MountStep, RootSource, Step, Target};
+use crate::command::{Command, Root};
+use crate::error::{Error, Result};
+use crate::kind::Namespace;
+use crate::mount::{Kind, MISPLACED_OPTION, Mount, Propagation};
+use crate::rootfs::Rootfs;
+
+/// The group that owns pseudo terminals on every distribution.
+const TTY_GROUP: u32 = 5;
+
+/// Steps up to and including the pivot; `await_placed` goes before the first mount that shows the cgroups.
+pub(super) fn steps(command: &Command, mut await_placed: Vec<Step>) -> Result<Vec<Step>> {
+    check(command)?;
+    if !command.is_new(Namespace::Mount) {
+        return Ok(await_placed);
+    }
+    let mut steps = vec![Step::Umask(0), Step::Propagation(command.propagation.flag())];
+    let root = root(command)?;
+    let pivots = !matches!(root, RootSource::Own);
+    if pivots || !command.mounts.is_empty() || command.root_is_read_only {
+        steps.push(Step::OpenRoot(root));
+    }
+    for mount in &command.mounts {
+        if shows_cgroups(mount) {
+            steps.append(&mut await_placed);
+        }
+        steps.push(step(command, mount)?);
+    }
+    if command.root_is_read_only {
+        steps.push(Step::ReadOnlyRoot);
+    }
+    if pivots {
+        steps.push(Step::Pivot);
+    }
+    steps.append(&mut await_placed);
+    Ok(steps)
+}
+
+fn check(command: &Command) -> Result<()> {
+    let new = command.is_new(Namespace::Mount);
+    let pivots = !matches!(command.root, Root::None);
+    let needs_mount_namespace =
+        [("rootfs", pivots), ("mount", !command.mounts.is_empty()), ("read_only_rootfs", command.root_is_read_only)];
+    if let Some((field, _)) = needs_mount_namespace.iter().find(|(_, asked)| *asked && !new) {
+        return Err(Error::invalid(field, "mount namespace", "needs a new one"));
+    }
+    if pivots && !matches!(command.propagation, Propagation::Private | Propagation::Slave) {
+        return Err(Error::invalid(
+            "propagation",
+            format!("{:?}", command.propagation),
+            "a root file system of its own needs a private or slave tree around it",
+        ));
+    }
+    Ok(())
+}
+
+fn root(command: &Command) -> Result<RootSource> {
+    match &command.root {
+        Root::None => Ok(RootSource::Own),
+        Root::Given(Rootfs::Detached(mount)) => Ok(RootSource::Detached(mount.as_raw_fd())),
+        Root::Given(Rootfs::Path(path)) => Ok(RootSource::Path(c_string("rootfs", path.as_os_str().as_bytes())?)),
+        Root::Spent => Err(Error::invalid("rootfs", "detached mount", "an earlier spawn attached it")),
+    }
+}
+
+fn shows_cgroups(mount: &Mount) -> bool {
+    matches!(&mount.kind, Kind::Filesystem { name, .. } if name == "cgroup" || name == "cgroup2")
+}
+
+fn step(command: &Command, mount: &Mount) -> Result<Step> {
+    let target = target(&mount.target)?;
+    if mount.attributes & MISPLACED_OPTION != 0 {
+        return Err(Error::invalid("mount", mount.target.to_string_lossy(), "this kind of mount takes no options"));
+    }
+    let joins_users = command.source(Namespace::User).is_some();
+    let (source, links) = match &mount.kind {
+        Kind::Bind { source, recursive } => (bind(source, *recursive)?, Links::Follow),
+        Kind::Detached(mount) => (MountSource::Detached(mount.as_raw_fd()), Links::Follow),
+        Kind::Filesystem { name, options } => (filesystem(name, options)?, Links::Follow),
+        Kind::Proc => (filesystem("proc", &[])?, Links::Refuse),
+        Kind::Sysfs if sysfs_is_bound(command) => (bind(Path::new("/sys"), true)?, Links::Refuse),
+        Kind::Sysfs => (filesystem("sysfs", &[])?, Links::Refuse),
+        Kind::Devpts => (devpts(command)?, Links::Follow),
+        Kind::Device(_) if joins_users => (bind(&mount.target, false)?, Links::Follow),
+        Kind::Device(device) => {
+            let (kind, major, minor, mode) = (device.kind, device.major, device.minor, device.mode);
+            return Ok(Step::Device(DeviceStep { target, kind, major, minor, mode }));
+        }
+        Kind::Symlink(contents) => {
+            let contents = c_string("mount", contents.as_os_str().as_bytes())?;
+            return Ok(Step::Symlink { contents, target });
+        }
+        Kind::Masked => return Ok(Step::Mask(target.path)),
+        Kind::ReadOnlyPath => return Ok(Step::ReadOnlyPath(target.path)),
+    };
+    let propagation = propagation(command, mount, &source);
+    Ok(Step::Mount(MountStep { source, target, links, attributes: mount.attributes, propagation }))
+}
+
+/// A fresh file system is private, and so is a copy out of a private tree.
+fn propagation(command: &Command, mount: &Mount, source: &MountSource) -> u64 {
+    let is_copy = !matches!(source, MountSource::Filesystem { .. });
+    match mount.propagation {
+        Some(propagation) => propagation.flag(),
+        None if is_copy && command.propagation != Propagation::Private => Propagation::Private.flag(),
+        None => 0,
+    }
+}
+
+fn sysfs_is_bound(command: &Command) -> bool {
+    match (command.source(Namespace::User), command.source(Namespace::Net)) {
+        (Some(_), None) => true,
+        (Some(_), Some(_)) => command.is_new(Namespace::User) && !command.is_new(Namespace::Net),
+        (None, _) => false,
+    }
+}
+
+fn bind(source: &Path, recursive: bool) -> Result<MountSource> {
+    Ok(MountSource::Bind { path: c_string("mount", source.as_os_str().as_bytes())?, recursive })
+}
+
+fn filesystem(name: &str, options: &[(String, Option<String>)]) -> Result<MountSource> {
+    let option = |(key, value): &(String, Option<String>)| {
+        let value = value.as_ref().map(|value| c_string("mount", value.as_bytes())).transpose()?;
+        Ok((c_string("mount", key.as_bytes())?, value))
+    };
+    let options = options.iter().map(option).collect::<Result<_>>()?;
+    Ok(MountSource::Filesystem { name: c_string("mount", name.as_bytes())?, options })
+}
+
+fn devpts(command: &Command) -> Result<MountSource> {
+    let mapped = match command.source(Namespace::User) {
+        None => true,
+        Some(_) => command
+            .gid_mappings
+            .iter()
+            .any(|mapping| (mapping.inside()..mapping.inside() + mapping.count()).contains(&TTY_GROUP)),
+    };
+    let value = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
+    let mut options = vec![("newinstance".to_owned(), None), value("ptmxmode", "0666"), value("mode", "0620")];
+    if mapped {
+        options.push(value("gid", &TTY_GROUP.to_string()));
+    }
+    filesystem("devpts", &options)
+}
+
+fn target(path: &Path) -> Result<Target> {
+    let refuse = |reason| Err(Error::invalid("mount", path.to_string_lossy(), reason));
+    let mut names = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => names.push(c_string("mount", name.as_bytes())?),
+            Component::RootDir | Component::CurDir => {}
+            Component::ParentDir | Component::Prefix(_) => return refuse("a target has no parent components"),
+        }
+    }
+    let whole = |names: &[CString]| {
+        let mut bytes = Vec::new();
+        for name in names {
+            bytes.push(b'/');
+            bytes.extend(name.as_bytes());
+        }
+        if bytes.is_empty() {
+            bytes.push(b'/');
+        }
+        c_string("mount", &bytes)
+    };
+    let path = whole(&names)?;
+    match names.pop() {
+        Some(name) => Ok(Target { path, parent: whole(&names)?, name }),
+        None => refuse("the root itself is given by `rootfs`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_absolute_and_split() {
+        for (given, path, parent, name) in
+            [("/a/b", "/a/b", "/a", "b"), ("a//./b/", "/a/b", "/a", "b"), ("/a", "/a", "/", "a")]
+        {
+            let target = target(Path::new(given)).unwrap();
+            let parts = [target.path, target.parent, target.name].map(|part| part.into_string().unwrap());
+            assert_eq!(parts, [path, parent, name]);
+        }
+        for given in ["/", "", "..", "/a/../b", "a\0b"] {
+            assert!(target(Path::new(given)).is_err(), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn options_belong_to_file_systems() {
+        let command = Command::new("/x");
+        assert!(step(&command, &Mount::tmpfs("/t").option("size", "1m")).is_ok());
+        assert!(step(&command, &Mount::bind("/s", "/t").option("size", "1m")).is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! The steps of a new process, each ready to run.
+
+use std::ffi::CString;
+use std::fmt;
+use std::os::fd::RawFd;
+
+use crate::id::IdMapping;
+use crate::kind::Namespace;
+use crate::mount::DeviceKind;
+use crate::rlimit::Rlimit;
+
+/// How the ids of a user namespace are mapped.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum IdMap {
+    /// Written to the map file.
+    Write(Vec<IdMapping>),
+    /// Written after `setgroups` was denied for the namespace.
+    DenySetgroupsAndWrite(Vec<IdMapping>),
+    /// By the set-uid helper program.
+    Helper(Vec<IdMapping>),
+}
+
+/// A path inside the root, whole and split at its last component.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) path: CString,
+    pub(crate) parent: CString,
+    pub(crate) name: CString,
+}
+
+/// Whether a symbolic link on the way to a target is followed inside the root, or refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    Follow,
+    Refuse,
+}
+
+#[derive(Debug)]
+pub(crate) enum MountSource {
+    Bind { path: CString, recursive: bool },
+    Detached(RawFd),
+    Filesystem { name: CString, options: Vec<(CString, Option<CString>)> },
+}
+
+#[derive(Debug)]
+pub(crate) struct MountStep {
+    pub(crate) source: MountSource,
+    pub(crate) target: Target,
+    pub(crate) links: Links,
+    pub(crate) attributes: u64,
+    /// `MS_*`, 0 to leave it.
+    pub(crate) propagation: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct DeviceStep {
+    pub(crate) target: Target,
+    pub(crate) kind: DeviceKind,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) mode: u32,
+}
+
+#[derive(Debug)]
+pub(crate) enum RootSource {
+    /// The root that the process has; nothing is pivoted.
+    Own,
+    Detached(RawFd),
+    Path(CString),
+}
+
+/// What supplementary groups the program gets.
+#[derive(Debug)]
+pub(crate) enum Groups {
+    /// The caller's.
+    Keep,
+    Set(Vec<u32>),
+    /// None where the joined user namespace allows to drop them.
+    Drop,
+}
+
+#[derive(Debug)]
+pub(crate) struct CapabilityStep {
+    pub(crate) effective: u64,
+    pub(crate) permitted: u64,
+    pub(crate) inheritable: u64,
+}
+
+/// Whether a working directory must be proven to lie inside the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verify {
+    Inside,
+    No,
+}
+
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// Paths to try in turn.
+    pub(crate) candidates: Vec<CString>,
+    pub(crate) arguments: Vec<CString>,
+    pub(crate) environment: Vec<CString>,
+}
+
+/// One step of a new process.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Umask(u32),
+    DefaultSignals(u64),
+    OomScoreAdj(CString),
+    NotDumpable,
+    Join(Vec<(Namespace, RawFd)>),
+    AwaitMapped,
+    AssumeIds { uid: u32, gid: u32 },
+    NewSession,
+    LoopbackUp,
+    Hostname(CString),
+    Propagation(u64),
+    OpenRoot(RootSource),
+    Mount(MountStep),
+    Device(DeviceStep),
+    Symlink { contents: CString, target: Target },
+    Mask(CString),
+    ReadOnlyPath(CString),
+    AwaitPlaced,
+    NewCgroupNamespace,
+    ReadOnlyRoot,
+    Pivot,
+    Stdio { descriptor: RawFd, from: RawFd },
+    Null { descriptor: RawFd },
+    Rlimit(Rlimit),
+    DropBounding { keep: u64 },
+    KeepCapabilities,
+    Groups(Groups),
+    Ids { uid: u32, gid: u32 },
+    Capabilities(CapabilityStep),
+    Ambient(u64),
+    NoNewPrivileges,
+    CurrentDir { path: CString, verify: Verify },
+    Exec(Program),
+}
+
+fn text(path: &CString) -> std::borrow::Cow<'_, str> {
+    path.to_string_lossy()
+}
+
+impl fmt::Display for IdMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (how, mappings) = match self {
+            Self::Write(mappings) => ("", mappings),
+            Self::DenySetgroupsAndWrite(mappings) => ("without setgroups: ", mappings),
+            Self::Helper(mappings) => ("by the set-uid helper: ", mappings),
+        };
+        let lines: Vec<String> = mappings.iter().map(ToString::to_string).collect();
+        write!(f, "{how}{}", lines.join(", "))
+    }
+}
+
+impl fmt::Display for MountStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            MountSource::Bind { path, recursive: false } => write!(f, "bind {}", text(path))?,
+            MountSource::Bind { path, recursive: true } => write!(f, "bind recursively {}", text(path))?,
+            MountSource::Detached(descriptor) => write!(f, "attach mount {descriptor}")?,
+            MountSource::Filesystem { name, options } => {
+                write!(f, "mount {}", text(name))?;
+                for (key, value) in options {
+                    write!(f, " {}", text(key))?;
+                    value.iter().try_for_each(|value| write!(f, "={}", text(value)))?;
+                }
+            }
+        }
+        write!(f, " on {}", text(&self.target.path))?;
+        if self.attributes != 0 {
+            write!(f, ", attributes {:#x}", self.attributes)?;
+        }
+        if self.propagation != 0 {
+            write!(f, ", propagation {:#x}", self.propagation)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Umask(bits) => write!(f, "set umask {bits:03o}"),
+            Self::DefaultSignals(mask) => write!(f, "stop ignoring signals {mask:#x}"),
+            Self::OomScoreAdj(value) => write!(f, "set oom_score_adj {}", text(value)),
+            Self::NotDumpable => f.write_str("become undumpable"),
+            Self::Join(namespaces) => {
+                f.write_str("join namespaces")?;
+                namespaces.iter().try_for_each(|(kind, descriptor)| write!(f, " {kind}:{descriptor}"))
+            }
+            Self::AwaitMapped => f.write_str("await the mapping of ids"),
+            Self::AssumeIds { uid, gid } => write!(f, "assume uid {uid} gid {gid}"),
+            Self::NewSession => f.write_str("begin a session"),
+            Self::LoopbackUp => f.write_str("bring the loopback device up"),
+            Self::Hostname(name) => write!(f, "set hostname {}", text(name)),
+            Self::Propagation(flag) => write!(f, "set propagation {flag:#x} on every mount"),
+            Self::OpenRoot(RootSource::Own) => f.write_str("open the root"),
+            Self::OpenRoot(RootSource::Detached(descriptor)) => write!(f, "attach root mount {descriptor}"),
+            Self::OpenRoot(RootSource::Path(path)) => write!(f, "attach root {}", text(path)),
+            Self::Mount(mount) => mount.fmt(f),
+            Self::Device(device) => write!(f, "make device {}", text(&device.target.path)),
+            Self::Symlink { contents, target } => write!(f, "link {} to {}", text(&target.path), text(contents)),
+            Self::Mask(path) => write!(f, "mask {}", text(path)),
+            Self::ReadOnlyPath(path) => write!(f, "make read-only {}", text(path)),
+            Self::AwaitPlaced => f.write_str("await the placement in cgroups"),
+            Self::NewCgroupNamespace => f.write_str("unshare the cgroup namespace"),
+            Self::ReadOnlyRoot => f.write_str("make the root read-only"),
+            Self::Pivot => f.write_str("pivot to the root and leave the old one"),
+            _ => self.fmt_process(f),
+        }
+    }
+}
+
+impl Step {
+    /// The steps that turn the prepared process into the program.
+    fn fmt_process(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdio { descriptor, from } => write!(f, "lead descriptor {descriptor} to {from}"),
+            Self::Null { descriptor } => write!(f, "lead descriptor {descriptor} to the null device"),
+            Self::Rlimit(Rlimit { resource, soft, hard }) => write!(f, "set {resource} {soft} of {hard}"),
+            Self::DropBounding { keep } => write!(f, "bound capabilities to {keep:016x}"),
+            Self::KeepCapabilities => f.write_str("keep capabilities through the change of user"),
+            Self::Groups(Groups::Keep) => f.write_str("keep supplementary groups"),
+            Self::Groups(Groups::Set(groups)) => write!(f, "set supplementary groups {groups:?}"),
+            Self::Groups(Groups::Drop) => f.write_str("drop supplementary groups where allowed"),
+            Self::Ids { uid, gid } => write!(f, "set uid {uid} gid {gid}"),
+            Self::Capabilities(CapabilityStep { effective, permitted, inheritable }) => {
+                write!(f, "set capabilities effective {effective:016x} permitted {permitted:016x} ")?;
+                write!(f, "inheritable {inheritable:016x}")
+            }
+            Self::Ambient(set) => write!(f, "set ambient capabilities {set:016x}"),
+            Self::NoNewPrivileges => f.write_str("forbid new privileges"),
+            Self::CurrentDir { path, .. } => write!(f, "change directory to {}", text(path)),
+            Self::Exec(program) => {
+                let name = program.candidates.first().map(text).unwrap_or_default();
+                let more = program.candidates.len().saturating_sub(1);
+                write!(f, "execute {name}")?;
+                if more > 0 { write!(f, " or {more} more places in PATH") } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Runs a plan: makes the process, stands by while it prepares itself, and hears how that went.
+
+mod facts;
+mod mapping;
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+
+use crate::child::{Child, Pid, reap};
+use crate::command::{Command, Root, Stdio};
+use crate::error::{Error, Result};
+use crate::kind::Source;
+use crate::mount::Kind;
+use crate::plan::step::Step;
+use crate::plan::{ParentStep, Plan, compile};
+use crate::rootfs::Rootfs;
+use crate::signal::Signal;
+use crate::sys::{Call, MESSAGE_LENGTH, Message, Prepared, Release, Started, start};
+
+impl Command {
+    /// What [`Command::spawn`] would do, without doing it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for values that cannot be honoured together; [`Error::Sys`] when `/proc` cannot tell about
+    /// the caller.
+    pub fn plan(&self) -> Result<Plan> {
+        compile(self, &facts::read(self)?)
+    }
+
+    /// Starts the program and returns once it runs: all steps of the plan are done by then.
+    ///
+    /// May be called from any thread of a many-threaded process; nothing in the caller changes.
+    ///
+    /// # Errors
+    /// As [`Command::plan`], and [`Error::Child`] for the step that failed in the new process, [`Error::Killed`] when
+    /// something killed it meanwhile. After an error no process is left.
+    pub fn spawn(&mut self) -> Result<Child> {
+        self.lift()?;
+        let plan = self.plan()?;
+        let (here, there) = socket_pair()?;
+        let prepared = Prepared::new(&plan, &there);
+        let made = start(&prepared).map_err(|source| Error::sys("clone3", clone_object(&plan), source))?;
+        drop(there);
+        if matches!(self.root, Root::Given(Rootfs::Detached(_))) {
+            self.root = Root::Spent;
+        }
+        let made = if plan.stage.is_empty() { made } else { second(&plan, made, here.as_fd())? };
+        match accompany(&plan, &self.cgroups, &made, here.as_fd()) {
+            Ok(()) => Ok(Child::new(Pid::new(made.pid), made.pidfd, self.kill_on_drop, plan.notices)),
+            Err(error) => Err(abandon(&plan, &made, here.as_fd(), error)),
+        }
+    }
+
+    /// Moves descriptors off the numbers of the standard ones, which the new process overwrites.
+    fn lift(&mut self) -> Result<()> {
+        let joined = self.namespaces.iter_mut().filter_map(|(_, source)| match source {
+            Source::Join(descriptor) => Some(descriptor),
+            Source::New => None,
+        });
+        let mounts = self.mounts.iter_mut().filter_map(|mount| match &mut mount.kind {
+            Kind::Detached(descriptor) => Some(descriptor),
+            _ => None,
+        });
+        let stdio = self.stdio.iter_mut().filter_map(|stdio| match stdio {
+            Stdio::Fd(descriptor) => Some(descriptor),
+            Stdio::Inherit | Stdio::Null => None,
+        });
+        let root = match &mut self.root {
+            Root::Given(Rootfs::Detached(descriptor)) => Some(descriptor),
+            _ => None,
+        };
+        for descriptor in joined.chain(mounts).chain(stdio).chain(root).chain(&mut self.cgroups) {
+            lift(descriptor)?;
+        }
+        Ok(())
+    }
+}
+
+fn lift(descriptor: &mut OwnedFd) -> Result<()> {
+    const FIRST_FREE: RawFd = 3;
+    if descriptor.as_raw_fd() < FIRST_FREE {
+        *descriptor = rustix::io::fcntl_dupfd_cloexec(&*descriptor, FIRST_FREE)
+            .map_err(|errno| Error::sys("fcntl", format!("descriptor {}", descriptor.as_raw_fd()), errno))?;
+    }
+    Ok(())
+}
+
+fn socket_pair() -> Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC;
+    let (mut here, mut there) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+        .map_err(|errno| Error::sys("socketpair", "to the new process", errno))?;
+    lift(&mut here)?;
+    lift(&mut there)?;
+    Ok((here, there))
+}
+
+fn clone_object(plan: &Plan) -> String {
+    let text = plan.to_string();
+    let line = text.lines().find(|line| line.contains("clone3")).unwrap_or_default();
+    line.split_once("clone3").map(|(_, rest)| rest.trim().to_owned()).unwrap_or_default()
+}
+
+/// Hears from the intermediate process which process it made, and buries it.
+fn second(plan: &Plan, stage: Started, here: BorrowedFd<'_>) -> Result<Started> {
+    let message = match receive(here) {
+        Ok(message) => message,
+        Err(error) => return Err(abandon(plan, &stage, here, error)),
+    };
+    let Some(Message::Forked { pid }) = message else {
+        let status = reap(stage.pidfd.as_fd())?;
+        return Err(message.map_or(Error::Killed { status }, |message| failure(plan, message)));
+    };
+    let opened = rustix::process::Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH).and_then(|pid| {
+        // The process is this one's child and not reaped: the number is still its own.
+        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+    });
+    reap(stage.pidfd.as_fd())?;
+    let pidfd = opened.map_err(|errno| Error::sys("pidfd_open", format!("process {pid}"), errno))?;
+    Ok(Started { pid, pidfd })
+}
+
+/// Does the caller's steps, and waits until the program runs.
+fn accompany(plan: &Plan, cgroups: &[OwnedFd], made: &Started, here: BorrowedFd<'_>) -> Result<()> {
+    for step in &plan.parent {
+        match step {
+            ParentStep::MapIds { uid, gid } => mapping::write(made.pid, uid, gid)?,
+            ParentStep::ReleaseMapped => release(here, Release::Mapped)?,
+            ParentStep::PlaceInCgroup(number) => {
+                let group = cgroups.iter().find(|group| group.as_raw_fd() == *number);
+                place(group.expect("the plan names descriptors of its command"), made.pid)?;
+            }
+            ParentStep::ReleasePlaced => release(here, Release::Placed)?,
+        }
+    }
+    match receive(here)? {
+        Some(Message::Executing) => {}
+        Some(message) => return Err(failure(plan, message)),
+        None => return Err(Error::Killed { status: reap(made.pidfd.as_fd())? }),
+    }
+    // The socket closes with the exec.
+    receive(here)?.map_or(Ok(()), |message| Err(failure(plan, message)))
+}
+
+fn place(group: &OwnedFd, pid: i32) -> Result<()> {
+    let object = || format!("cgroup.procs of cgroup {}", group.as_raw_fd());
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(group, "cgroup.procs", flags, Mode::empty())
+        .map_err(|errno| Error::sys("open", object(), errno))?;
+    File::from(file).write_all(pid.to_string().as_bytes()).map_err(|source| Error::sys("write", object(), source))
+}
+
+fn release(here: BorrowedFd<'_>, release: Release) -> Result<()> {
+    rustix::io::retry_on_intr(|| rustix::net::send(here, &[release as u8], SendFlags::NOSIGNAL))
+        .map_err(|errno| Error::sys("send", "to the new process", errno))?;
+    Ok(())
+}
+
+/// The next message; `None` when the other end is closed.
+fn receive(here: BorrowedFd<'_>) -> Result<Option<Message>> {
+    let mut bytes = [0; MESSAGE_LENGTH];
+    let (length, _) = rustix::io::retry_on_intr(|| rustix::net::recv(here, &mut bytes[..], RecvFlags::empty()))
+        .or_else(|errno| if errno == rustix::io::Errno::CONNRESET { Ok((0, 0)) } else { Err(errno) })
+        .map_err(|errno| Error::sys("recv", "from the new process", errno))?;
+    match length {
+        0 => Ok(None),
+        _ => Ok(Some(Message::decode(bytes).expect("only this crate's code writes to the socket"))),
+    }
+}
+
+/// The error that a message from the new process tells of.
+fn failure(plan: &Plan, message: Message) -> Error {
+    let (steps, step, call, errno) = match message {
+        Message::StageFailed { step, call, errno } => (&plan.stage, step, call, errno),
+        Message::Failed { step, call, errno } => (&plan.child, step, call, errno),
+        Message::Forked { .. } | Message::Executing => unreachable!("not a failure"),
+    };
+    let named = usize::try_from(step).ok().and_then(|index| steps.get(index)).map(Step::to_string);
+    let step = named.unwrap_or_else(|| "leave the caller's descriptors and signals, and clone".to_owned());
+    let op = Call::from_index(call).map_or("system call", Call::name);
+    Error::Child { step, op, source: io::Error::from_raw_os_error(errno) }
+}
+
+/// Ends a process whose start failed; a failure that it told itself is the better explanation.
+fn abandon(plan: &Plan, made: &Started, here: BorrowedFd<'_>, error: Error) -> Error {
+    let first = match (&error, receive_at_once(here)) {
+        (Error::Child { .. } | Error::Killed { .. }, _)
+        | (_, None | Some(Message::Forked { .. } | Message::Executing)) => error,
+        (_, Some(message)) => failure(plan, message),
+    };
+    let killed = crate::child::send(made.pidfd.as_fd(), Signal::KILL);
+    match killed.and_then(|()| reap(made.pidfd.as_fd())) {
+        Ok(_) => first,
+        // `Killed` was found out by reaping it.
+        Err(clean_up) if matches!(first, Error::Killed { .. }) && is_gone(&clean_up) => first,
+        Err(clean_up) => Error::CleanUp { first: Box::new(first), source: Box::new(clean_up) },
+    }
+}
+
+fn is_gone(error: &Error) -> bool {
+    matches!(error.errno(), Some(libc::ESRCH | libc::ECHILD))
+}
+
+fn receive_at_once(here: BorrowedFd<'_>) -> Option<Message> {
+    let mut bytes = [0; MESSAGE_LENGTH];
+    let received = rustix::net::recv(here, &mut bytes[..], RecvFlags::DONTWAIT);
+    received.ok().filter(|(length, _)| *length > 0).and_then(|_| Message::decode(bytes))
+}

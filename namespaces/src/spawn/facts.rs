@@ -1,0 +1,67 @@
+//! What a plan has to know about the caller.
+
+use rustix::fs::fstatfs;
+
+use crate::capability::CapabilitySet;
+use crate::command::Command;
+use crate::error::{Error, Result};
+use crate::plan::{CgroupVersion, Facts};
+
+const STATUS: &str = "/proc/thread-self/status";
+const CGROUP_MAGIC: u64 = 0x0027_e0eb;
+const CGROUP2_MAGIC: u64 = 0x6367_7270;
+
+pub(super) fn read(command: &Command) -> Result<Facts> {
+    let text = std::fs::read_to_string(STATUS).map_err(|source| Error::sys("read", STATUS, source))?;
+    let mut facts = parse(&text).ok_or_else(|| Error::invalid("/proc", STATUS, "is not the kernel's format"))?;
+    facts.environment = std::env::vars_os().collect();
+    facts.cgroups = command.cgroups.iter().map(version).collect::<Result<_>>()?;
+    Ok(facts)
+}
+
+fn version(group: &std::os::fd::OwnedFd) -> Result<CgroupVersion> {
+    let object = || format!("{group:?}");
+    let status = fstatfs(group).map_err(|errno| Error::sys("fstatfs", object(), errno))?;
+    match u64::try_from(status.f_type) {
+        Ok(CGROUP_MAGIC) => Ok(CgroupVersion::One),
+        Ok(CGROUP2_MAGIC) => Ok(CgroupVersion::Two),
+        _ => Err(Error::invalid("cgroup", object(), "is not a directory of a cgroup hierarchy")),
+    }
+}
+
+fn parse(status: &str) -> Option<Facts> {
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')))?;
+        line.split_once(':').map(|(_, value)| value.trim())
+    };
+    let hexadecimal = |name: &str| field(name).and_then(|value| u64::from_str_radix(value, 16).ok());
+    // Real, effective, saved and file system id.
+    let effective = |name: &str| field(name)?.split_whitespace().nth(1)?.parse().ok();
+    let permitted = CapabilitySet::from_bits(hexadecimal("CapPrm")?);
+    let bounding = CapabilitySet::from_bits(hexadecimal("CapBnd")?);
+    Some(Facts {
+        uid: effective("Uid")?,
+        gid: effective("Gid")?,
+        effective: CapabilitySet::from_bits(hexadecimal("CapEff")?),
+        held: permitted.intersection(bounding),
+        umask: u32::from_str_radix(field("Umask")?, 8).ok()?,
+        ignored_signals: hexadecimal("SigIgn")?,
+        environment: Vec::new(),
+        cgroups: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_file_is_understood() {
+        let text = "Name:\tx\nUmask:\t0027\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nSigIgn:\t0000000000001000\n\
+            CapPrm:\t00000000000000ff\nCapEff:\t00000000000000f0\nCapBnd:\t000000000000001f\n";
+        let facts = parse(text).unwrap();
+        assert_eq!((facts.uid, facts.gid, facts.umask, facts.ignored_signals), (2, 6, 0o27, 0x1000));
+        assert_eq!((facts.effective.bits(), facts.held.bits()), (0xf0, 0x1f));
+        assert!(parse(&text.replace("CapBnd", "Cap")).is_none());
+    }
+}

@@ -1,0 +1,13 @@
+//! The only unsafe code: what runs between clone and exec, and the calls that no safe crate has.
+
+mod call;
+mod clone;
+mod credential;
+mod filesystem;
+mod parent;
+mod stepper;
+
+pub(crate) use call::Call;
+pub(crate) use clone::{Prepared, Started, start};
+pub(crate) use parent::{attach_netlink_options, join_mount, new_net_namespace, send_signal};
+pub(crate) use stepper::{MESSAGE_LENGTH, Message, Release};

@@ -1,0 +1,307 @@
+//! Mounts of the new process; everything below its root by descriptor.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::os::fd::RawFd;
+use std::{mem, ptr};
+
+use super::call::{Call, Failure, Outcome, Word, call, close, int, open, open_place, raw, write};
+use crate::mount::{DeviceKind, attribute};
+use crate::plan::step::{DeviceStep, Links, MountSource, MountStep, RootSource, Target};
+
+const OPEN_TREE_CLONE: u32 = 1;
+const OPEN_TREE_CLOEXEC: u32 = 0o2_000_000;
+const AT_RECURSIVE: u32 = 0x8000;
+const AT_EMPTY_PATH: u32 = 0x1000;
+const FSOPEN_CLOEXEC: u32 = 1;
+const FSMOUNT_CLOEXEC: u32 = 1;
+const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;
+const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
+/// Access-time behaviour is a field, not a bit: setting it clears the whole field first.
+const MOUNT_ATTR_ATIME: u64 = 0x70;
+const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
+const RESOLVE_NO_SYMLINKS: u64 = 0x04;
+const RESOLVE_IN_ROOT: u64 = 0x10;
+const NULL_DEVICE: (u32, u32) = (1, 3);
+
+/// Whether an attribute reaches the mounts below.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    This,
+    Below,
+}
+
+pub(super) fn write_file(path: &CStr, bytes: &[u8]) -> Outcome<()> {
+    let file = open(libc::AT_FDCWD, path, libc::O_WRONLY, 0)?;
+    let result = write(file, bytes);
+    close(file)?;
+    result.map(drop)
+}
+
+pub(super) fn propagate(flag: u64) -> Outcome<()> {
+    set_attributes(libc::AT_FDCWD, c"/", AT_RECURSIVE, 0, flag)
+}
+
+/// The root that mounts are made in, attached to the mount namespace.
+pub(super) fn open_root(source: &RootSource) -> Outcome<RawFd> {
+    let mount = match source {
+        RootSource::Own => return open_place(libc::AT_FDCWD, c"/", libc::O_DIRECTORY, 0),
+        RootSource::Detached(descriptor) => *descriptor,
+        RootSource::Path(path) => clone_tree(libc::AT_FDCWD, path, Depth::Below)?,
+    };
+    // Over the root of the tree that is left behind: no directory of it need be known to exist.
+    attach(mount, libc::AT_FDCWD, c"/", MOVE_MOUNT_F_EMPTY_PATH)?;
+    Ok(mount)
+}
+
+pub(super) fn mount(root: RawFd, step: &MountStep) -> Outcome<()> {
+    let (mount, is_fresh, depth) = match &step.source {
+        MountSource::Bind { path, recursive } => {
+            let depth = if *recursive { Depth::Below } else { Depth::This };
+            (clone_tree(libc::AT_FDCWD, path, depth)?, false, depth)
+        }
+        MountSource::Detached(descriptor) => (*descriptor, false, Depth::Below),
+        MountSource::Filesystem { name, options } => (filesystem(name, options, step.attributes)?, true, Depth::This),
+    };
+    let attributes = if is_fresh { 0 } else { step.attributes };
+    if attributes != 0 || step.propagation != 0 {
+        let flags = if depth == Depth::Below { AT_EMPTY_PATH | AT_RECURSIVE } else { AT_EMPTY_PATH };
+        set_attributes(mount, c"", flags, attributes, step.propagation)?;
+    }
+    let resolve = match step.links {
+        Links::Follow => 0,
+        Links::Refuse => RESOLVE_NO_SYMLINKS,
+    };
+    let place = if is_fresh || is_directory(mount)? {
+        directory(root, &step.target.path, resolve)?
+    } else {
+        file(root, &step.target)?
+    };
+    attach(mount, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
+    close(place)?;
+    close(mount)
+}
+
+pub(super) fn device(root: RawFd, step: &DeviceStep) -> Outcome<()> {
+    let kind = match step.kind {
+        DeviceKind::Character => libc::S_IFCHR,
+        DeviceKind::Block => libc::S_IFBLK,
+    };
+    let number = libc::makedev(step.major, step.minor);
+    let parent = directory(root, &step.target.parent, 0)?;
+    // SAFETY: the name is a live C string.
+    let made = unsafe { call!(Mknodat, parent, step.target.name.as_ptr(), kind | step.mode, number) };
+    match made {
+        Ok(_) => close(parent),
+        Err(failure @ Failure { errno: libc::EEXIST, .. }) => {
+            let there = open_place(parent, &step.target.name, libc::O_NOFOLLOW, 0)?;
+            let status = status(there)?;
+            let is_same = u32::from(status.stx_mode) & libc::S_IFMT == kind
+                && (status.stx_rdev_major, status.stx_rdev_minor) == (step.major, step.minor);
+            close(there)?;
+            close(parent)?;
+            if is_same { Ok(()) } else { Err(failure) }
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+pub(super) fn symlink(root: RawFd, contents: &CStr, target: &Target) -> Outcome<()> {
+    let parent = directory(root, &target.parent, 0)?;
+    // SAFETY: both are live C strings.
+    match unsafe { call!(Symlinkat, contents.as_ptr(), parent, target.name.as_ptr()) } {
+        Ok(_) => close(parent),
+        Err(failure @ Failure { errno: libc::EEXIST, .. }) => {
+            let mut buffer = [0_u8; 4096];
+            let (name, length) = (target.name.as_ptr(), buffer.len());
+            // SAFETY: a live C string, and a buffer that is writable for its length.
+            let read = unsafe { call!(Readlinkat, parent, name, buffer.as_mut_ptr(), length) }?;
+            close(parent)?;
+            let length = usize::try_from(read).unwrap_or(0);
+            if buffer.get(..length) == Some(contents.to_bytes()) { Ok(()) } else { Err(failure) }
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+pub(super) fn mask(root: RawFd, path: &CStr) -> Outcome<()> {
+    let Some(place) = existing(root, path)? else { return Ok(()) };
+    let cover = if is_directory(place)? {
+        filesystem(c"tmpfs", &[], attribute::READ_ONLY | attribute::NO_DEV | attribute::NO_SUID | attribute::NO_EXEC)?
+    } else {
+        let cover = clone_tree(libc::AT_FDCWD, c"/dev/null", Depth::This)?;
+        let status = status(cover)?;
+        let is_null = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFCHR
+            && (status.stx_rdev_major, status.stx_rdev_minor) == NULL_DEVICE;
+        if !is_null {
+            // Something else lies there: covering with it would show it instead of hiding.
+            return Err(Failure { call: Call::Statx, errno: libc::ENODEV });
+        }
+        cover
+    };
+    attach(cover, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
+    close(cover)?;
+    close(place)
+}
+
+pub(super) fn read_only(root: RawFd, path: &CStr) -> Outcome<()> {
+    let Some(place) = existing(root, path)? else { return Ok(()) };
+    let copy = clone_tree(place, c"", Depth::Below)?;
+    set_attributes(copy, c"", AT_EMPTY_PATH | AT_RECURSIVE, attribute::READ_ONLY, 0)?;
+    attach(copy, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
+    close(copy)?;
+    close(place)
+}
+
+pub(super) fn read_only_mount(root: RawFd) -> Outcome<()> {
+    set_attributes(root, c"", AT_EMPTY_PATH, attribute::READ_ONLY, 0)
+}
+
+/// Makes `root` the root and leaves the old one.
+pub(super) fn pivot(root: RawFd) -> Outcome<()> {
+    // SAFETY: takes no pointer.
+    unsafe { call!(Fchdir, root) }?;
+    // SAFETY: both are live C strings. The old root is stacked over the new one, where the next call finds it.
+    unsafe { call!(PivotRoot, c".".as_ptr(), c".".as_ptr()) }?;
+    // SAFETY: a live C string.
+    unsafe { call!(Umount, c".".as_ptr(), libc::MNT_DETACH) }?;
+    super::call::chdir(c"/")
+}
+
+fn existing(root: RawFd, path: &CStr) -> Outcome<Option<RawFd>> {
+    match open_place(root, path, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS) {
+        Ok(place) => Ok(Some(place)),
+        Err(Failure { errno: libc::ENOENT | libc::ENOTDIR, .. }) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Opens the directory at `path` inside `root`, with those on the way made where they are missing.
+fn directory(root: RawFd, path: &CStr, resolve: u64) -> Outcome<RawFd> {
+    let resolve = resolve | RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    match open_place(root, path, libc::O_DIRECTORY, resolve) {
+        Err(Failure { errno: libc::ENOENT, .. }) => {}
+        other => return other,
+    }
+    let mut current = open_place(root, c"/", libc::O_DIRECTORY, resolve)?;
+    let bytes = path.to_bytes();
+    let mut buffer = [0_u8; 4096];
+    if bytes.len() >= buffer.len() {
+        return Err(Failure { call: Call::Openat2, errno: libc::ENAMETOOLONG });
+    }
+    let mut start = 1;
+    while start < bytes.len() {
+        let rest = bytes.get(start..).unwrap_or_default();
+        let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        let end = start + length;
+        // The whole path up to here is resolved anew, so that a link on the way stays inside the root.
+        let prefix = prefix(&mut buffer, bytes, 0, end)?;
+        let next = match open_place(root, prefix, libc::O_DIRECTORY, resolve) {
+            Err(Failure { errno: libc::ENOENT, .. }) => {
+                make_directory(current, self::prefix(&mut buffer, bytes, start, end)?)?;
+                open_place(root, self::prefix(&mut buffer, bytes, 0, end)?, libc::O_DIRECTORY, resolve)?
+            }
+            other => other?,
+        };
+        close(current)?;
+        current = next;
+        start = end + 1;
+    }
+    Ok(current)
+}
+
+fn make_directory(parent: RawFd, name: &CStr) -> Outcome<()> {
+    // SAFETY: a live C string.
+    match unsafe { call!(Mkdirat, parent, name.as_ptr(), 0o755) } {
+        Ok(_) | Err(Failure { errno: libc::EEXIST, .. }) => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// `bytes[start..end]` as a C string in `buffer`.
+fn prefix<'a>(buffer: &'a mut [u8; 4096], bytes: &[u8], start: usize, end: usize) -> Outcome<&'a CStr> {
+    let too_long = Failure { call: Call::Openat2, errno: libc::ENAMETOOLONG };
+    let part = bytes.get(start..end).ok_or(too_long)?;
+    for (slot, byte) in buffer.iter_mut().zip(part.iter().chain([&0])) {
+        *slot = *byte;
+    }
+    CStr::from_bytes_until_nul(buffer).map_err(|_| too_long)
+}
+
+/// Opens what is at the target inside `root`; an empty file is made where nothing is.
+fn file(root: RawFd, target: &Target) -> Outcome<RawFd> {
+    if let Some(place) = existing(root, &target.path)? {
+        return Ok(place);
+    }
+    let parent = directory(root, &target.parent, 0)?;
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_WRONLY;
+    close(open(parent, &target.name, flags, 0o644)?)?;
+    let place = open_place(parent, &target.name, libc::O_NOFOLLOW, 0)?;
+    close(parent)?;
+    Ok(place)
+}
+
+fn status(descriptor: RawFd) -> Outcome<libc::statx> {
+    // SAFETY: all zeroes is a value of this plain structure.
+    let mut status: libc::statx = unsafe { mem::zeroed() };
+    let out = ptr::from_mut(&mut status);
+    // SAFETY: an empty path with AT_EMPTY_PATH, and a structure to be written.
+    unsafe { call!(Statx, descriptor, c"".as_ptr(), AT_EMPTY_PATH, libc::STATX_BASIC_STATS, out) }?;
+    Ok(status)
+}
+
+fn is_directory(descriptor: RawFd) -> Outcome<bool> {
+    Ok(u32::from(status(descriptor)?.stx_mode) & libc::S_IFMT == libc::S_IFDIR)
+}
+
+/// A detached copy of the mount at `path`.
+fn clone_tree(directory: RawFd, path: &CStr, depth: Depth) -> Outcome<RawFd> {
+    let mut flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+    if depth == Depth::Below {
+        flags |= AT_RECURSIVE;
+    }
+    if path.is_empty() {
+        flags |= AT_EMPTY_PATH;
+    }
+    // SAFETY: a live C string.
+    unsafe { call!(OpenTree, directory, path.as_ptr(), flags) }.map(int)
+}
+
+fn attach(mount: RawFd, directory: RawFd, path: &CStr, flags: u32) -> Outcome<()> {
+    // SAFETY: both are live C strings.
+    unsafe { call!(MoveMount, mount, c"".as_ptr(), directory, path.as_ptr(), flags) }.map(drop)
+}
+
+fn set_attributes(directory: RawFd, path: &CStr, flags: u32, set: u64, propagation: u64) -> Outcome<()> {
+    let clear = if set & MOUNT_ATTR_ATIME == 0 { 0 } else { MOUNT_ATTR_ATIME };
+    // struct mount_attr: set, clear, propagation, user namespace.
+    let attributes = [set, clear, propagation, 0];
+    // SAFETY: a live C string and a live structure of the size given.
+    let size = size_of_val(&attributes);
+    unsafe { call!(MountSetattr, directory, path.as_ptr(), flags, attributes.as_ptr(), size) }.map(drop)
+}
+
+/// A new instance of a file system, attached nowhere.
+fn filesystem(
+    name: &CStr,
+    options: &[(std::ffi::CString, Option<std::ffi::CString>)],
+    attributes: u64,
+) -> Outcome<RawFd> {
+    // SAFETY: a live C string.
+    let context = unsafe { call!(Fsopen, name.as_ptr(), FSOPEN_CLOEXEC) }.map(int)?;
+    for (key, value) in options {
+        match value {
+            Some(value) => configure(context, libc::FSCONFIG_SET_STRING, key.as_ptr(), value.as_ptr())?,
+            None => configure(context, libc::FSCONFIG_SET_FLAG, key.as_ptr(), ptr::null())?,
+        }
+    }
+    configure(context, libc::FSCONFIG_CMD_CREATE, ptr::null(), ptr::null())?;
+    // SAFETY: takes no pointer.
+    let mount = unsafe { call!(Fsmount, context, FSMOUNT_CLOEXEC, attributes) }.map(int)?;
+    close(context)?;
+    Ok(mount)
+}
+
+fn configure(context: RawFd, command: u32, key: *const c_char, value: *const c_char) -> Outcome<()> {
+    // SAFETY: key and value are live C strings, or null where the command takes none.
+    unsafe { call!(Fsconfig, context, command, key, value.cast::<c_void>(), 0) }.map(drop)
+}

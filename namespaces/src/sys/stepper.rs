@@ -1,0 +1,266 @@
+//! Runs the steps of a plan inside the new process and tells the caller where it failed.
+
+use std::os::fd::RawFd;
+
+use super::call::{self, Call, Failure, Outcome};
+use super::clone::Prepared;
+use super::{clone, credential, filesystem};
+use crate::kind::Namespace;
+use crate::plan::step::{RootSource, Step, Verify};
+
+/// What a new process tells the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// A step of the intermediate process failed.
+    StageFailed { step: u32, call: u32, errno: i32 },
+    /// A step of the process failed.
+    Failed { step: u32, call: u32, errno: i32 },
+    /// The intermediate process made the process of this number.
+    Forked { pid: i32 },
+    /// All is done but the exec.
+    Executing,
+}
+
+/// The size of an encoded message.
+pub(crate) const MESSAGE_LENGTH: usize = 16;
+
+/// What the caller tells a new process: one byte each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Release {
+    Mapped = 1,
+    Placed = 2,
+}
+
+impl Message {
+    pub(crate) fn encode(self) -> [u8; MESSAGE_LENGTH] {
+        let (kind, a, b, c) = match self {
+            Self::StageFailed { step, call, errno } => (0_u32, step, call, errno),
+            Self::Failed { step, call, errno } => (1, step, call, errno),
+            Self::Forked { pid } => (2, 0, 0, pid),
+            Self::Executing => (3, 0, 0, 0),
+        };
+        let mut bytes = [0; MESSAGE_LENGTH];
+        let words = [kind.to_ne_bytes(), a.to_ne_bytes(), b.to_ne_bytes(), c.to_ne_bytes()];
+        for (slot, byte) in bytes.iter_mut().zip(words.as_flattened()) {
+            *slot = *byte;
+        }
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: [u8; MESSAGE_LENGTH]) -> Option<Self> {
+        let (words, _) = bytes.as_chunks::<4>();
+        let [kind, a, b, c] = words.try_into().ok()?;
+        let (step, call) = (u32::from_ne_bytes(a), u32::from_ne_bytes(b));
+        let last = i32::from_ne_bytes(c);
+        match u32::from_ne_bytes(kind) {
+            0 => Some(Self::StageFailed { step, call, errno: last }),
+            1 => Some(Self::Failed { step, call, errno: last }),
+            2 => Some(Self::Forked { pid: last }),
+            3 => Some(Self::Executing),
+            _ => None,
+        }
+    }
+}
+
+/// What the steps keep between them.
+struct State {
+    socket: RawFd,
+    /// The root that mounts are made in; -1 before it is opened.
+    root: RawFd,
+}
+
+/// Runs the new process to its exec; on failure tells the caller and ends.
+pub(super) fn run(prepared: &Prepared<'_>) -> ! {
+    if let Err(failure) = begin(prepared) {
+        fail(prepared, u32::MAX, failure, Message::Failed { step: 0, call: 0, errno: 0 });
+    }
+    if prepared.plan.stage.is_empty() { child(prepared) } else { stage(prepared) }
+}
+
+/// The intermediate process: joins namespaces and makes the process as its sibling.
+fn stage(prepared: &Prepared<'_>) -> ! {
+    let template = Message::StageFailed { step: 0, call: 0, errno: 0 };
+    let mut state = State { socket: prepared.socket, root: -1 };
+    steps(prepared, &prepared.plan.stage, &mut state, template);
+    match clone::sibling(prepared) {
+        Err(failure) => fail(prepared, u32::MAX, failure, template),
+        Ok(0) => child(prepared),
+        Ok(pid) => match call::write(prepared.socket, &Message::Forked { pid }.encode()) {
+            Ok(_) => call::exit(0),
+            Err(_) => call::exit(1),
+        },
+    }
+}
+
+fn child(prepared: &Prepared<'_>) -> ! {
+    let mut state = State { socket: prepared.socket, root: -1 };
+    steps(prepared, &prepared.plan.child, &mut state, Message::Failed { step: 0, call: 0, errno: 0 });
+    // The last step of a plan is the exec, which does not return.
+    call::exit(127)
+}
+
+fn steps(prepared: &Prepared<'_>, steps: &[Step], state: &mut State, template: Message) {
+    for (index, step) in (0_u32..).zip(steps) {
+        if let Err(failure) = perform(prepared, step, state) {
+            fail(prepared, index, failure, template);
+        }
+    }
+}
+
+fn fail(prepared: &Prepared<'_>, step: u32, failure: Failure, template: Message) -> ! {
+    let (call, errno) = (failure.call as u32, failure.errno);
+    let message = match template {
+        Message::StageFailed { .. } => Message::StageFailed { step, call, errno },
+        _ => Message::Failed { step, call, errno },
+    };
+    // If even this cannot be said, the caller sees the end of the process without a message.
+    match call::write(prepared.socket, &message.encode()) {
+        Ok(_) => call::exit(126),
+        Err(_) => call::exit(125),
+    }
+}
+
+/// Leaves behind what the caller had open, and its signal mask.
+fn begin(prepared: &Prepared<'_>) -> Outcome<()> {
+    let mut next = 3;
+    for descriptor in &prepared.kept {
+        let descriptor = descriptor.cast_unsigned();
+        if descriptor > next {
+            call::close_range(next, descriptor.saturating_sub(1), 0)?;
+        }
+        next = descriptor.saturating_add(1);
+    }
+    call::close_range(next, u32::MAX, 0)?;
+    call::unblock_signals()
+}
+
+fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<()> {
+    match step {
+        Step::Umask(bits) => call::umask(*bits),
+        Step::DefaultSignals(mask) => default_signals(*mask),
+        Step::OomScoreAdj(value) => filesystem::write_file(c"/proc/self/oom_score_adj", value.to_bytes()),
+        Step::NotDumpable => call::prctl(libc::PR_SET_DUMPABLE, 0, 0),
+        Step::Join(namespaces) => join(namespaces),
+        Step::AwaitMapped => wait(state.socket, Release::Mapped),
+        Step::AwaitPlaced => wait(state.socket, Release::Placed),
+        Step::AssumeIds { uid, gid } | Step::Ids { uid, gid } => credential::set_ids(*uid, *gid),
+        Step::NewSession => call::setsid(),
+        Step::LoopbackUp => call::loopback_up(),
+        Step::Hostname(name) => call::sethostname(name),
+        Step::Propagation(flag) => filesystem::propagate(*flag),
+        Step::OpenRoot(source) => open_root(source, state),
+        Step::Mount(mount) => filesystem::mount(state.root, mount),
+        Step::Device(device) => filesystem::device(state.root, device),
+        Step::Symlink { contents, target } => filesystem::symlink(state.root, contents, target),
+        Step::Mask(path) => filesystem::mask(state.root, path),
+        Step::ReadOnlyPath(path) => filesystem::read_only(state.root, path),
+        Step::NewCgroupNamespace => call::unshare(Namespace::Cgroup.flag()),
+        Step::ReadOnlyRoot => filesystem::read_only_mount(state.root),
+        Step::Pivot => filesystem::pivot(state.root),
+        Step::Stdio { descriptor, from } => call::dup3(*from, *descriptor, 0),
+        Step::Null { descriptor } => null(*descriptor),
+        Step::Rlimit(limit) => call::prlimit(limit.resource.number(), limit.soft.as_raw(), limit.hard.as_raw()),
+        Step::DropBounding { keep } => credential::drop_bounding(*keep),
+        Step::KeepCapabilities => call::prctl(libc::PR_SET_KEEPCAPS, 1, 0),
+        Step::Groups(groups) => credential::set_groups(groups),
+        Step::Capabilities(sets) => credential::set_capabilities(sets),
+        Step::Ambient(set) => credential::set_ambient(*set),
+        Step::NoNewPrivileges => call::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0),
+        Step::CurrentDir { path, verify } => change_directory(path, *verify),
+        Step::Exec(program) => {
+            call::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)?;
+            call::write(state.socket, &Message::Executing.encode())?;
+            clone::execute(program, &prepared.arguments, &prepared.environment)
+        }
+    }
+}
+
+fn open_root(source: &RootSource, state: &mut State) -> Outcome<()> {
+    state.root = filesystem::open_root(source)?;
+    Ok(())
+}
+
+fn default_signals(mask: u64) -> Outcome<()> {
+    for signal in 1..=64 {
+        let is_changeable = signal != libc::SIGKILL && signal != libc::SIGSTOP;
+        if is_changeable && mask & (1 << (signal - 1)) != 0 {
+            call::default_action(signal)?;
+        }
+    }
+    Ok(())
+}
+
+/// Joins what it has the right to first, then the user namespace, then what belongs to that.
+fn join(namespaces: &[(Namespace, RawFd)]) -> Outcome<()> {
+    let mut done = [false; Namespace::ALL.len()];
+    let joins_user = namespaces.iter().any(|(kind, _)| *kind == Namespace::User);
+    if joins_user {
+        for ((kind, descriptor), done) in namespaces.iter().zip(&mut done) {
+            if *kind != Namespace::User {
+                *done = call::setns(*descriptor, kind.flag()).is_ok();
+            }
+        }
+    }
+    // Stable order: the user namespace first, all that is left after it.
+    for is_user in [true, false] {
+        for ((kind, descriptor), done) in namespaces.iter().zip(&mut done) {
+            if !*done && (*kind == Namespace::User) == is_user {
+                call::setns(*descriptor, kind.flag())?;
+                *done = true;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits for the caller; its end of the socket closes only when it gave up.
+fn wait(socket: RawFd, expected: Release) -> Outcome<()> {
+    let mut byte = [0];
+    match call::read(socket, &mut byte)? {
+        1 if byte == [expected as u8] => Ok(()),
+        _ => Err(Failure { call: Call::Read, errno: libc::EPIPE }),
+    }
+}
+
+fn null(descriptor: RawFd) -> Outcome<()> {
+    let opened = call::open(libc::AT_FDCWD, c"/dev/null", libc::O_RDWR, 0)?;
+    if opened == descriptor {
+        // The caller had this descriptor closed; only close-on-exec is to be undone.
+        let moved = call::open(libc::AT_FDCWD, c"/dev/null", libc::O_RDWR, 0)?;
+        call::dup3(moved, descriptor, 0)?;
+        return call::close(moved);
+    }
+    call::dup3(opened, descriptor, 0)?;
+    call::close(opened)
+}
+
+fn change_directory(path: &std::ffi::CStr, verify: Verify) -> Outcome<()> {
+    call::chdir(path)?;
+    if verify == Verify::Inside {
+        let mut buffer = [0; 4096];
+        call::getcwd(&mut buffer)?;
+        // The kernel writes "(unreachable)" before a directory that is not below the root.
+        if buffer.first() != Some(&b'/') {
+            return Err(Failure { call: Call::Getcwd, errno: libc::ENOENT });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_survives_its_way() {
+        for message in [
+            Message::StageFailed { step: 1, call: 2, errno: 3 },
+            Message::Failed { step: u32::MAX, call: 0, errno: libc::EPERM },
+            Message::Forked { pid: 4_194_304 },
+            Message::Executing,
+        ] {
+            assert_eq!(Message::decode(message.encode()), Some(message));
+        }
+        assert_eq!(Message::decode([255; MESSAGE_LENGTH]), None);
+    }
+}
