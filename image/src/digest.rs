@@ -5,32 +5,29 @@ use std::fmt;
 use std::hash::{Hash, Hasher as StdHasher};
 use std::str::FromStr;
 
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use sha2::{Digest as _, Sha256, Sha512};
 
 /// A registered hash algorithm.
 ///
 /// # Source
-/// OCI image specification, descriptor, "registered algorithms"; sha384 is registered by the distribution project.
+/// OCI image specification, descriptor, "registered algorithms".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
     /// SHA-256, which every implementation must have.
     Sha256,
-    /// SHA-384.
-    Sha384,
     /// SHA-512.
     Sha512,
 }
 
 impl Algorithm {
     /// Every algorithm, the common one first.
-    pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
+    pub const ALL: [Self; 2] = [Self::Sha256, Self::Sha512];
 
     /// The name in front of the colon; also the directory of its blobs in a layout.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
-            Self::Sha384 => "sha384",
             Self::Sha512 => "sha512",
         }
     }
@@ -39,7 +36,6 @@ impl Algorithm {
     pub const fn len(self) -> usize {
         match self {
             Self::Sha256 => 32,
-            Self::Sha384 => 48,
             Self::Sha512 => 64,
         }
     }
@@ -195,7 +191,6 @@ pub struct Hasher(State);
 #[derive(Debug, Clone)]
 enum State {
     Sha256(Sha256),
-    Sha384(Sha384),
     Sha512(Sha512),
 }
 
@@ -204,7 +199,6 @@ impl Hasher {
     pub fn new(algorithm: Algorithm) -> Self {
         Self(match algorithm {
             Algorithm::Sha256 => State::Sha256(Sha256::new()),
-            Algorithm::Sha384 => State::Sha384(Sha384::new()),
             Algorithm::Sha512 => State::Sha512(Sha512::new()),
         })
     }
@@ -213,7 +207,6 @@ impl Hasher {
     pub fn update(&mut self, content: &[u8]) {
         match &mut self.0 {
             State::Sha256(state) => state.update(content),
-            State::Sha384(state) => state.update(content),
             State::Sha512(state) => state.update(content),
         }
     }
@@ -225,10 +218,6 @@ impl Hasher {
             State::Sha256(state) => {
                 bytes[..32].copy_from_slice(&state.finalize());
                 Algorithm::Sha256
-            }
-            State::Sha384(state) => {
-                bytes[..48].copy_from_slice(&state.finalize());
-                Algorithm::Sha384
             }
             State::Sha512(state) => {
                 bytes.copy_from_slice(&state.finalize());
@@ -250,10 +239,6 @@ mod tests {
         // FIPS 180-4, the message "abc".
         for (algorithm, hex) in [
             (Algorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-            (
-                Algorithm::Sha384,
-                "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
-            ),
             (
                 Algorithm::Sha512,
                 "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
@@ -291,7 +276,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parse_inverts_display(content: Vec<u8>, which in 0..3_usize) {
+        fn parse_inverts_display(content: Vec<u8>, which in 0..2_usize) {
             let mut hasher = Hasher::new(Algorithm::ALL[which]);
             hasher.update(&content);
             let digest = hasher.finish();

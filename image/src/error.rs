@@ -140,7 +140,7 @@ impl Error {
     ///
     /// # Errors
     /// Gives the error back when it holds none.
-    pub fn unwrap_io(error: io::Error) -> std::result::Result<Self, io::Error> {
+    pub fn unwrap_io(error: io::Error) -> Result<Self, io::Error> {
         error.downcast::<Self>()
     }
 }

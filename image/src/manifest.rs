@@ -203,9 +203,9 @@ mod tests {
     #[test]
     fn the_descriptor_and_the_document_agree() {
         let docker = sample(&format!(r#","mediaType":"{}""#, MediaType::DOCKER_MANIFEST));
-        let parse = |media_type| Manifest::parse_as(docker.clone(), media_type, &Limits::DEFAULT);
-        assert!(parse(&MediaType::DOCKER_MANIFEST).is_ok());
-        let error = parse(&MediaType::MANIFEST).unwrap_err().to_string();
+        let parse = |media_type: MediaType| Manifest::parse_as(docker.clone(), &media_type, &Limits::DEFAULT);
+        assert!(parse(MediaType::DOCKER_MANIFEST).is_ok());
+        let error = parse(MediaType::MANIFEST).unwrap_err().to_string();
         assert!(error.contains("but its descriptor says application/vnd.oci.image.manifest.v1+json"), "{error}");
     }
 

@@ -31,7 +31,7 @@ mod tests {
             (r#"{"x":[{"b":1,"\u0062":2}]}"#, "invalid test at x[0].b: occurs twice"),
             ("{} {}", "invalid test: unexpected character at byte 3"),
             ("", "invalid test: ends early"),
-            (r#"{"a":01}"#, "invalid test at a: unexpected character at byte 6"),
+            (r#"{"a":01}"#, "invalid test: unexpected character at byte 6"),
             (r#""\ud800""#, "invalid test: lone surrogate at byte 7"),
             ("\"a\nb\"", "invalid test: unexpected character at byte 2"),
             ("[1,]", "invalid test at [1]: unexpected character at byte 3"),
@@ -68,7 +68,7 @@ mod tests {
             any::<bool>().prop_map(Into::into),
             any::<i64>().prop_map(Into::into),
             any::<u64>().prop_map(Into::into),
-            (-1e9..1e9).prop_map(|number: f64| number.into()),
+            any::<i32>().prop_map(|number| (f64::from(number) / 8.0).into()),
             any::<String>().prop_map(Into::into),
         ];
         leaf.prop_recursive(4, 64, 8, |inner| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Fault;
 
-type Read<T> = std::result::Result<T, Fault>;
+type Read<T> = Result<T, Fault>;
 
 /// A JSON value; numbers stay as they are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,10 +120,6 @@ impl<'a> Object<'a> {
             Some(slot) => *slot = value,
             None => self.0.push((key, value)),
         }
-    }
-
-    pub(crate) fn remove(&mut self, key: &str) {
-        self.0.retain(|(name, _)| name != key);
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {

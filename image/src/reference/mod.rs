@@ -234,8 +234,8 @@ mod tests {
             input in r"((localhost|[a-z]{1,3}\.[a-z]{2}|\[::1\])(:[0-9]{1,5})?/)?[a-z0-9]{1,4}(/[a-z]{1,3}([._]|__|-{1,3})[a-z0-9]{1,3}){0,2}(:[A-Za-z0-9_.-]{1,8})?",
         ) {
             if let Ok(reference) = Reference::parse(&input) {
-                prop_assert_eq!(Reference::parse(reference.canonical()).as_ref(), Ok(&reference));
-                prop_assert_eq!(Reference::parse(reference.familiar()).as_ref(), Ok(&reference));
+                prop_assert_eq!(Reference::parse(reference.canonical()).unwrap(), reference.clone());
+                prop_assert_eq!(Reference::parse(reference.familiar()).unwrap(), reference);
             }
         }
 
