@@ -1,0 +1,250 @@
+//! Making groups: top down, with controllers passed on and cpusets filled before anything can be in them.
+
+use crate::controller::{Controller, Version};
+use crate::directory::{Directory, WriteFailure};
+use crate::error::{Error, Holder, NotDelegated, Result};
+use crate::group::{Group, Member};
+use crate::hierarchy::{Hierarchies, Hierarchy, controllers_in};
+use crate::observed::Home;
+use crate::path::GroupPath;
+use crate::v1::cpuset::FILLED_FROM_PARENT;
+
+impl Hierarchies {
+    /// Makes a group with these controllers, and the groups above it that are not there yet.
+    ///
+    /// The group is made in each hierarchy that has one of `controllers`, and besides in the hierarchy by which its
+    /// processes are frozen, killed and watched: v2 where it is mounted, else v1's freezer. On v2 the controllers are
+    /// passed on top down; on v1 cpusets are filled from above. Groups above that were made, and controllers that
+    /// were passed on, stay when this one is removed.
+    ///
+    /// Errors: [`Error::Exists`] if the group is there in one of the hierarchies, [`Error::NotDelegated`] for
+    /// controllers that cannot be had, [`Error::Busy`] if processes in a group of v2 above keep it from passing
+    /// controllers on. Whatever was made until then is removed again.
+    pub fn create(&self, path: &GroupPath, controllers: &[Controller]) -> Result<Group> {
+        let needed = self.needed(controllers)?;
+        let mut made = Made(Vec::new());
+        let mut members = Vec::new();
+        for (place, hierarchy) in needed {
+            let base = hierarchy.base.try_clone()?;
+            let wanted = wanted_in(hierarchy, controllers);
+            let names: Vec<&str> = path.names().collect();
+            match make_path(hierarchy, base, &names, &wanted, &mut made) {
+                Ok((parent, name, directory)) => members.push(Member { hierarchy: place, directory, parent, name }),
+                Err(error) => {
+                    made.unmake();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Group::new(self.clone(), path.clone(), controllers.to_vec(), members))
+    }
+
+    /// Opens a group that is there, in the hierarchies that [`create`](Self::create) would choose.
+    ///
+    /// Errors: [`Error::NotFound`] if it is missing in one of them.
+    pub fn open(&self, path: &GroupPath, controllers: &[Controller]) -> Result<Group> {
+        let mut members = Vec::new();
+        for (place, hierarchy) in self.needed(controllers)? {
+            match open_member(place, hierarchy, path)? {
+                Some(member) => members.push(member),
+                None => {
+                    return Err(Error::NotFound { group: format!("{}/{path}", hierarchy.base.path()) });
+                }
+            }
+        }
+        Ok(Group::new(self.clone(), path.clone(), controllers.to_vec(), members))
+    }
+
+    /// Opens what there is of a group in any hierarchy, for instance to remove what another run left behind.
+    pub fn find(&self, path: &GroupPath) -> Result<Option<Group>> {
+        let mut members = Vec::new();
+        for (place, hierarchy) in self.all.iter().enumerate() {
+            members.extend(open_member(place, hierarchy, path)?);
+        }
+        if members.is_empty() {
+            return Ok(None);
+        }
+        let has = |controller: &Controller| match self.home(*controller) {
+            Home::V1 => members.iter().any(|member| self.all[member.hierarchy].has(controller.subsystems()[0])),
+            Home::V2 => members.iter().any(|member| self.all[member.hierarchy].version == Version::V2),
+            Home::Absent(_) => false,
+        };
+        let controllers = Controller::ALL.iter().copied().filter(has).collect();
+        Ok(Some(Group::new(self.clone(), path.clone(), controllers, members)))
+    }
+
+    /// The names of the groups right below the base, in any hierarchy, in order.
+    pub fn groups(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for hierarchy in self.all.iter() {
+            names.extend(hierarchy.base.directories()?);
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn needed(&self, controllers: &[Controller]) -> Result<Vec<(usize, &Hierarchy)>> {
+        let absent: Vec<Controller> =
+            controllers.iter().copied().filter(|wanted| matches!(self.home(*wanted), Home::Absent(_))).collect();
+        if !absent.is_empty() {
+            let bases: Vec<&str> = self.all.iter().map(|hierarchy| hierarchy.base.path()).collect();
+            let stopped_at = bases.join(", ");
+            return Err(Error::NotDelegated { controllers: absent, stopped_at, reason: NotDelegated::NotMounted });
+        }
+        let no_unified = self.unified().is_none();
+        let needs = |hierarchy: &Hierarchy| match hierarchy.version {
+            Version::V2 => true,
+            Version::V1 => {
+                let asked = |controller: &Controller| {
+                    self.home(*controller) == Home::V1
+                        && controller.subsystems().iter().any(|subsystem| hierarchy.has(subsystem))
+                };
+                controllers.iter().any(asked) || (no_unified && hierarchy.has("freezer"))
+            }
+        };
+        Ok(self.all.iter().enumerate().filter(|(_, hierarchy)| needs(hierarchy)).collect())
+    }
+}
+
+/// The controllers that a v2 hierarchy has to pass on.
+fn wanted_in(hierarchy: &Hierarchy, controllers: &[Controller]) -> Vec<Controller> {
+    let passed_on = |controller: &&Controller| hierarchy.available.contains(controller) && !controller.built_into_v2();
+    match hierarchy.version {
+        Version::V1 => Vec::new(),
+        Version::V2 => controllers.iter().filter(passed_on).copied().collect(),
+    }
+}
+
+fn open_member(place: usize, hierarchy: &Hierarchy, path: &GroupPath) -> Result<Option<Member>> {
+    let (above, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+    let parent = if above.is_empty() { Some(hierarchy.base.try_clone()?) } else { hierarchy.base.below(above)? };
+    let Some(parent) = parent else { return Ok(None) };
+    let directory = parent.below(name)?;
+    Ok(directory.map(|directory| Member { hierarchy: place, directory, parent, name: name.to_owned() }))
+}
+
+/// Directories made so far, to be removed again if the whole does not succeed.
+pub(crate) struct Made(pub(crate) Vec<(Directory, String)>);
+
+impl Made {
+    /// Removes them; what has come to hold something since then is not this call's any more and stays.
+    pub(crate) fn unmake(self) {
+        for (parent, name) in self.0.into_iter().rev() {
+            drop(parent.remove(&name));
+        }
+    }
+}
+
+/// Makes the last of `names` below `base`, and those above it that are missing.
+pub(crate) fn make_path(
+    hierarchy: &Hierarchy,
+    base: Directory,
+    names: &[&str],
+    wanted: &[Controller],
+    made: &mut Made,
+) -> Result<(Directory, String, Directory)> {
+    let mut parent = base;
+    for (depth, name) in names.iter().enumerate() {
+        let last = depth + 1 == names.len();
+        pass_on(&parent, wanted)?;
+        let new = parent.make(name)?;
+        if new {
+            made.0.push((parent.try_clone()?, (*name).to_owned()));
+        } else if last {
+            return Err(Error::Exists { group: format!("{}/{name}", parent.path()) });
+        }
+        let directory =
+            parent.below(name)?.ok_or_else(|| Error::Gone { group: format!("{}/{name}", parent.path()) })?;
+        if new && hierarchy.has("cpuset") {
+            fill_cpuset(&parent, &directory)?;
+        }
+        if last {
+            return Ok((parent, (*name).to_owned(), directory));
+        }
+        parent = directory;
+    }
+    Err(Error::NotFound { group: parent.path().to_owned() })
+}
+
+/// Gives a new v1 group the CPUs and memory nodes of the one above: empty, it would take no process.
+fn fill_cpuset(parent: &Directory, directory: &Directory) -> Result<()> {
+    for file in FILLED_FROM_PARENT {
+        let value = parent.read_always(file)?;
+        if value.trim().is_empty() {
+            return Err(Error::NotDelegated {
+                controllers: vec![Controller::Cpuset],
+                stopped_at: parent.file(file),
+                reason: NotDelegated::NotAvailable,
+            });
+        }
+        directory.write_plainly(file, value.trim())?;
+    }
+    Ok(())
+}
+
+/// Makes a v2 group pass controllers on to groups below it, in one write.
+pub(crate) fn pass_on(directory: &Directory, wanted: &[Controller]) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let passed = controllers_in(&directory.read_always("cgroup.subtree_control")?);
+    let missing: Vec<Controller> = wanted.iter().copied().filter(|wanted| !passed.contains(wanted)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let available = controllers_in(&directory.read_always("cgroup.controllers")?);
+    let withheld: Vec<Controller> = missing.iter().copied().filter(|wanted| !available.contains(wanted)).collect();
+    let not_delegated =
+        |controllers, reason| Err(Error::NotDelegated { controllers, stopped_at: directory.path().to_owned(), reason });
+    if !withheld.is_empty() {
+        return not_delegated(withheld, NotDelegated::NotAvailable);
+    }
+    let value: Vec<String> = missing.iter().map(|controller| format!("+{controller}")).collect();
+    match directory.write("cgroup.subtree_control", &value.join(" ")) {
+        Ok(()) => Ok(()),
+        Err(WriteFailure::Gone) => Err(directory.gone()),
+        Err(WriteFailure::NotPermitted) => not_delegated(missing, NotDelegated::Permission),
+        Err(WriteFailure::NoFile) => not_delegated(missing, NotDelegated::NotAvailable),
+        Err(WriteFailure::Refused(source)) => match rustix::io::Errno::from_io_error(&source) {
+            Some(rustix::io::Errno::BUSY) => {
+                let pids = crate::group::pids_in(directory)?;
+                Err(Error::Busy { group: directory.path().to_owned(), holder: Holder::InternalProcesses(pids) })
+            }
+            Some(rustix::io::Errno::NOENT) => not_delegated(missing, NotDelegated::NotAvailable),
+            Some(rustix::io::Errno::PERM | rustix::io::Errno::ACCESS) => {
+                not_delegated(missing, NotDelegated::Permission)
+            }
+            _ => Err(Error::sys("write", directory.file("cgroup.subtree_control"), source)),
+        },
+    }
+}
+
+impl Group {
+    /// Makes a group below this one, in the same hierarchies and with the same controllers.
+    ///
+    /// On v2 this group must hold no process itself if it has controllers to pass on: processes belong in the leaves.
+    ///
+    /// Errors: as [`Hierarchies::create`], and [`Error::Gone`] if this group was removed.
+    pub fn child(&self, name: &str) -> Result<Self> {
+        let path = self.path().join(name)?;
+        let below = GroupPath::new(name)?;
+        let names: Vec<&str> = below.names().collect();
+        let mut made = Made(Vec::new());
+        let mut members = Vec::new();
+        for member in self.members() {
+            let hierarchy = &self.hierarchies().all[member.hierarchy];
+            let wanted = wanted_in(hierarchy, self.controllers());
+            match make_path(hierarchy, member.directory.try_clone()?, &names, &wanted, &mut made) {
+                Ok((parent, name, directory)) => {
+                    members.push(Member { hierarchy: member.hierarchy, directory, parent, name });
+                }
+                Err(error) => {
+                    made.unmake();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Self::new(self.hierarchies().clone(), path, self.controllers().to_vec(), members))
+    }
+}

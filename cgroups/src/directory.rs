@@ -1,0 +1,218 @@
+//! A group's directory as a descriptor: every file of it is opened beneath, without links and without mounts.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use crate::controller::Version;
+use crate::error::{Error, Result};
+
+const SUPER_MAGIC_V1: i64 = 0x0027_e0eb;
+const SUPER_MAGIC_V2: i64 = 0x6367_7270;
+
+/// The file that every group of both versions has for as long as it exists.
+const ALWAYS_THERE: &str = "cgroup.procs";
+
+/// A directory of a hierarchy.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    fd: OwnedFd,
+    path: String,
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Directory {
+    /// Opens a mount point; `None` if another file system covers it.
+    pub(crate) fn open_mount(path: &str, version: Version, device: (u32, u32)) -> Result<Option<Self>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT | Errno::ACCESS | Errno::NOTDIR) => return Ok(None),
+            Err(error) => return Err(Error::sys("open", path, error)),
+        };
+        let status = rustix::fs::fstat(&fd).map_err(|error| Error::sys("inspect", path, error))?;
+        let found = (rustix::fs::major(status.st_dev), rustix::fs::minor(status.st_dev));
+        let magic = rustix::fs::fstatfs(&fd).map_err(|error| Error::sys("inspect", path, error))?.f_type;
+        let wanted = match version {
+            Version::V1 => SUPER_MAGIC_V1,
+            Version::V2 => SUPER_MAGIC_V2,
+        };
+        Ok((found == device && magic == wanted).then(|| Self { fd, path: path.to_owned() }))
+    }
+
+    /// Where it is, for messages.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Another handle of the same directory.
+    pub(crate) fn try_clone(&self) -> Result<Self> {
+        let fd = self.fd.try_clone().map_err(|error| Error::sys("duplicate", &self.path, error))?;
+        Ok(Self { fd, path: self.path.clone() })
+    }
+
+    /// Opens the directory below it that `names` lead to; `None` if there is none.
+    pub(crate) fn below(&self, names: &str) -> Result<Option<Self>> {
+        let path = format!("{}/{names}", self.path);
+        match self.open_beneath(names, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(fd) => Ok(Some(Self { fd, path })),
+            Err(Errno::NOENT) => self.missing(),
+            Err(error) => Err(Error::sys("open", path, error)),
+        }
+    }
+
+    /// Makes a directory below it; `false` if there is one already.
+    pub(crate) fn make(&self, name: &str) -> Result<bool> {
+        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(Errno::NOENT) => Err(self.gone()),
+            Err(error) => Err(Error::sys("create", format!("{}/{name}", self.path), error)),
+        }
+    }
+
+    /// Removes an empty directory below it, with the kernel's plain answer.
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Whether the directory `name` below it is the one that `child` stands for.
+    pub(crate) fn holds(&self, name: &str, child: &Self) -> bool {
+        let named = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);
+        let meant = rustix::fs::fstat(&child.fd);
+        matches!((named, meant), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+    }
+
+    /// The names of the directories below it.
+    pub(crate) fn directories(&self) -> Result<Vec<String>> {
+        self.entries(FileType::Directory)
+    }
+
+    /// The names of its files.
+    pub(crate) fn files(&self) -> Result<Vec<String>> {
+        self.entries(FileType::RegularFile)
+    }
+
+    fn entries(&self, kind: FileType) -> Result<Vec<String>> {
+        let fail = |error: Errno| match error {
+            Errno::NOENT => self.gone(),
+            error => Error::sys("list", &self.path, error),
+        };
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.fd).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let name = entry.file_name().to_string_lossy();
+            if entry.file_type() == kind && name != "." && name != ".." {
+                names.push(name.into_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Opens a file of the group to read; `None` if this kernel or group has none of the name.
+    pub(crate) fn open(&self, file: &str) -> Result<Option<OwnedFd>> {
+        match self.open_beneath(file, OFlags::RDONLY) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(Errno::NOENT | Errno::NODEV) => self.missing(),
+            Err(error) => Err(Error::sys("open", self.file(file), error)),
+        }
+    }
+
+    /// Reads a file of the group; `None` if this kernel or group has none of the name.
+    pub(crate) fn read(&self, file: &str) -> Result<Option<String>> {
+        let Some(fd) = self.open(file)? else { return Ok(None) };
+        let mut content = Vec::new();
+        match io::Read::read_to_end(&mut std::fs::File::from(fd), &mut content) {
+            Ok(_) => match String::from_utf8(content) {
+                Ok(content) => Ok(Some(content)),
+                Err(_) => Err(Error::Malformed { file: self.file(file), reason: "it is not text" }),
+            },
+            Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => self.missing(),
+            Err(error) => Err(Error::sys("read", self.file(file), error)),
+        }
+    }
+
+    /// Reads a file that every such group has.
+    pub(crate) fn read_always(&self, file: &str) -> Result<String> {
+        self.read(file)?.ok_or_else(|| Error::sys("open", self.file(file), Errno::NOENT))
+    }
+
+    /// Writes a file in one system call, as the kernel wants it.
+    pub(crate) fn write(&self, file: &str, value: &str) -> Result<(), WriteFailure> {
+        let fd = match self.open_beneath(file, OFlags::WRONLY) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT | Errno::NODEV) if self.is_gone() => return Err(WriteFailure::Gone),
+            Err(Errno::NOENT) => return Err(WriteFailure::NoFile),
+            Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => return Err(WriteFailure::NotPermitted),
+            Err(error) => return Err(WriteFailure::Refused(error.into())),
+        };
+        match rustix::io::retry_on_intr(|| rustix::io::write(&fd, value.as_bytes())) {
+            Ok(written) if written == value.len() => Ok(()),
+            Ok(_) => Err(WriteFailure::Refused(io::ErrorKind::WriteZero.into())),
+            Err(Errno::NODEV) if self.is_gone() => Err(WriteFailure::Gone),
+            Err(error) => Err(WriteFailure::Refused(error.into())),
+        }
+    }
+
+    /// Writes a file for which only the plain answer counts.
+    pub(crate) fn write_plainly(&self, file: &str, value: &str) -> Result<()> {
+        self.write(file, value).map_err(|failure| match failure {
+            WriteFailure::Gone => self.gone(),
+            WriteFailure::NoFile => Error::sys("open", self.file(file), Errno::NOENT),
+            WriteFailure::NotPermitted => Error::sys("open", self.file(file), Errno::ACCESS),
+            WriteFailure::Refused(source) => Error::sys("write", self.file(file), source),
+        })
+    }
+
+    /// Whether the group was removed: its directory is then empty for this handle, whatever has its name now.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(rustix::fs::statat(&self.fd, ALWAYS_THERE, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
+    }
+
+    /// The error of an operation on a removed group.
+    pub(crate) fn gone(&self) -> Error {
+        Error::Gone { group: self.path.clone() }
+    }
+
+    /// The path of a file, for messages.
+    pub(crate) fn file(&self, file: &str) -> String {
+        format!("{}/{file}", self.path)
+    }
+
+    /// Tells a missing file from a removed group.
+    fn missing<T>(&self) -> Result<Option<T>> {
+        if self.is_gone() { Err(self.gone()) } else { Ok(None) }
+    }
+
+    fn open_beneath(&self, names: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+        loop {
+            match rustix::fs::openat2(&self.fd, names, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+                // A rename anywhere on the machine makes the kernel give up the check; it asks for another try.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                result => return result,
+            }
+        }
+    }
+}
+
+/// Why a write did not happen.
+#[derive(Debug)]
+pub(crate) enum WriteFailure {
+    /// The group was removed.
+    Gone,
+    /// The group is there and has no such file.
+    NoFile,
+    /// The file may not be opened.
+    NotPermitted,
+    /// The kernel refused the value.
+    Refused(io::Error),
+}

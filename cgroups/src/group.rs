@@ -1,0 +1,192 @@
+//! A group as descriptors: one directory in each hierarchy that it is in.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::io::Errno;
+
+use crate::controller::{Controller, Version};
+use crate::directory::{Directory, WriteFailure};
+use crate::error::{Error, Holder, Result};
+use crate::hierarchy::{Hierarchies, Hierarchy, controllers_in};
+use crate::observed::{Home, Layout};
+use crate::path::GroupPath;
+use crate::report::Reason;
+
+/// A group of processes, held open in each hierarchy that it is in.
+///
+/// The handle stands for the directories that were opened. When the group is removed every operation answers
+/// [`Error::Gone`], also when a group of the same name has been made since. Dropping the handle changes nothing.
+#[derive(Debug)]
+pub struct Group {
+    hierarchies: Hierarchies,
+    path: GroupPath,
+    controllers: Vec<Controller>,
+    members: Vec<Member>,
+}
+
+/// The directory of a group in one hierarchy.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// Which of the hierarchies.
+    pub(crate) hierarchy: usize,
+    pub(crate) directory: Directory,
+    pub(crate) parent: Directory,
+    pub(crate) name: String,
+}
+
+impl Group {
+    pub(crate) fn new(
+        hierarchies: Hierarchies,
+        path: GroupPath,
+        controllers: Vec<Controller>,
+        members: Vec<Member>,
+    ) -> Self {
+        Self { hierarchies, path, controllers, members }
+    }
+
+    /// Where the group is below the base of its hierarchies.
+    pub fn path(&self) -> &GroupPath {
+        &self.path
+    }
+
+    /// The controllers that were asked for when the handle was made.
+    pub fn controllers(&self) -> &[Controller] {
+        &self.controllers
+    }
+
+    /// The directory of each hierarchy that the group is in.
+    ///
+    /// A process that is to start inside the group is made with the descriptor of v2 (`CLONE_INTO_CGROUP`) and put
+    /// into the others before it runs its program; `windlass_namespaces::Command::cgroup` takes them all.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.members.iter().map(|member| member.directory.as_fd())
+    }
+
+    /// The directory in the unified hierarchy, if the group is in it.
+    pub fn unified(&self) -> Option<BorrowedFd<'_>> {
+        self.member_v2().map(|member| member.directory.as_fd())
+    }
+
+    /// Moves a process, with all its threads, into the group.
+    ///
+    /// Errors: [`Error::Busy`] where a group of v2 passes controllers on and so cannot hold processes;
+    /// [`Error::Sys`] with `ESRCH` if there is no such process. The process may then be in some of the group's
+    /// hierarchies and not yet in others: adding it again, or elsewhere, is safe.
+    pub fn add(&self, pid: u32) -> Result<()> {
+        let pid = pid.to_string();
+        for member in &self.members {
+            let directory = &member.directory;
+            directory.write("cgroup.procs", &pid).map_err(|failure| match failure {
+                WriteFailure::Gone => directory.gone(),
+                WriteFailure::NoFile => Error::sys("open", directory.file("cgroup.procs"), Errno::NOENT),
+                WriteFailure::NotPermitted => Error::sys("open", directory.file("cgroup.procs"), Errno::ACCESS),
+                WriteFailure::Refused(source) if source.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {
+                    Error::Busy { group: directory.path().to_owned(), holder: Holder::PassedOnControllers }
+                }
+                WriteFailure::Refused(source) => {
+                    Error::sys("move a process with", directory.file("cgroup.procs"), source)
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The processes in the group itself, in ascending order; one of another pid namespace is 0.
+    pub fn pids(&self) -> Result<Vec<i32>> {
+        let mut pids = Vec::new();
+        for member in &self.members {
+            pids.extend(pids_in(&member.directory)?);
+        }
+        pids.sort_unstable();
+        pids.dedup();
+        Ok(pids)
+    }
+
+    /// Whether the group was removed.
+    pub fn is_gone(&self) -> bool {
+        self.members.iter().any(|member| member.directory.is_gone())
+    }
+
+    /// The hierarchy versions that the group is in.
+    pub fn versions(&self) -> Vec<Version> {
+        let mut versions: Vec<Version> = self.members.iter().map(|member| self.version_of(member)).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        versions
+    }
+
+    /// Where each controller of the group is.
+    ///
+    /// Errors: [`Error::Gone`] if the group was removed.
+    pub fn layout(&self) -> Result<Layout> {
+        let passed_down = match self.member_v2() {
+            Some(member) => controllers_in(&member.directory.read_always("cgroup.controllers")?),
+            None => Vec::new(),
+        };
+        let home = |controller: Controller| match self.hierarchies.home(controller) {
+            Home::V2 if self.member_v2().is_none() => Home::Absent(Reason::NotEnabled),
+            Home::V2 if controller.built_into_v2() || passed_down.contains(&controller) => Home::V2,
+            Home::V1 if self.member_of(controller.subsystems()[0]).is_some() => Home::V1,
+            Home::V1 | Home::V2 => Home::Absent(Reason::NotEnabled),
+            absent @ Home::Absent(_) => absent,
+        };
+        Ok(Layout::new(home))
+    }
+
+    pub(crate) fn hierarchies(&self) -> &Hierarchies {
+        &self.hierarchies
+    }
+
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    pub(crate) fn hierarchy_of(&self, member: &Member) -> &Hierarchy {
+        &self.hierarchies.all[member.hierarchy]
+    }
+
+    pub(crate) fn version_of(&self, member: &Member) -> Version {
+        self.hierarchy_of(member).version
+    }
+
+    pub(crate) fn member_v2(&self) -> Option<&Member> {
+        self.members.iter().find(|member| self.version_of(member) == Version::V2)
+    }
+
+    pub(crate) fn members_v1(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| self.version_of(member) == Version::V1)
+    }
+
+    /// The directory in the v1 hierarchy of a subsystem.
+    pub(crate) fn member_of(&self, subsystem: &str) -> Option<&Member> {
+        self.members.iter().find(|member| self.hierarchy_of(member).has(subsystem))
+    }
+
+    /// The directory that has a file, by the version and the file's first word.
+    pub(crate) fn directory_of(&self, version: Version, file: &str) -> Option<&Directory> {
+        let member = match version {
+            Version::V2 => self.member_v2(),
+            Version::V1 => self.member_of(file.split('.').next().unwrap_or(file)),
+        };
+        member.map(|member| &member.directory)
+    }
+
+    /// The group in a message about all its directories.
+    pub(crate) fn name(&self) -> String {
+        self.path.as_str().to_owned()
+    }
+}
+
+/// The processes in a directory.
+pub(crate) fn pids_in(directory: &Directory) -> Result<Vec<i32>> {
+    let content = directory.read_always("cgroup.procs")?;
+    content
+        .lines()
+        .map(|line| {
+            line.parse().map_err(|_| Error::Malformed {
+                file: directory.file("cgroup.procs"),
+                reason: "a line is not a process id",
+            })
+        })
+        .collect()
+}

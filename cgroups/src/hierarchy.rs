@@ -1,0 +1,216 @@
+//! Which hierarchies are mounted, which controllers they have, and where groups are made.
+
+use std::sync::Arc;
+
+use crate::controller::{Controller, Version};
+use crate::directory::Directory;
+use crate::error::{Error, Result};
+use crate::mountinfo::{self, Mount};
+use crate::observed::Home;
+use crate::report::Reason;
+
+/// The directory of each hierarchy below which [`GroupPath`](crate::GroupPath)s lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Anchor {
+    /// What is mounted: the hierarchy's root, or inside a container the container's own group.
+    ///
+    /// This is what a service that runs as root wants: its groups do not depend on where it was started from.
+    #[default]
+    MountRoot,
+    /// The group in which the calling process is, which may be another in each hierarchy.
+    ///
+    /// This is what an unprivileged program with a delegated group wants. On v2 a group that holds processes
+    /// cannot pass controllers on, so the caller's own must hold none: start the program in a leaf
+    /// (`DelegateSubgroup=` of systemd) and use [`OwnParent`](Self::OwnParent).
+    OwnGroup,
+    /// The parent of the group in which the calling process is.
+    OwnParent,
+}
+
+/// The cgroup hierarchies that this process sees; cheap to clone.
+///
+/// Hierarchies are found by the options of their super blocks, not by the names of directories, and only where the
+/// mount is not covered by another. v1, v2 and a mixture of both are all well: each controller is wherever the
+/// kernel has it.
+#[derive(Debug, Clone)]
+pub struct Hierarchies {
+    pub(crate) all: Arc<[Hierarchy]>,
+    absent: Arc<[(Controller, Reason)]>,
+}
+
+/// One hierarchy and its base.
+#[derive(Debug)]
+pub(crate) struct Hierarchy {
+    pub(crate) version: Version,
+    /// The subsystems of a v1 hierarchy.
+    pub(crate) subsystems: Vec<String>,
+    /// What the base passes on, on v2.
+    pub(crate) available: Vec<Controller>,
+    pub(crate) base: Directory,
+}
+
+/// Where a controller is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// The controller.
+    pub controller: Controller,
+    /// In which version, or why nowhere.
+    pub home: Home,
+    /// The directory below which groups with it are made.
+    pub base: Option<String>,
+}
+
+impl Hierarchies {
+    /// Finds what is mounted, with groups below the mounted roots.
+    ///
+    /// Errors: [`Error::NoHierarchy`] where nothing is mounted.
+    pub fn discover() -> Result<Self> {
+        Self::discover_at(Anchor::MountRoot)
+    }
+
+    /// Finds what is mounted, with groups below `anchor`.
+    ///
+    /// Errors: [`Error::NoHierarchy`] where nothing is mounted, [`Error::NotFound`] where a mount does not show the
+    /// group in which the caller is.
+    pub fn discover_at(anchor: Anchor) -> Result<Self> {
+        let read = |path: &str| std::fs::read_to_string(path).map_err(|error| Error::sys("read", path, error));
+        let mounts = mountinfo::hierarchies(&read("/proc/self/mountinfo")?);
+        let own = read("/proc/self/cgroup")?;
+        let mut all: Vec<Hierarchy> = Vec::new();
+        // Of several mounts of one hierarchy the one that shows the most of it wins.
+        let mut mounts: Vec<&Mount> = mounts.iter().filter(|mount| !is_only_named(mount)).collect();
+        mounts.sort_by_key(|mount| mount.root.len());
+        for mount in mounts {
+            let seen = all.iter().any(|found| found.version == mount.version && found.subsystems == mount.subsystems);
+            if seen {
+                continue;
+            }
+            if let Some(root) = Directory::open_mount(&mount.mount_point, mount.version, mount.device)? {
+                all.push(Hierarchy::new(mount, anchored(root, mount, &own, anchor)?)?);
+            }
+        }
+        if all.is_empty() {
+            return Err(Error::NoHierarchy);
+        }
+        let enabled = std::fs::read_to_string("/proc/cgroups").unwrap_or_default();
+        let absent = Controller::ALL.map(|controller| (controller, absence(controller, &all, &enabled)));
+        Ok(Self { all: all.into(), absent: absent.into() })
+    }
+
+    /// The same, without the hierarchies of the other version.
+    ///
+    /// Groups then know nothing of the other version, for instance not of the v2 hierarchy through which groups on a
+    /// machine with both are otherwise killed and watched.
+    ///
+    /// Errors: [`Error::NoHierarchy`] where none of this version is mounted.
+    pub fn only(&self, version: Version) -> Result<Self> {
+        let mut all = Vec::new();
+        for hierarchy in self.all.iter().filter(|hierarchy| hierarchy.version == version) {
+            all.push(Hierarchy {
+                version,
+                subsystems: hierarchy.subsystems.clone(),
+                available: hierarchy.available.clone(),
+                base: hierarchy.base.try_clone()?,
+            });
+        }
+        if all.is_empty() { Err(Error::NoHierarchy) } else { Ok(Self { all: all.into(), absent: self.absent.clone() }) }
+    }
+
+    /// Every controller that this crate knows, and where it is.
+    pub fn controllers(&self) -> Vec<Placement> {
+        let placement = |controller| {
+            let home = self.home(controller);
+            let base = match home {
+                Home::V1 => self.of_subsystem(controller.subsystems()[0]),
+                Home::V2 => self.unified(),
+                Home::Absent(_) => None,
+            };
+            Placement { controller, home, base: base.map(|hierarchy| hierarchy.base.path().to_owned()) }
+        };
+        Controller::ALL.map(placement).into()
+    }
+
+    /// Where a controller is.
+    ///
+    /// What v2 has built in is taken from there if v2 is mounted at all, except the device filter, for which v1 needs
+    /// no BPF.
+    pub fn home(&self, controller: Controller) -> Home {
+        let v1 = self.of_subsystem(controller.subsystems()[0]).is_some();
+        match self.unified() {
+            Some(_) if controller.built_into_v2() && !(controller == Controller::Devices && v1) => Home::V2,
+            Some(unified) if unified.available.contains(&controller) => Home::V2,
+            _ if v1 => Home::V1,
+            _ => {
+                let absent = self.absent.iter().find(|(absent, _)| *absent == controller);
+                Home::Absent(absent.map_or(Reason::Kernel, |(_, reason)| *reason))
+            }
+        }
+    }
+
+    pub(crate) fn unified(&self) -> Option<&Hierarchy> {
+        self.all.iter().find(|hierarchy| hierarchy.version == Version::V2)
+    }
+
+    pub(crate) fn of_subsystem(&self, subsystem: &str) -> Option<&Hierarchy> {
+        self.all.iter().find(|hierarchy| hierarchy.has(subsystem))
+    }
+}
+
+impl Hierarchy {
+    fn new(mount: &Mount, base: Directory) -> Result<Self> {
+        let available = match mount.version {
+            Version::V1 => Vec::new(),
+            Version::V2 => controllers_in(&base.read_always("cgroup.controllers")?),
+        };
+        Ok(Self { version: mount.version, subsystems: mount.subsystems.clone(), available, base })
+    }
+
+    /// Whether it is the v1 hierarchy of this subsystem.
+    pub(crate) fn has(&self, subsystem: &str) -> bool {
+        self.subsystems.iter().any(|found| found == subsystem)
+    }
+}
+
+/// The known controllers in the content of `cgroup.controllers` or `cgroup.subtree_control`.
+pub(crate) fn controllers_in(content: &str) -> Vec<Controller> {
+    content.split_whitespace().filter_map(Controller::from_name).collect()
+}
+
+/// A v1 hierarchy without a controller, as systemd mounts one for itself: it limits nothing and counts nothing.
+fn is_only_named(mount: &Mount) -> bool {
+    mount.version == Version::V1 && mount.subsystems.iter().all(|subsystem| subsystem.starts_with("name="))
+}
+
+fn anchored(root: Directory, mount: &Mount, own: &str, anchor: Anchor) -> Result<Directory> {
+    if anchor == Anchor::MountRoot {
+        return Ok(root);
+    }
+    let subsystem = mount.subsystems.iter().find(|subsystem| !subsystem.starts_with("name="));
+    let path = mountinfo::own_path(own, subsystem.map(String::as_str));
+    let below = path.and_then(|path| mountinfo::below(path, &mount.root));
+    let not_shown = || Error::NotFound { group: format!("{} below {}", path.unwrap_or("?"), root.path()) };
+    let mut names = below.ok_or_else(not_shown)?;
+    if anchor == Anchor::OwnParent {
+        if names.is_empty() {
+            return Err(Error::NotFound { group: format!("above {}", root.path()) });
+        }
+        names = names.rsplit_once('/').map_or("", |(parent, _)| parent);
+    }
+    if names.is_empty() { Ok(root) } else { root.below(names)?.ok_or_else(not_shown) }
+}
+
+/// Why no hierarchy that is mounted has a controller, should that be so.
+fn absence(controller: Controller, all: &[Hierarchy], proc_cgroups: &str) -> Reason {
+    let subsystem = controller.subsystems()[0];
+    let in_kernel = proc_cgroups.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(subsystem) && words.next_back() == Some("1")
+    });
+    // Only a group below the root has a type, and only there something above can withhold a controller.
+    let below_root = |hierarchy: &Hierarchy| matches!(hierarchy.base.read("cgroup.type"), Ok(Some(_)));
+    match all.iter().find(|hierarchy| hierarchy.version == Version::V2) {
+        _ if !in_kernel => Reason::Kernel,
+        Some(unified) if below_root(unified) => Reason::NotDelegated,
+        _ => Reason::NotEnabled,
+    }
+}

@@ -1,0 +1,206 @@
+//! From what is asked of a group to an ordered list of writes, as a pure function.
+
+use crate::controller::{Controller, Version};
+use crate::error::{Error, Result};
+use crate::observed::{Home, Layout, Observed};
+use crate::report::{Outcome, Reason, Report, ReportItem};
+use crate::resources::Resources;
+use crate::setting::{Action, Setting, Write};
+use crate::{pids, v1, v2};
+
+/// What [`Group::apply`](crate::Group::apply) does, in its order; plain data that can be printed and compared.
+///
+/// ```
+/// use windlass_cgroups::{Bytes, Home, Layout, Limit, Memory, Observed, Plan, Resources};
+///
+/// let memory = Memory { max: Some(Limit::At(Bytes::mib(64))), oom_group: Some(true), ..Memory::default() };
+/// let resources = Resources { memory, ..Resources::default() };
+/// let plan = Plan::new(&resources, &Layout::new(|_| Home::V2), &Observed::default())?;
+/// assert_eq!(plan.to_string(), "memory.oom.group 1\nmemory.max 67108864\n");
+/// # Ok::<(), windlass_cgroups::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The settings in the order of writing.
+    pub settings: Vec<Setting>,
+}
+
+impl Plan {
+    /// Plans the writes for a group whose controllers are at `layout` and whose values are `observed`.
+    ///
+    /// Errors: [`Error::Invalid`] for settings that no kernel takes, or that exclude each other.
+    pub fn new(resources: &Resources, layout: &Layout, observed: &Observed) -> Result<Self> {
+        check(resources)?;
+        let mut settings = Vec::new();
+        // The cpuset first: it decides where the rest applies. Devices last: nothing after them can fail.
+        let order = [
+            Controller::Cpuset,
+            Controller::Cpu,
+            Controller::Memory,
+            Controller::Pids,
+            Controller::Io,
+            Controller::Hugetlb,
+            Controller::Devices,
+        ];
+        for controller in order {
+            let first = settings.len();
+            let home = layout.home(controller);
+            match home {
+                Home::V1 => plan_v1(controller, resources, observed, &mut settings)?,
+                Home::V2 => plan_v2(controller, resources, observed, &mut settings)?,
+                Home::Absent(_) => plan_v2(controller, resources, observed, &mut settings)?,
+            }
+            if let Home::Absent(reason) = home {
+                settings[first..].iter_mut().for_each(|setting| unsupport(setting, reason));
+            }
+        }
+        plan_unified(resources, layout, &mut settings)?;
+        Ok(Self { settings })
+    }
+
+    /// The report of a plan of which everything that can be written was written.
+    pub(crate) fn report(&self) -> Report {
+        let items = self.settings.iter().map(|setting| ReportItem {
+            setting: setting.name.clone(),
+            outcome: match &setting.action {
+                Action::Write { conversion: None, .. } => Outcome::Applied,
+                Action::Write { conversion: Some(conversion), .. } => Outcome::Converted {
+                    from: conversion.from.clone(),
+                    to: conversion.to.clone(),
+                    lossy: conversion.lossy,
+                },
+                Action::Unsupported { file, reason } => {
+                    Outcome::Unsupported { controller: setting.controller, file: file.clone(), reason: *reason }
+                }
+            },
+        });
+        Report { items: items.collect() }
+    }
+}
+
+impl std::fmt::Display for Plan {
+    /// Prints a line `file value` for each write, and one with the reason for each setting that is unsupported.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for setting in &self.settings {
+            match &setting.action {
+                Action::Write { writes, .. } => {
+                    for Write { file, value, .. } in writes {
+                        writeln!(f, "{file} {}", value.escape_debug())?;
+                    }
+                }
+                Action::Unsupported { file, reason } => writeln!(f, "# {file}: {reason}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(resources: &Resources) -> Result<()> {
+    if resources.cpu.idle == Some(true) && resources.cpu.weight.is_some() {
+        return Err(Error::invalid("cpu.weight", "set", "an idle group has no weight"));
+    }
+    if let (Some(burst), Some(crate::value::Limit::At(quota))) =
+        (resources.cpu.burst, resources.cpu.max.map(crate::value::CpuMax::quota))
+        && burst > quota
+    {
+        return Err(Error::invalid("cpu.burst", format!("{burst:?}"), "it is above the quota"));
+    }
+    match resources.memory.swappiness {
+        Some(swappiness) if swappiness > 100 => {
+            Err(Error::invalid("memory.swappiness", swappiness, "the range is 0 to 100"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn plan_v1(
+    controller: Controller,
+    resources: &Resources,
+    observed: &Observed,
+    settings: &mut Vec<Setting>,
+) -> Result<()> {
+    match controller {
+        Controller::Cpuset => v1::cpuset::plan(&resources.cpuset, settings),
+        Controller::Cpu => v1::cpu::plan(&resources.cpu, observed, settings),
+        Controller::Memory => v1::memory::plan(&resources.memory, observed, settings),
+        Controller::Io => v1::io::plan(&resources.io, observed, settings),
+        Controller::Devices => resources.devices.iter().try_for_each(|filter| v1::devices::plan(filter, settings)),
+        Controller::Pids => {
+            pids::plan(&resources.pids, Version::V1, settings);
+            Ok(())
+        }
+        Controller::Hugetlb => {
+            resources.hugetlb.iter().for_each(|hugetlb| v1::hugetlb::plan(hugetlb, settings));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn plan_v2(
+    controller: Controller,
+    resources: &Resources,
+    observed: &Observed,
+    settings: &mut Vec<Setting>,
+) -> Result<()> {
+    match controller {
+        Controller::Cpuset => v2::cpuset::plan(&resources.cpuset, settings),
+        Controller::Cpu => v2::cpu::plan(&resources.cpu, observed, settings)?,
+        Controller::Memory => v2::memory::plan(&resources.memory, settings),
+        Controller::Io => v2::io::plan(&resources.io, observed, settings)?,
+        Controller::Pids => pids::plan(&resources.pids, Version::V2, settings),
+        Controller::Hugetlb => resources.hugetlb.iter().for_each(|hugetlb| v2::hugetlb::plan(hugetlb, settings)),
+        Controller::Devices => resources.devices.iter().try_for_each(|filter| v2::devices::plan(filter, settings))?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Turns a setting of a controller that the group does not have into one that says so.
+fn unsupport(setting: &mut Setting, reason: Reason) {
+    let file = match &setting.action {
+        Action::Write { writes, .. } => writes.first().map(|write| write.file.clone()),
+        Action::Unsupported { file, .. } => Some(file.clone()),
+    };
+    setting.action = Action::Unsupported { file: file.unwrap_or_else(|| setting.name.clone()), reason };
+}
+
+fn plan_unified(resources: &Resources, layout: &Layout, settings: &mut Vec<Setting>) -> Result<()> {
+    for (file, value) in &resources.unified {
+        let controller = check_raw(file, value)?;
+        let name = format!("unified[{file}]");
+        let taken = settings.iter().any(|setting| match &setting.action {
+            Action::Write { writes, .. } => writes.iter().any(|write| write.file == *file),
+            Action::Unsupported { file: found, .. } => found == file,
+        });
+        if taken {
+            return Err(Error::invalid(name, value, "another setting writes this file"));
+        }
+        settings.push(match layout.home(controller) {
+            Home::V2 => Setting::write(name, controller, Version::V2, file.clone(), value),
+            Home::V1 => Setting::unsupported(name, controller, file.clone(), Reason::V2Only),
+            Home::Absent(reason) => Setting::unsupported(name, controller, file.clone(), reason),
+        });
+    }
+    Ok(())
+}
+
+/// The controller of a raw key; refuses keys that are no file of a controller and values that are no single line.
+fn check_raw(file: &str, value: &str) -> Result<Controller> {
+    let fail = |reason: &'static str| Err(Error::invalid(format!("unified[{file}]"), value, reason));
+    let Some((controller, rest)) = file.split_once('.') else { return fail("a key is CONTROLLER.FILE") };
+    if rest.is_empty() || file.contains('/') || file.contains('\0') {
+        return fail("a key is CONTROLLER.FILE");
+    }
+    let Some(controller) = Controller::from_name(controller) else {
+        return fail("the first word of a key is a controller of v2");
+    };
+    if value.trim().is_empty() {
+        // memory.max takes a blank write as zero bytes, which is an out-of-memory kill.
+        return fail("a blank value means something else in each file");
+    }
+    if value.contains('\n') || value.contains('\0') {
+        return fail("a value is one line");
+    }
+    Ok(controller)
+}

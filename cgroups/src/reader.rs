@@ -1,0 +1,311 @@
+//! Reading statistics: each file is opened once and read with one system call.
+
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+
+use crate::controller::{Controller, Version};
+use crate::directory::Directory;
+use crate::error::{Error, Result};
+use crate::format::{self, FormatError};
+use crate::group::Group;
+use crate::stats::{Absence, Stats};
+use crate::value::Bytes;
+use crate::{pids, v1, v2};
+
+/// A part of [`Stats`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StatKind {
+    /// [`Stats::cpu`].
+    Cpu,
+    /// [`Stats::memory`].
+    Memory,
+    /// [`Stats::pids`].
+    Pids,
+    /// [`Stats::io`].
+    Io,
+    /// [`Stats::hugetlb`].
+    Hugetlb,
+    /// [`Stats::pressure`].
+    Pressure,
+}
+
+/// Which parts of [`Stats`] a [`StatReader`] reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StatSelection(u8);
+
+impl StatSelection {
+    /// No part.
+    pub const NONE: Self = Self(0);
+    /// Every part.
+    pub const ALL: Self = Self(0b11_1111);
+
+    /// This and one more part.
+    #[must_use]
+    pub const fn with(self, kind: StatKind) -> Self {
+        Self(self.0 | 1 << kind as u8)
+    }
+
+    /// Whether a part is selected.
+    pub const fn contains(self, kind: StatKind) -> bool {
+        self.0 & (1 << kind as u8) != 0
+    }
+}
+
+type Parse = fn(&[u8], &mut Stats) -> format::Result<()>;
+type ParseSized = fn(&[u8], Bytes, &mut Stats) -> format::Result<()>;
+
+/// A file of statistics: whose it is, its version and name, and how to read it.
+struct StatFile(StatKind, Version, &'static str, Parse);
+
+const FILES: &[StatFile] = &[
+    StatFile(StatKind::Cpu, Version::V1, "cpuacct.usage_all", v1::cpu::usage_all),
+    StatFile(StatKind::Cpu, Version::V1, "cpu.stat", v1::cpu::stat),
+    StatFile(StatKind::Cpu, Version::V2, "cpu.stat", v2::cpu::stat),
+    StatFile(StatKind::Memory, Version::V1, "memory.usage_in_bytes", v1::memory::current),
+    StatFile(StatKind::Memory, Version::V1, "memory.max_usage_in_bytes", v1::memory::peak),
+    StatFile(StatKind::Memory, Version::V1, "memory.limit_in_bytes", v1::memory::max),
+    StatFile(StatKind::Memory, Version::V1, "memory.failcnt", v1::memory::failures),
+    StatFile(StatKind::Memory, Version::V1, "memory.kmem.usage_in_bytes", v1::memory::kernel),
+    StatFile(StatKind::Memory, Version::V1, "memory.oom_control", v1::memory::oom_control),
+    StatFile(StatKind::Memory, Version::V1, "memory.stat", v1::memory::stat),
+    StatFile(StatKind::Memory, Version::V2, "memory.current", v2::memory::current),
+    StatFile(StatKind::Memory, Version::V2, "memory.peak", v2::memory::peak),
+    StatFile(StatKind::Memory, Version::V2, "memory.max", v2::memory::max),
+    StatFile(StatKind::Memory, Version::V2, "memory.swap.current", v2::memory::swap_current),
+    StatFile(StatKind::Memory, Version::V2, "memory.swap.max", v2::memory::swap_max),
+    StatFile(StatKind::Memory, Version::V2, "memory.events", v2::memory::events),
+    StatFile(StatKind::Memory, Version::V2, "memory.stat", v2::memory::stat),
+    StatFile(StatKind::Pids, Version::V1, "pids.current", pids::current),
+    StatFile(StatKind::Pids, Version::V1, "pids.max", pids::max),
+    StatFile(StatKind::Pids, Version::V1, "pids.peak", pids::peak),
+    StatFile(StatKind::Pids, Version::V1, "pids.events", pids::events),
+    StatFile(StatKind::Pids, Version::V2, "pids.current", pids::current),
+    StatFile(StatKind::Pids, Version::V2, "pids.max", pids::max),
+    StatFile(StatKind::Pids, Version::V2, "pids.peak", pids::peak),
+    StatFile(StatKind::Pids, Version::V2, "pids.events", pids::events),
+    StatFile(StatKind::Io, Version::V1, "blkio.throttle.io_service_bytes_recursive", v1::io::service_bytes),
+    StatFile(StatKind::Io, Version::V1, "blkio.throttle.io_serviced_recursive", v1::io::serviced),
+    StatFile(StatKind::Io, Version::V2, "io.stat", v2::io::stat),
+    StatFile(StatKind::Pressure, Version::V2, "cpu.pressure", v2::pressure::cpu),
+    StatFile(StatKind::Pressure, Version::V2, "memory.pressure", v2::pressure::memory),
+    StatFile(StatKind::Pressure, Version::V2, "io.pressure", v2::pressure::io),
+];
+
+/// Files of one page size, by the rest of their names.
+const HUGETLB_FILES: &[(Version, &str, ParseSized)] = &[
+    (Version::V1, "usage_in_bytes", v2::hugetlb::current),
+    (Version::V1, "limit_in_bytes", v1::hugetlb::max),
+    (Version::V1, "failcnt", v1::hugetlb::failures),
+    (Version::V2, "current", v2::hugetlb::current),
+    (Version::V2, "max", v2::hugetlb::max),
+    (Version::V2, "events", v2::hugetlb::events),
+];
+
+/// The files without which a part of the statistics would claim a zero that nobody counted.
+const ESSENTIAL: &[(StatKind, Controller, &[(Version, &str)])] = &[
+    (StatKind::Cpu, Controller::Cpu, &[(Version::V1, "cpuacct.usage_all"), (Version::V2, "cpu.stat")]),
+    (StatKind::Memory, Controller::Memory, &[(Version::V1, "memory.usage_in_bytes"), (Version::V2, "memory.current")]),
+    (StatKind::Pids, Controller::Pids, &[(Version::V1, "pids.current"), (Version::V2, "pids.current")]),
+    (
+        StatKind::Io,
+        Controller::Io,
+        &[(Version::V1, "blkio.throttle.io_service_bytes_recursive"), (Version::V2, "io.stat")],
+    ),
+];
+
+/// The statistics files of a group, open.
+///
+/// Reading is one `pread` a file, and allocates only when a file or a list grows beyond what it ever was.
+#[derive(Debug)]
+pub struct StatReader {
+    group: String,
+    sources: Vec<Source>,
+    absent: Vec<(Controller, Absence)>,
+    io_is_v1: bool,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Source {
+    fd: OwnedFd,
+    file: String,
+    parse: SourceParse,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum SourceParse {
+    Whole(Parse),
+    Sized(Bytes, ParseSized),
+}
+
+impl Group {
+    /// Opens the statistics files of the group for repeated reading.
+    pub fn reader(&self, selection: StatSelection) -> Result<StatReader> {
+        let mut reader = StatReader {
+            group: self.name(),
+            sources: Vec::new(),
+            absent: Vec::new(),
+            io_is_v1: false,
+            buffer: vec![0; 4096],
+        };
+        for StatFile(kind, version, file, parse) in FILES {
+            if selection.contains(*kind) && !self.counted_elsewhere(*version, file) {
+                reader.open(self.directory_of(*version, file), file, SourceParse::Whole(*parse))?;
+            }
+        }
+        if selection.contains(StatKind::Hugetlb) {
+            self.open_hugetlb(&mut reader)?;
+        }
+        for (kind, controller, files) in ESSENTIAL {
+            let found = files.iter().any(|(version, file)| reader.has(self.directory_of(*version, file), file));
+            if selection.contains(*kind) && !found {
+                reader.close(*kind);
+                reader.absent.push((*controller, Absence::NotEnabled));
+            }
+        }
+        let v1_io = FILES.iter().any(|StatFile(kind, version, file, _)| {
+            (*kind, *version) == (StatKind::Io, Version::V1) && reader.has(self.directory_of(*version, file), file)
+        });
+        reader.io_is_v1 = v1_io;
+        Ok(reader)
+    }
+
+    /// Reads everything once; for repeated reading a [`reader`](Self::reader) is many times cheaper.
+    ///
+    /// Errors: [`Error::Gone`] if the group was removed: never zeros.
+    pub fn stats(&self) -> Result<Stats> {
+        self.reader(StatSelection::ALL)?.read()
+    }
+
+    /// Processes of the group that the kernel killed for want of memory; `None` where it does not count them.
+    ///
+    /// Kernel: see [`MemoryStats::oom_kills`](crate::MemoryStats::oom_kills).
+    pub fn oom_kills(&self) -> Result<Option<u64>> {
+        let mut stats = Stats::default();
+        let files: [(Version, &str, Parse); 2] = [
+            (Version::V1, "memory.oom_control", v1::memory::oom_control),
+            (Version::V2, "memory.events", v2::memory::events),
+        ];
+        for (version, file, parse) in files {
+            let Some(directory) = self.directory_of(version, file) else { continue };
+            let Some(content) = directory.read(file)? else { continue };
+            parse(content.as_bytes(), &mut stats)
+                .map_err(|FormatError(reason)| Error::Malformed { file: directory.file(file), reason })?;
+        }
+        Ok(stats.memory.and_then(|memory| memory.oom_kills))
+    }
+
+    /// v2 counts CPU time in every group; where v1's `cpuacct` does too, that one is more exact.
+    fn counted_elsewhere(&self, version: Version, file: &str) -> bool {
+        (version, file) == (Version::V2, "cpu.stat") && self.member_of("cpuacct").is_some()
+    }
+
+    fn open_hugetlb(&self, reader: &mut StatReader) -> Result<()> {
+        for version in [Version::V1, Version::V2] {
+            let Some(directory) = self.directory_of(version, "hugetlb") else { continue };
+            let files = directory.files()?;
+            for file in files {
+                let Some((page_size, rest)) = v2::hugetlb::size_of_file(&file) else { continue };
+                let known = HUGETLB_FILES.iter().find(|(found, name, _)| (*found, *name) == (version, rest));
+                if let Some((_, _, parse)) = known {
+                    reader.open(Some(directory), &file, SourceParse::Sized(page_size, *parse))?;
+                }
+            }
+        }
+        if !reader.sources.iter().any(|source| matches!(source.parse, SourceParse::Sized(..))) {
+            reader.absent.push((Controller::Hugetlb, Absence::NotEnabled));
+        }
+        Ok(())
+    }
+}
+
+impl StatReader {
+    /// Reads into a new [`Stats`].
+    pub fn read(&mut self) -> Result<Stats> {
+        let mut stats = Stats::default();
+        self.read_into(&mut stats)?;
+        Ok(stats)
+    }
+
+    /// Reads into `stats`, using again the memory that its lists have.
+    ///
+    /// Errors: [`Error::Gone`] if the group was removed, [`Error::Malformed`] for a file that is not as documented.
+    pub fn read_into(&mut self, stats: &mut Stats) -> Result<()> {
+        stats.clear();
+        for source in &self.sources {
+            let length = read_whole(source, &mut self.buffer, &self.group)?;
+            let content = &self.buffer[..length];
+            let parsed = match source.parse {
+                SourceParse::Whole(parse) => parse(content, stats),
+                SourceParse::Sized(page_size, parse) => parse(content, page_size, stats),
+            };
+            parsed.map_err(|FormatError(reason)| Error::Malformed { file: source.file.clone(), reason })?;
+        }
+        stats.absent.extend_from_slice(&self.absent);
+        for (controller, _) in &self.absent {
+            match controller {
+                Controller::Cpu => stats.cpu = None,
+                Controller::Io => stats.io = None,
+                Controller::Hugetlb => stats.hugetlb = None,
+                _ => {}
+            }
+        }
+        if self.io_is_v1 && stats.io.as_ref().is_some_and(|io| io.devices.is_empty()) {
+            stats.io = None;
+            stats.absent.push((Controller::Io, Absence::NoThrottleRule));
+        }
+        Ok(())
+    }
+
+    /// How many files each reading reads.
+    pub fn files(&self) -> usize {
+        self.sources.len()
+    }
+
+    fn open(&mut self, directory: Option<&Directory>, file: &str, parse: SourceParse) -> Result<()> {
+        let Some(directory) = directory else { return Ok(()) };
+        if let Some(fd) = directory.open(file)? {
+            self.sources.push(Source { fd, file: directory.file(file), parse });
+        }
+        Ok(())
+    }
+
+    fn has(&self, directory: Option<&Directory>, file: &str) -> bool {
+        directory.is_some_and(|directory| {
+            let path = directory.file(file);
+            self.sources.iter().any(|source| source.file == path)
+        })
+    }
+
+    /// Drops the files of a part that is not counted as a whole.
+    fn close(&mut self, kind: StatKind) {
+        let names: Vec<&str> = FILES.iter().filter(|file| file.0 == kind).map(|file| file.2).collect();
+        self.sources.retain(|source| {
+            let name = source.file.rsplit('/').next().unwrap_or(&source.file);
+            !names.contains(&name)
+        });
+    }
+}
+
+fn read_whole(source: &Source, buffer: &mut Vec<u8>, group: &str) -> Result<usize> {
+    let fail = |error| match error {
+        Errno::NODEV => Error::Gone { group: group.to_owned() },
+        error => Error::sys("read", &source.file, error),
+    };
+    let mut length = 0;
+    loop {
+        let offset = u64::try_from(length).unwrap_or(u64::MAX);
+        let read = match rustix::io::pread(&source.fd, &mut buffer[length..], offset) {
+            Ok(read) => read,
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(fail(error)),
+        };
+        length += read;
+        // A kernel file that leaves room in the buffer was read to its end.
+        if length < buffer.len() {
+            return Ok(length);
+        }
+        buffer.resize(buffer.len() * 2, 0);
+    }
+}

@@ -1,0 +1,151 @@
+//! Removing groups: from the leaves up, after their processes have ended, and never by killing.
+
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::controller::Version;
+use crate::deadline::Deadline;
+use crate::directory::Directory;
+use crate::error::{Error, Holder, Result};
+use crate::events::GroupEvents;
+use crate::group::{Group, Member};
+use crate::kill::{listed, open_all, wait_for_end};
+
+impl Group {
+    /// How long [`remove`](Self::remove) waits for processes that are about to end.
+    pub const REMOVE_WAIT: Duration = Duration::from_secs(2);
+
+    /// Removes the group once its last process has ended; a process that stays is not killed.
+    ///
+    /// Errors: [`Error::Busy`] if groups are below it, or if processes are still there after
+    /// [`REMOVE_WAIT`](Self::REMOVE_WAIT); nothing is removed then. [`Error::Gone`] if it was removed before, even if
+    /// one of the same name is there now.
+    pub fn remove(&self) -> Result<()> {
+        self.remove_within(Self::REMOVE_WAIT)
+    }
+
+    /// Removes the group as [`remove`](Self::remove) does, with another limit on waiting.
+    pub fn remove_within(&self, timeout: Duration) -> Result<()> {
+        for member in self.members() {
+            let groups = match member.directory.directories() {
+                Ok(groups) => groups,
+                Err(Error::Gone { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            if !groups.is_empty() {
+                let group = member.directory.path().to_owned();
+                return Err(Error::Busy { group, holder: Holder::Groups(groups) });
+            }
+        }
+        self.remove_tree_within(timeout)
+    }
+
+    /// Removes the group and every group below it once their last process has ended.
+    ///
+    /// Errors: [`Error::Busy`] if processes are still there after [`REMOVE_WAIT`](Self::REMOVE_WAIT), [`Error::Gone`]
+    /// as for [`remove`](Self::remove). What of it is in hierarchies without these errors is removed all the same.
+    pub fn remove_tree(&self) -> Result<()> {
+        self.remove_tree_within(Self::REMOVE_WAIT)
+    }
+
+    /// Removes the tree as [`remove_tree`](Self::remove_tree) does, with another limit on waiting.
+    pub fn remove_tree_within(&self, timeout: Duration) -> Result<()> {
+        let deadline = Deadline::after(timeout);
+        self.wait_until_empty(deadline)?;
+        let mut first_error = None;
+        for member in self.members() {
+            if let Err(error) = remove_member(member, deadline) {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Waits until no process is in the group or below it, in any hierarchy.
+    fn wait_until_empty(&self, deadline: Deadline) -> Result<()> {
+        for member in self.members() {
+            let emptied = match self.version_of(member) {
+                Version::V2 => GroupEvents::open(&member.directory)
+                    .and_then(|events| events.wait_until(deadline, |state| !state.populated)),
+                Version::V1 => wait_until_unlisted(&member.directory, deadline),
+            };
+            match emptied {
+                Ok(true) | Err(Error::Gone { .. }) => {}
+                Ok(false) => return Err(busy(&member.directory)?),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// v1 has no event for it; the descriptors of the processes have.
+fn wait_until_unlisted(directory: &Directory, deadline: Deadline) -> Result<bool> {
+    loop {
+        let pids = listed(&[directory])?;
+        if pids.is_empty() {
+            return Ok(true);
+        }
+        let open = open_all(&pids)?;
+        let ended = wait_for_end(&open, deadline)?;
+        if !ended || (open.is_empty() && !deadline.pause()) {
+            return Ok(false);
+        }
+        if deadline.left().is_none() {
+            return Ok(listed(&[directory])?.is_empty());
+        }
+    }
+}
+
+fn busy(directory: &Directory) -> Result<Error> {
+    let mut pids = listed(&[directory])?;
+    pids.truncate(8);
+    Ok(Error::Busy { group: directory.path().to_owned(), holder: Holder::Processes(pids) })
+}
+
+fn remove_member(member: &Member, deadline: Deadline) -> Result<()> {
+    if member.directory.is_gone() || !member.parent.holds(&member.name, &member.directory) {
+        return Err(member.directory.gone());
+    }
+    remove_below(&member.directory, deadline)?;
+    remove_directory(&member.parent, &member.name, &member.directory, deadline)
+}
+
+fn remove_below(directory: &Directory, deadline: Deadline) -> Result<()> {
+    for name in directory.directories()? {
+        if let Some(below) = directory.below(&name)? {
+            remove_below(&below, deadline)?;
+            remove_directory(directory, &name, &below, deadline)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_directory(parent: &Directory, name: &str, directory: &Directory, deadline: Deadline) -> Result<()> {
+    loop {
+        let error = match parent.remove(name) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        match Errno::from_io_error(&error) {
+            Some(Errno::NOENT) => return Ok(()),
+            Some(Errno::BUSY) => {
+                let groups = directory.directories()?;
+                if !groups.is_empty() {
+                    let group = directory.path().to_owned();
+                    return Err(Error::Busy { group, holder: Holder::Groups(groups) });
+                }
+                if !listed(&[directory])?.is_empty() {
+                    return Err(busy(directory)?);
+                }
+                // A process that v1 lists no more and still counts: it is between its end and the last of its
+                // bookkeeping, of which no event tells.
+                if !deadline.pause() {
+                    return Err(Error::sys("remove", directory.path(), error));
+                }
+            }
+            _ => return Err(Error::sys("remove", directory.path(), error)),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What a caller asks of a group, whatever the version.
+//!
+//! Every setting is an `Option`: `None` leaves the kernel's value alone and is never written as 0 or -1.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cpuset::CpuSet;
+use crate::device::{DeviceFilter, DeviceNumber};
+use crate::value::{Bytes, CpuMax, CpuProportion, IoWeight, Limit};
+
+/// Settings for a group; the default asks for nothing.
+///
+/// ```
+/// use windlass_cgroups::{Bytes, CpuMax, Cpu, Limit, Memory, Resources};
+///
+/// let resources = Resources {
+///     cpu: Cpu { max: Some(CpuMax::millicores(500)), ..Cpu::default() },
+///     memory: Memory { max: Some(Limit::At(Bytes::mib(64))), ..Memory::default() },
+///     ..Resources::default()
+/// };
+/// assert_eq!(resources.pids.max, None);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resources {
+    /// CPU time.
+    pub cpu: Cpu,
+    /// Which CPUs and memory nodes.
+    pub cpuset: Cpuset,
+    /// Memory and swap.
+    pub memory: Memory,
+    /// Number of processes and threads.
+    pub pids: Pids,
+    /// Block devices.
+    pub io: Io,
+    /// Huge pages, one entry for each page size.
+    pub hugetlb: Vec<Hugetlb>,
+    /// Which device nodes may be used.
+    pub devices: Option<DeviceFilter>,
+    /// Raw files of v2 and what to write to them, for what has no field here.
+    ///
+    /// A key is `CONTROLLER.FILE`; it may not be a file that another field sets, nor one that moves processes
+    /// or enables controllers. Where the controller is not in v2 the answer is `Unsupported`.
+    pub unified: BTreeMap<String, String>,
+}
+
+/// CPU time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cpu {
+    /// The proportion against sibling groups, when they compete.
+    ///
+    /// Kernel: `cpu.weight` (v2), `cpu.shares` (v1).
+    #[doc(alias = "shares")]
+    pub weight: Option<CpuProportion>,
+    /// The most CPU time in each period.
+    ///
+    /// Kernel: `cpu.max` (v2), `cpu.cfs_quota_us` and `cpu.cfs_period_us` (v1).
+    #[doc(alias = "quota")]
+    pub max: Option<CpuMax>,
+    /// How much unused quota may be saved up for later periods.
+    ///
+    /// Kernel: `cpu.max.burst` (v2), `cpu.cfs_burst_us` (v1), since 5.14. At most the quota.
+    pub burst: Option<Duration>,
+    /// Whether the group runs only when nothing else wants the CPU; excludes `weight`.
+    ///
+    /// Kernel: `cpu.idle`, since 5.15.
+    pub idle: Option<bool>,
+}
+
+/// Which CPUs and memory nodes a group's processes use.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cpuset {
+    /// CPUs.
+    ///
+    /// Kernel: `cpuset.cpus`. v1 wants a subset of the parent's, and a superset of each child's.
+    pub cpus: Option<CpuSet>,
+    /// Memory nodes.
+    ///
+    /// Kernel: `cpuset.mems`.
+    pub mems: Option<CpuSet>,
+    /// Whether the CPUs become a scheduling domain of their own.
+    ///
+    /// Kernel: `cpuset.cpus.partition`, v2 only. The kernel takes an impossible partition and marks it invalid
+    /// in the file; applying one reads it back and answers with an error.
+    pub partition: Option<CpusetPartition>,
+}
+
+/// Kind of a CPU partition of v2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CpusetPartition {
+    /// No partition of its own.
+    Member,
+    /// A scheduling domain.
+    Root,
+    /// CPUs without load balancing (since 6.1).
+    Isolated,
+}
+
+/// Memory and swap.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// The hard limit: beyond it the kernel reclaims, then kills.
+    ///
+    /// Kernel: `memory.max` (v2), `memory.limit_in_bytes` (v1); rounded down to whole pages.
+    #[doc(alias = "limit")]
+    pub max: Option<Limit<Bytes>>,
+    /// The soft limit: beyond it the group is slowed down and reclaimed from.
+    ///
+    /// Kernel: `memory.high` (v2); v1 has only `memory.soft_limit_in_bytes`, which acts when the machine is short
+    /// of memory: `Converted`, lossy.
+    #[doc(alias = "soft_limit")]
+    pub high: Option<Limit<Bytes>>,
+    /// Memory that is reclaimed last.
+    ///
+    /// Kernel: `memory.low`, v2 only.
+    pub low: Option<Limit<Bytes>>,
+    /// Memory that is never reclaimed.
+    ///
+    /// Kernel: `memory.min`, v2 only.
+    pub min: Option<Limit<Bytes>>,
+    /// The most swap, not counting memory.
+    ///
+    /// Kernel: `memory.swap.max` (v2); v1 limits the sum of memory and swap, so there a limit needs a `max` that is
+    /// set here or was before. `None` leaves swap alone, `At(0)` forbids it, `Max` lifts the limit; a sum as OCI
+    /// gives it goes through [`swap_of_total`].
+    pub swap: Option<Limit<Bytes>>,
+    /// Whether an out-of-memory kill ends every process of the group.
+    ///
+    /// Kernel: `memory.oom.group`, v2 only.
+    pub oom_group: Option<bool>,
+    /// How much the kernel prefers to swap, 0 to 100.
+    ///
+    /// Kernel: `memory.swappiness`, v1 only.
+    pub swappiness: Option<u8>,
+}
+
+/// The amount of swap in a limit on memory and swap together, which is how OCI and v1 count.
+///
+/// A total equal to the memory limit is no swap at all.
+///
+/// Errors: a total below the memory limit, or a limited total over unlimited memory.
+pub fn swap_of_total(total: Limit<Bytes>, memory: Limit<Bytes>) -> Result<Limit<Bytes>, crate::value::OutOfRange> {
+    let fail = |reason| {
+        Err(crate::value::OutOfRange {
+            what: "the limit on memory and swap together",
+            value: total.to_string(),
+            reason,
+        })
+    };
+    match (total, memory) {
+        (Limit::Max, _) => Ok(Limit::Max),
+        (Limit::At(_), Limit::Max) => fail("memory has no limit"),
+        (Limit::At(total), Limit::At(memory)) => match total.checked_sub(memory) {
+            Some(swap) => Ok(Limit::At(swap)),
+            None => fail("it is below the limit on memory"),
+        },
+    }
+}
+
+/// Number of processes and threads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pids {
+    /// The most tasks; `At(0)` forbids every fork, which is not the same as unset.
+    ///
+    /// Kernel: `pids.max`.
+    pub max: Option<Limit<u64>>,
+}
+
+/// Block devices.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Io {
+    /// The proportion against sibling groups.
+    ///
+    /// Kernel: `io.weight`, else `io.bfq.weight` (v2); `blkio.bfq.weight` (v1). BFQ ends at 1000: a greater weight
+    /// is `Converted`, lossy.
+    pub weight: Option<IoWeight>,
+    /// The most data and operations a second, for each device.
+    ///
+    /// Kernel: `io.max` (v2), `blkio.throttle.*` (v1).
+    #[doc(alias = "throttle")]
+    pub max: Vec<IoMax>,
+}
+
+/// The most data and operations a second on one device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IoMax {
+    /// The whole disk; the kernel refuses partitions.
+    pub device: DeviceNumber,
+    /// Bytes read a second.
+    pub read_bytes: Option<Limit<Bytes>>,
+    /// Bytes written a second.
+    pub write_bytes: Option<Limit<Bytes>>,
+    /// Read operations a second.
+    pub read_operations: Option<Limit<u64>>,
+    /// Write operations a second.
+    pub write_operations: Option<Limit<u64>>,
+}
+
+impl IoMax {
+    /// A rule for this device that sets nothing yet.
+    pub const fn new(device: DeviceNumber) -> Self {
+        Self { device, read_bytes: None, write_bytes: None, read_operations: None, write_operations: None }
+    }
+}
+
+/// Huge pages of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hugetlb {
+    /// The page size, such as 2 MiB.
+    pub page_size: Bytes,
+    /// The most memory in such pages.
+    ///
+    /// Kernel: `hugetlb.SIZE.max` (v2), `hugetlb.SIZE.limit_in_bytes` (v1).
+    pub max: Option<Limit<Bytes>>,
+    /// The most memory reserved in such pages.
+    ///
+    /// Kernel: `hugetlb.SIZE.rsvd.max` (v2), `hugetlb.SIZE.rsvd.limit_in_bytes` (v1), since 5.7.
+    pub reserved_max: Option<Limit<Bytes>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::swap_of_total;
+    use crate::value::{Bytes, Limit};
+
+    #[test]
+    fn the_four_cases_of_swap() {
+        let at = |mib| Limit::At(Bytes::mib(mib));
+        assert_eq!(swap_of_total(at(64), at(64)), Ok(Limit::At(Bytes::new(0))));
+        assert_eq!(swap_of_total(at(96), at(64)), Ok(at(32)));
+        assert_eq!(swap_of_total(Limit::Max, at(64)), Ok(Limit::Max));
+        assert!(swap_of_total(at(32), at(64)).is_err());
+        assert!(swap_of_total(at(32), Limit::Max).is_err());
+    }
+}

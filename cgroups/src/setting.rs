@@ -1,0 +1,137 @@
+//! One setting of a plan: what would be written where, and how it is undone.
+
+use std::borrow::Cow;
+
+use crate::controller::{Controller, Version};
+use crate::report::Reason;
+
+/// A setting that was asked for and what it comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its path in [`Resources`](crate::Resources), such as `memory.max`.
+    pub name: Cow<'static, str>,
+    /// Whose setting it is.
+    pub controller: Controller,
+    /// What it comes to.
+    pub action: Action,
+}
+
+/// What a setting comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Writes, in this order.
+    Write {
+        /// The writes.
+        writes: Vec<Write>,
+        /// What was asked for and what it became, if these differ.
+        conversion: Option<Conversion>,
+    },
+    /// Nothing, because the group cannot have it.
+    Unsupported {
+        /// The file that would hold it.
+        file: Cow<'static, str>,
+        /// Why not.
+        reason: Reason,
+    },
+}
+
+/// What was asked for and what it became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversion {
+    /// What was asked for.
+    pub from: String,
+    /// What is written.
+    pub to: String,
+    /// Whether meaning is lost.
+    pub lossy: bool,
+}
+
+/// One write to one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The version of the hierarchy; which one of v1 follows from the file's first word.
+    pub version: Version,
+    /// The file.
+    pub file: Cow<'static, str>,
+    /// The bytes.
+    pub value: String,
+    /// How to put the former state back.
+    pub undo: Undo,
+    /// What the file must say afterwards.
+    pub check: Check,
+}
+
+/// How to put the former state of a file back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undo {
+    /// Write what the file held.
+    Whole,
+    /// Write the line that the file held for a key, or another if it held none.
+    Line {
+        /// The first word of the line: a device number, or `default`.
+        key: String,
+        /// What to write where there was no line.
+        absent: String,
+    },
+    /// Rebuild the list of `devices.list`.
+    DeviceList,
+    /// Nothing: an earlier write of the same setting undoes this one too.
+    WithEarlier,
+}
+
+/// What a file must say after it took a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// The kernel refuses a wrong value at once.
+    None,
+    /// The kernel takes a wrong value and marks it `invalid`.
+    NotInvalid,
+}
+
+impl Setting {
+    /// A setting of one plain write.
+    pub(crate) fn write(
+        name: impl Into<Cow<'static, str>>,
+        controller: Controller,
+        version: Version,
+        file: impl Into<Cow<'static, str>>,
+        value: impl ToString,
+    ) -> Self {
+        Self::writes(name, controller, vec![Write::new(version, file, value)])
+    }
+
+    /// A setting of several writes.
+    pub(crate) fn writes(name: impl Into<Cow<'static, str>>, controller: Controller, writes: Vec<Write>) -> Self {
+        Self { name: name.into(), controller, action: Action::Write { writes, conversion: None } }
+    }
+
+    /// A setting that the group cannot have.
+    pub(crate) fn unsupported(
+        name: impl Into<Cow<'static, str>>,
+        controller: Controller,
+        file: impl Into<Cow<'static, str>>,
+        reason: Reason,
+    ) -> Self {
+        Self { name: name.into(), controller, action: Action::Unsupported { file: file.into(), reason } }
+    }
+
+    /// The same setting, reported as converted.
+    pub(crate) fn converted(mut self, from: impl ToString, to: impl ToString, lossy: bool) -> Self {
+        if let Action::Write { conversion, .. } = &mut self.action {
+            *conversion = Some(Conversion { from: from.to_string(), to: to.to_string(), lossy });
+        }
+        self
+    }
+}
+
+impl Write {
+    /// A write that is undone by writing what the file held.
+    pub(crate) fn new(version: Version, file: impl Into<Cow<'static, str>>, value: impl ToString) -> Self {
+        Self { version, file: file.into(), value: value.to_string(), undo: Undo::Whole, check: Check::None }
+    }
+
+    /// The same write with another way back.
+    pub(crate) fn undone_by(self, undo: Undo) -> Self {
+        Self { undo, ..self }
+    }
+}

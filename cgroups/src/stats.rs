@@ -1,0 +1,246 @@
+//! What a group used, in one unit for each field whatever the version.
+//!
+//! A field is `None` where this kernel, version or group does not count it; it is never a made-up zero.
+
+use std::time::Duration;
+
+use crate::controller::Controller;
+use crate::device::DeviceNumber;
+use crate::value::{Bytes, Limit};
+
+/// The accounting of a group and all groups below it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stats {
+    /// CPU time.
+    pub cpu: Option<CpuStats>,
+    /// Memory and swap.
+    pub memory: Option<MemoryStats>,
+    /// Number of processes and threads.
+    pub pids: Option<PidsStats>,
+    /// Block devices.
+    ///
+    /// Kernel: v1 counts a device only from the moment when some group has a throttle rule for it. Where no device
+    /// was counted this is `None`, and [`Stats::why_absent`] says so.
+    pub io: Option<IoStats>,
+    /// Huge pages, one entry for each page size.
+    pub hugetlb: Option<Vec<HugetlbStats>>,
+    /// Time lost waiting, where the group is in v2.
+    pub pressure: PressureStats,
+    pub(crate) absent: Vec<(Controller, Absence)>,
+}
+
+impl Stats {
+    /// Why the statistics of `controller` are `None`; `None` itself if they are there or were not selected.
+    pub fn why_absent(&self, controller: Controller) -> Option<Absence> {
+        self.absent.iter().find(|(absent, _)| *absent == controller).map(|(_, absence)| *absence)
+    }
+
+    /// Forgets the last reading and keeps the memory that it took.
+    pub(crate) fn clear(&mut self) {
+        if let Some(cpu) = &mut self.cpu {
+            let mut per_cpu = cpu.per_cpu.take();
+            per_cpu.iter_mut().for_each(Vec::clear);
+            *cpu = CpuStats { per_cpu, ..CpuStats::default() };
+        }
+        self.memory = None;
+        self.pids = None;
+        if let Some(io) = &mut self.io {
+            io.devices.clear();
+        }
+        if let Some(hugetlb) = &mut self.hugetlb {
+            hugetlb.clear();
+        }
+        self.pressure = PressureStats::default();
+        self.absent.clear();
+    }
+}
+
+/// Why there are no statistics of a controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Absence {
+    /// The group is in no hierarchy with this controller.
+    NotEnabled,
+    /// v1 counts io of a device only once a throttle rule names it, and none of this group's devices was counted.
+    NoThrottleRule,
+}
+
+impl std::fmt::Display for Absence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotEnabled => "the group does not have this controller",
+            Self::NoThrottleRule => "cgroup v1 counts io only on devices with a throttle rule",
+        })
+    }
+}
+
+/// CPU time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CpuStats {
+    /// All CPU time.
+    pub usage: Duration,
+    /// In user space.
+    pub user: Duration,
+    /// In the kernel.
+    pub system: Duration,
+    /// Usage on each possible CPU, by its number; v1 only.
+    pub per_cpu: Option<Vec<Duration>>,
+    /// Bandwidth periods in which the group wanted to run.
+    pub periods: Option<u64>,
+    /// Periods in which the quota ran out.
+    pub throttled_periods: Option<u64>,
+    /// Time for which the group's tasks were held back, added over CPUs.
+    pub throttled: Option<Duration>,
+    /// Periods that went over the quota on saved-up burst.
+    pub burst_periods: Option<u64>,
+    /// Time over the quota on saved-up burst, added over CPUs.
+    pub burst: Option<Duration>,
+}
+
+/// Memory and swap.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemoryStats {
+    /// In use now, page cache included.
+    pub current: Bytes,
+    /// The most that was in use.
+    ///
+    /// Kernel: `memory.peak` since 5.19 (v2), `memory.max_usage_in_bytes` (v1).
+    pub peak: Option<Bytes>,
+    /// The hard limit of this group itself.
+    pub max: Option<Limit<Bytes>>,
+    /// Swap in use now.
+    pub swap: Option<Bytes>,
+    /// The limit on swap alone; `None` on v1, where swap has none of its own.
+    pub swap_max: Option<Limit<Bytes>>,
+    /// Memory that belongs to no file.
+    pub anon: Option<Bytes>,
+    /// Page cache, shared memory included.
+    pub file: Option<Bytes>,
+    /// Memory of the kernel itself.
+    pub kernel: Option<Bytes>,
+    /// Processes that the kernel killed for want of memory.
+    ///
+    /// Kernel: `oom_kill` of `memory.events` (v2: groups below included) or of `memory.oom_control` (v1, since
+    /// 4.13: this group's own processes only).
+    pub oom_kills: Option<u64>,
+    /// How often whole groups were killed; v2 since 5.17.
+    pub oom_group_kills: Option<u64>,
+    /// How often the hard limit was hit.
+    pub max_hits: Option<u64>,
+    /// How often the soft limit was exceeded; v2 only.
+    pub high_hits: Option<u64>,
+    /// Page faults.
+    pub page_faults: Option<u64>,
+    /// Page faults that had to read from a device.
+    pub major_page_faults: Option<u64>,
+}
+
+/// Number of processes and threads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PidsStats {
+    /// Tasks now.
+    pub current: u64,
+    /// The limit of this group itself.
+    pub max: Option<Limit<u64>>,
+    /// The most tasks there were; since 6.6.
+    pub peak: Option<u64>,
+    /// How often a fork was refused.
+    pub max_hits: Option<u64>,
+}
+
+/// Block devices.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IoStats {
+    /// One entry for each device that was counted.
+    pub devices: Vec<IoDeviceStats>,
+}
+
+impl IoStats {
+    /// Bytes read from all devices.
+    pub fn read_bytes(&self) -> Bytes {
+        Bytes::new(self.devices.iter().map(|device| device.read_bytes.get()).sum())
+    }
+
+    /// Bytes written to all devices.
+    pub fn write_bytes(&self) -> Bytes {
+        Bytes::new(self.devices.iter().map(|device| device.write_bytes.get()).sum())
+    }
+}
+
+/// Data and operations on one device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IoDeviceStats {
+    /// Which device.
+    pub device: DeviceNumber,
+    /// Bytes read.
+    pub read_bytes: Bytes,
+    /// Bytes written.
+    pub write_bytes: Bytes,
+    /// Read operations.
+    pub read_operations: u64,
+    /// Write operations.
+    pub write_operations: u64,
+    /// Bytes discarded, where the kernel counts them.
+    pub discard_bytes: Option<Bytes>,
+    /// Discard operations, where the kernel counts them.
+    pub discard_operations: Option<u64>,
+}
+
+impl IoDeviceStats {
+    pub(crate) const fn new(device: DeviceNumber) -> Self {
+        Self {
+            device,
+            read_bytes: Bytes::new(0),
+            write_bytes: Bytes::new(0),
+            read_operations: 0,
+            write_operations: 0,
+            discard_bytes: None,
+            discard_operations: None,
+        }
+    }
+}
+
+/// Huge pages of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HugetlbStats {
+    /// The page size.
+    pub page_size: Bytes,
+    /// In use now.
+    pub current: Bytes,
+    /// The limit of this group itself.
+    pub max: Option<Limit<Bytes>>,
+    /// How often an allocation was refused.
+    pub max_hits: Option<u64>,
+}
+
+/// Time lost waiting for each resource; v2 with `CONFIG_PSI`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PressureStats {
+    /// Waiting for a CPU.
+    pub cpu: Option<Pressure>,
+    /// Waiting for memory.
+    pub memory: Option<Pressure>,
+    /// Waiting for block devices.
+    pub io: Option<Pressure>,
+}
+
+/// Time lost waiting for one resource.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pressure {
+    /// While at least one task waited.
+    pub some: PressureShare,
+    /// While every task waited.
+    pub full: PressureShare,
+}
+
+/// Share of time lost.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PressureShare {
+    /// Percent over the last 10 seconds.
+    pub average_10s: f32,
+    /// Percent over the last 60 seconds.
+    pub average_60s: f32,
+    /// Percent over the last 300 seconds.
+    pub average_300s: f32,
+    /// All time lost.
+    pub total: Duration,
+}

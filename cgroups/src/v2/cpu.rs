@@ -1,0 +1,111 @@
+//! `cpu.*` of v2.
+
+use std::time::Duration;
+
+use crate::controller::{Controller, Version};
+use crate::error::{Error, Result};
+use crate::format::{self, FormatError, micros, number};
+use crate::observed::Observed;
+use crate::resources::Cpu;
+use crate::setting::Setting;
+use crate::stats::Stats;
+use crate::value::{CpuProportion, Limit};
+
+/// Plans the settings in an order of which the kernel refuses no step.
+pub(crate) fn plan(cpu: &Cpu, observed: &Observed, plan: &mut Vec<Setting>) -> Result<()> {
+    let write = |name, file, value: String| Setting::write(name, Controller::Cpu, Version::V2, file, value);
+    let idle = cpu.idle.map(|idle| write("cpu.idle", "cpu.idle", u8::from(idle).to_string()));
+    let (before, after) = if cpu.idle == Some(true) { (None, idle) } else { (idle, None) };
+    plan.extend(before);
+    plan.extend(cpu.weight.map(weight));
+    let burst = cpu.burst.map(burst_micros).transpose()?;
+    let burst = burst.map(|micros| write("cpu.burst", "cpu.max.burst", micros.to_string()));
+    // The kernel keeps the burst at or under the quota, so the one that shrinks goes first.
+    let shrinks = cpu.burst.zip(observed.cpu_burst).is_some_and(|(new, old)| new < old);
+    let (first, last) = if shrinks { (burst, None) } else { (None, burst) };
+    plan.extend(first);
+    plan.extend(cpu.max.map(|max| {
+        let quota = max.quota().map(|quota| quota.as_micros());
+        write("cpu.max", "cpu.max", format!("{quota} {}", max.period().as_micros()))
+    }));
+    plan.extend(last);
+    plan.extend(after);
+    Ok(())
+}
+
+/// Whole microseconds of a burst.
+pub(crate) fn burst_micros(burst: Duration) -> Result<u128> {
+    if burst.subsec_nanos() % 1000 == 0 {
+        Ok(burst.as_micros())
+    } else {
+        Err(Error::invalid("cpu.burst", format!("{burst:?}"), "the kernel counts whole microseconds"))
+    }
+}
+
+fn weight(proportion: CpuProportion) -> Setting {
+    let write = |weight: u16| Setting::write("cpu.weight", Controller::Cpu, Version::V2, "cpu.weight", weight);
+    match proportion {
+        CpuProportion::Weight(weight) => write(weight.get()),
+        CpuProportion::Shares(shares) => {
+            let weight = shares.to_weight();
+            let lossy = weight.to_shares() != shares;
+            let (from, to) = (format!("{} shares", shares.get()), format!("weight {}", weight.get()));
+            write(weight.get()).converted(from, to, lossy)
+        }
+    }
+}
+
+/// Reads `cpu.max`.
+pub(crate) fn max(content: &[u8]) -> format::Result<(Limit<Duration>, Duration)> {
+    let mut words = format::words(format::single(content));
+    let mut next = || words.next().ok_or(FormatError("quota and period are expected"));
+    let quota = match next()? {
+        b"max" => Limit::Max,
+        quota => Limit::At(micros(quota)?),
+    };
+    Ok((quota, micros(next()?)?))
+}
+
+/// Reads `cpu.stat`; a group without the controller has its usage but no bandwidth.
+pub(crate) fn stat(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    let cpu = stats.cpu.get_or_insert_default();
+    for (key, value) in format::keyed(content) {
+        match key {
+            b"usage_usec" => cpu.usage = micros(value)?,
+            b"user_usec" => cpu.user = micros(value)?,
+            b"system_usec" => cpu.system = micros(value)?,
+            b"nr_periods" => cpu.periods = Some(number(value)?),
+            b"nr_throttled" => cpu.throttled_periods = Some(number(value)?),
+            b"throttled_usec" => cpu.throttled = Some(micros(value)?),
+            b"nr_bursts" => cpu.burst_periods = Some(number(value)?),
+            b"burst_usec" => cpu.burst = Some(micros(value)?),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_without_the_controller_has_no_bandwidth() {
+        let mut stats = Stats::default();
+        stat(b"usage_usec 7\nuser_usec 4\nsystem_usec 3\nnice_usec 0\n", &mut stats).unwrap();
+        let cpu = stats.cpu.unwrap();
+        assert_eq!(
+            (cpu.usage, cpu.user, cpu.system),
+            (Duration::from_micros(7), Duration::from_micros(4), Duration::from_micros(3))
+        );
+        assert_eq!((cpu.periods, cpu.throttled, cpu.per_cpu), (None, None, None));
+        assert!(stat(b"usage_usec max\n", &mut Stats::default()).is_err());
+    }
+
+    #[test]
+    fn no_quota_is_no_limit() {
+        assert_eq!(max(b"max 100000\n"), Ok((Limit::Max, Duration::from_millis(100))));
+        assert_eq!(max(b"5000 50000\n"), Ok((Limit::At(Duration::from_millis(5)), Duration::from_millis(50))));
+        assert!(max(b"max\n").is_err());
+    }
+}

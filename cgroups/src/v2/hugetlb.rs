@@ -1,0 +1,103 @@
+//! `hugetlb.*` of v2, and the names of page sizes in both versions.
+
+use crate::controller::{Controller, Version};
+use crate::format::{self, number};
+use crate::resources::Hugetlb;
+use crate::setting::Setting;
+use crate::stats::{HugetlbStats, Stats};
+use crate::value::{Bytes, Limit};
+
+/// Plans the settings.
+pub(crate) fn plan(hugetlb: &Hugetlb, plan: &mut Vec<Setting>) {
+    let size = size_name(hugetlb.page_size);
+    let limits = [("max", hugetlb.max), ("rsvd.max", hugetlb.reserved_max)];
+    for (suffix, limit) in limits {
+        let Some(limit) = limit else { continue };
+        let file = format!("hugetlb.{size}.{suffix}");
+        plan.push(Setting::write(file.clone(), Controller::Hugetlb, Version::V2, file, limit));
+    }
+}
+
+/// The kernel's name of a page size: whole GB, else MB, else KB, of 1024 each.
+pub(crate) fn size_name(page_size: Bytes) -> String {
+    match page_size.get() {
+        bytes if bytes >= 1 << 30 => format!("{}GB", bytes >> 30),
+        bytes if bytes >= 1 << 20 => format!("{}MB", bytes >> 20),
+        bytes => format!("{}KB", bytes >> 10),
+    }
+}
+
+/// The page size of a file's name, such as `hugetlb.2MB.current`, and the rest of it.
+pub(crate) fn size_of_file(file: &str) -> Option<(Bytes, &str)> {
+    let (size, rest) = file.strip_prefix("hugetlb.")?.split_once('.')?;
+    let unit_at = size.len().checked_sub(2)?;
+    let (number, unit) = size.split_at_checked(unit_at)?;
+    let number = number.parse().ok()?;
+    let bytes = match unit {
+        "KB" => Bytes::kib(number),
+        "MB" => Bytes::mib(number),
+        "GB" => Bytes::gib(number),
+        _ => return None,
+    };
+    Some((bytes, rest))
+}
+
+/// Finds or adds the entry of a page size.
+pub(crate) fn entry(stats: &mut Stats, page_size: Bytes) -> &mut HugetlbStats {
+    let entries = stats.hugetlb.get_or_insert_default();
+    let place = entries.iter().position(|entry| entry.page_size == page_size).unwrap_or_else(|| {
+        entries.push(HugetlbStats { page_size, current: Bytes::new(0), max: None, max_hits: None });
+        entries.len() - 1
+    });
+    &mut entries[place]
+}
+
+/// Reads `hugetlb.SIZE.current` (v1: `usage_in_bytes`).
+pub(crate) fn current(content: &[u8], page_size: Bytes, stats: &mut Stats) -> format::Result<()> {
+    entry(stats, page_size).current = format::bytes(content)?;
+    Ok(())
+}
+
+/// Reads `hugetlb.SIZE.max`.
+pub(crate) fn max(content: &[u8], page_size: Bytes, stats: &mut Stats) -> format::Result<()> {
+    // v2 says "max" here only since 5.8; before, and for a value as great, it prints the greatest number.
+    let limit = match format::bytes_or_max(content)? {
+        Limit::Max => Limit::Max,
+        Limit::At(_) => format::bytes_or_greatest(content, page_size.get().max(1))?,
+    };
+    entry(stats, page_size).max = Some(limit);
+    Ok(())
+}
+
+/// Reads `hugetlb.SIZE.events`.
+pub(crate) fn events(content: &[u8], page_size: Bytes, stats: &mut Stats) -> format::Result<()> {
+    entry(stats, page_size).max_hits = format::value_of(content, b"max").map(number).transpose()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_sizes_have_the_kernels_names() {
+        for (bytes, name) in [(Bytes::kib(64), "64KB"), (Bytes::mib(2), "2MB"), (Bytes::gib(1), "1GB")] {
+            assert_eq!(size_name(bytes), name);
+            assert_eq!(size_of_file(&format!("hugetlb.{name}.rsvd.max")), Some((bytes, "rsvd.max")));
+        }
+        for file in ["hugetlb.2MB", "hugetlb.MB.max", "hugetlb.2TB.max", "memory.max", "hugetlb.é.max"] {
+            assert_eq!(size_of_file(file), None, "{file}");
+        }
+    }
+
+    #[test]
+    fn no_limit_is_not_a_great_number() {
+        let mut stats = Stats::default();
+        max(b"9223372036852678656\n", Bytes::mib(2), &mut stats).unwrap();
+        assert_eq!(stats.hugetlb.as_ref().unwrap()[0].max, Some(Limit::Max));
+        max(b"max\n", Bytes::mib(2), &mut stats).unwrap();
+        assert_eq!(stats.hugetlb.as_ref().unwrap()[0].max, Some(Limit::Max));
+        max(b"0\n", Bytes::mib(2), &mut stats).unwrap();
+        assert_eq!(stats.hugetlb.unwrap()[0].max, Some(Limit::At(Bytes::new(0))));
+    }
+}

@@ -1,0 +1,117 @@
+//! `memory.*` of v2.
+
+use crate::controller::{Controller, Version};
+use crate::format::{self, number};
+use crate::report::Reason;
+use crate::resources::Memory;
+use crate::setting::Setting;
+use crate::stats::Stats;
+use crate::value::Bytes;
+
+/// Plans the settings: protections first, so that a lower limit reclaims from what they leave.
+pub(crate) fn plan(memory: &Memory, plan: &mut Vec<Setting>) {
+    let limits = [
+        ("memory.min", "memory.min", memory.min),
+        ("memory.low", "memory.low", memory.low),
+        ("memory.high", "memory.high", memory.high),
+        ("memory.swap", "memory.swap.max", memory.swap),
+    ];
+    for (name, file, limit) in limits {
+        plan.extend(limit.map(|limit| Setting::write(name, Controller::Memory, Version::V2, file, limit)));
+    }
+    // Before the hard limit, so that a kill which that causes is already the kill of the group.
+    plan.extend(memory.oom_group.map(|group| {
+        Setting::write("memory.oom_group", Controller::Memory, Version::V2, "memory.oom.group", u8::from(group))
+    }));
+    plan.extend(memory.max.map(|max| Setting::write("memory.max", Controller::Memory, Version::V2, "memory.max", max)));
+    plan.extend(
+        memory.swappiness.map(|_| {
+            Setting::unsupported("memory.swappiness", Controller::Memory, "memory.swappiness", Reason::V1Only)
+        }),
+    );
+}
+
+/// Reads `memory.current`.
+pub(crate) fn current(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    stats.memory.get_or_insert_default().current = format::bytes(content)?;
+    Ok(())
+}
+
+/// Reads `memory.peak`.
+pub(crate) fn peak(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    stats.memory.get_or_insert_default().peak = Some(format::bytes(content)?);
+    Ok(())
+}
+
+/// Reads `memory.max`.
+pub(crate) fn max(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    stats.memory.get_or_insert_default().max = Some(format::bytes_or_max(content)?);
+    Ok(())
+}
+
+/// Reads `memory.swap.current`.
+pub(crate) fn swap_current(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    stats.memory.get_or_insert_default().swap = Some(format::bytes(content)?);
+    Ok(())
+}
+
+/// Reads `memory.swap.max`.
+pub(crate) fn swap_max(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    stats.memory.get_or_insert_default().swap_max = Some(format::bytes_or_max(content)?);
+    Ok(())
+}
+
+/// Reads `memory.events`.
+pub(crate) fn events(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    let memory = stats.memory.get_or_insert_default();
+    for (key, value) in format::keyed(content) {
+        match key {
+            b"high" => memory.high_hits = Some(number(value)?),
+            b"max" => memory.max_hits = Some(number(value)?),
+            b"oom_kill" => memory.oom_kills = Some(number(value)?),
+            b"oom_group_kill" => memory.oom_group_kills = Some(number(value)?),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Reads `memory.stat`.
+pub(crate) fn stat(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    let memory = stats.memory.get_or_insert_default();
+    for (key, value) in format::keyed(content) {
+        match key {
+            b"anon" => memory.anon = Some(Bytes::new(number(value)?)),
+            b"file" => memory.file = Some(Bytes::new(number(value)?)),
+            b"kernel" => memory.kernel = Some(Bytes::new(number(value)?)),
+            b"pgfault" => memory.page_faults = Some(number(value)?),
+            b"pgmajfault" => memory.major_page_faults = Some(number(value)?),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Limit;
+
+    #[test]
+    fn no_limit_is_not_zero() {
+        let mut stats = Stats::default();
+        max(b"max\n", &mut stats).unwrap();
+        swap_max(b"0\n", &mut stats).unwrap();
+        let memory = stats.memory.unwrap();
+        assert_eq!((memory.max, memory.swap_max), (Some(Limit::Max), Some(Limit::At(Bytes::new(0)))));
+    }
+
+    #[test]
+    fn kills_are_told_from_hits() {
+        let mut stats = Stats::default();
+        events(b"low 0\nhigh 4\nmax 9\noom 2\noom_kill 1\noom_group_kill 1\nsock_throttled 0\n", &mut stats).unwrap();
+        let memory = stats.memory.unwrap();
+        assert_eq!((memory.high_hits, memory.max_hits, memory.oom_kills), (Some(4), Some(9), Some(1)));
+        assert_eq!(memory.oom_group_kills, Some(1));
+    }
+}
