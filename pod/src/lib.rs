@@ -3,13 +3,18 @@
 
 mod error;
 pub mod kinds;
+pub mod names;
 pub mod quantity;
+pub mod selector;
+mod violation;
 mod wire;
 
 pub use error::{Error, Position, Problem, ProblemKind, Result};
 #[doc(no_inline)]
 pub use kinds::*;
 pub use quantity::{ParseQuantityError, Quantity};
+pub use selector::{FieldSelector, Selector, SelectorError};
+pub use violation::{Violation, ViolationKind};
 pub use wire::decode::{Decoded, Decoder, Strictness, decode_json, decode_json_as, decode_yaml, decode_yaml_as};
 pub use wire::kind::Kind;
 pub use wire::limits::Limits;

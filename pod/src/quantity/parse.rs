@@ -94,8 +94,8 @@ pub(super) fn parse(text: &str) -> Result<Quantity, ParseQuantityError> {
     let parts = split(text)?;
     let (power, format) = interpret(parts.suffix)?;
     if let Some((value, scale)) = small(&parts, &power) {
-        let amount = Amount::Small { value, scale };
-        return Ok(Quantity { amount, format, text: Some(text.into()) });
+        let text = keeps_text(&parts, &power, scale).then(|| text.into());
+        return Ok(Quantity { amount: Amount::Small { value, scale }, format, text });
     }
     Ok(large(&parts, &power, format))
 }
@@ -119,6 +119,20 @@ fn small(parts: &Parts<'_>, power: &Power) -> Option<(i64, i32)> {
     let digits = parts.whole.bytes().chain(parts.fraction.bytes());
     let value = digits.fold(0i64, |value, digit| value * 10 + i64::from(digit - b'0')).checked_mul(factor)?;
     Some((if parts.negative { -value } else { value }, scale))
+}
+
+/// Whether the original takes the text for canonical and prints it again as it is.
+fn keeps_text(parts: &Parts<'_>, power: &Power, scale: i32) -> bool {
+    match power {
+        Power::Two(_) => {
+            parts.whole.bytes().fold(0u8, |low, digit| low.wrapping_mul(10).wrapping_add(digit - b'0')) & 7 != 0
+        }
+        Power::Ten(_) => {
+            let thousands = parts.fraction.ends_with("000")
+                || (parts.fraction.len() < 3 && format!("{}{}", parts.whole, parts.fraction).ends_with("000"));
+            scale % 3 == 0 && !thousands && !parts.whole.is_empty()
+        }
+    }
 }
 
 fn large(parts: &Parts<'_>, power: &Power, format: Format) -> Quantity {

@@ -106,7 +106,11 @@ impl Scalar for IntOrString {
 impl Scalar for Quantity {
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         let place = reader.place();
-        let text = if reader.peek()? == Kind::Number { reader.number()? } else { reader.string()? };
+        let text = match reader.peek()? {
+            Kind::Number => reader.number()?,
+            Kind::String => reader.string()?,
+            _ => return Err(reader.field_error(place, crate::quantity::ParseQuantityError::Format.to_string())),
+        };
         text.trim_matches([' ', '\t', '\n', '\r'])
             .parse()
             .map_err(|error: crate::quantity::ParseQuantityError| reader.field_error(place, error.to_string()))
