@@ -20,6 +20,10 @@ impl<R: Read> Input<R> {
         Self { stream, offset: 0, bytes_max }
     }
 
+    pub(super) fn into_inner(self) -> R {
+        self.stream
+    }
+
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }

@@ -125,6 +125,11 @@ impl<R: Read> Reader<R> {
         self.entry_offset
     }
 
+    /// The stream, read as far as the archive was.
+    pub fn into_inner(self) -> R {
+        self.input.into_inner()
+    }
+
     /// Bytes of the archive read so far.
     pub fn offset(&self) -> u64 {
         self.input.offset()

@@ -1,0 +1,166 @@
+//! What callers choose.
+
+use crate::layer_id::LayerId;
+use crate::limits::Limits;
+use crate::whiteout::XattrNamespace;
+
+/// How [`crate::apply`] writes a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ApplyOptions {
+    /// Bounds on the archive.
+    pub limits: Limits,
+    /// Owners in the archive to owners on disk.
+    pub id_map: IdMap,
+    /// The layer that the archive must be; checked after the last byte and before a store takes it.
+    pub expect: Option<LayerId>,
+    /// What a deletion in the archive becomes.
+    pub whiteouts: Whiteouts,
+    /// What happens to extended attributes.
+    pub xattrs: Xattrs,
+    /// What happens to device files.
+    pub devices: Devices,
+}
+
+/// Owners in an archive to owners on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum IdMap {
+    /// The same numbers; needs the right to give files away, or a user namespace that has them.
+    #[default]
+    Identity,
+    /// Everything belongs to the caller, as in a user namespace with a single user.
+    CurrentUser,
+    /// Ranges, so that nothing needs a `chown -R` later. An owner in no range is an error.
+    Ranges {
+        /// Of users.
+        uids: Vec<IdRange>,
+        /// Of groups.
+        gids: Vec<IdRange>,
+    },
+}
+
+/// `length` consecutive numbers from `archive` on become those from `disk` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdRange {
+    /// First number in the archive.
+    pub archive: u32,
+    /// First number on disk.
+    pub disk: u32,
+    /// How many.
+    pub length: u32,
+}
+
+impl IdRange {
+    /// The number on disk, if `id` is in the range.
+    pub fn map(self, id: u32) -> Option<u32> {
+        let place = id.checked_sub(self.archive)?;
+        if place < self.length { self.disk.checked_add(place) } else { None }
+    }
+}
+
+/// What a deletion in the archive becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Whiteouts {
+    /// Overlay's own spelling, with the attributes that the caller may write: `trusted.` where allowed, else `user.`.
+    #[default]
+    Native,
+    /// Overlay's own spelling with these attributes: a character device 0:0, an `overlay.opaque` attribute.
+    Overlay(XattrNamespace),
+    /// The deletion itself: the target is no layer but a whole tree that the archive changes.
+    Execute,
+}
+
+/// What happens to the archive's extended attributes. Overlay's own are never taken from an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Xattrs {
+    /// All are written; one that the kernel refuses is an error.
+    #[default]
+    Required,
+    /// One that the kernel refuses becomes a notice.
+    BestEffort,
+    /// None is written, which a notice says.
+    Drop,
+}
+
+/// What happens to device files. A character device 0:0 is a whiteout to overlay and always refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Devices {
+    /// One is an error.
+    #[default]
+    Refuse,
+    /// One is left out, which a notice says.
+    Skip,
+    /// They are made; needs `CAP_MKNOD` in the first user namespace.
+    Create,
+}
+
+/// When a layer or snapshot of a store survives a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Durability {
+    /// The kernel writes it when it likes; after a power cut a layer may be there with empty files.
+    None,
+    /// Whole and on disk before the call returns, or not there.
+    #[default]
+    Layer,
+}
+
+/// How a store behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreOptions {
+    /// When layers survive a power cut.
+    pub durability: Durability,
+}
+
+/// How a snapshot is mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MountOptions {
+    /// Whether the writable layer survives a crash of the machine.
+    pub syncing: Syncing,
+    /// How lower directories reach the kernel; `None` takes the best that this kernel has.
+    pub lowers: Option<LowerTier>,
+}
+
+/// Whether the writable layer is written to disk on `fsync`, `sync` and unmount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Syncing {
+    /// As on any file system.
+    #[default]
+    Normal,
+    /// Never: faster to end, and of no use after a crash of the machine.
+    ///
+    /// # Kernel
+    /// Linux 5.10, `volatile`.
+    Volatile,
+}
+
+/// How lower directories reach the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LowerTier {
+    /// One option string of all paths, at most 255 bytes of it.
+    ///
+    /// # Kernel
+    /// Linux 5.2 (`fsopen`).
+    OptionString,
+    /// `lowerdir+`, a path of each.
+    ///
+    /// # Kernel
+    /// Linux 6.8.
+    Path,
+    /// `lowerdir+`, a descriptor of each.
+    ///
+    /// # Kernel
+    /// Linux 6.13.
+    Descriptor,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        let range = IdRange { archive: 10, disk: 100_000, length: 5 };
+        assert_eq!([9, 10, 14, 15].map(|id| range.map(id)), [None, Some(100_000), Some(100_004), None]);
+        assert_eq!(IdRange { archive: 0, disk: u32::MAX, length: 5 }.map(1), None);
+    }
+}

@@ -1,0 +1,383 @@
+//! Layers and snapshots in one directory.
+//!
+//! | inside | holds |
+//! |---|---|
+//! | `format` | the version and the spelling of overlay's attributes; written last |
+//! | `layers/HEX/{tree,record}` | a layer by its digest; here means whole |
+//! | `snapshots/KEY/...` | a snapshot by its key; here means whole |
+//! | `ingest/PID-N` | what is being made, locked by its maker |
+//! | `trash/PID-N` | what is being removed |
+//!
+//! Everything is made in `ingest` and renamed once it is whole, everything is removed by a rename to `trash` first. Locks
+//! are `flock` on the directories themselves: shared on layers while a snapshot of them is made, exclusive on one that is
+//! removed. So many processes use a store at once, and what a dead one left is found by its free lock.
+
+mod finish;
+mod rooms;
+
+use std::fs::DirBuilder;
+use std::io::Read;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use self::rooms::{Rooms, Work};
+use crate::apply::{Applied, apply_to};
+use crate::error::{Error, Result};
+use crate::layer_id::LayerId;
+use crate::options::{ApplyOptions, Durability, StoreOptions, Whiteouts};
+use crate::path::SafePath;
+use crate::record::{LayerRecord, Lower, SnapshotKind, SnapshotRecord};
+use crate::snapshot::{Home, Snapshot, View};
+use crate::sys::{self, Named as _};
+use crate::whiteout::XattrNamespace;
+
+pub use rooms::Recovery;
+
+/// Layers by their digest, and snapshots of stacks of them.
+///
+/// Cloning is cheap; clones and other processes may use the same directory at the same time.
+///
+/// ```no_run
+/// use windlass_overlay::{ApplyOptions, LayerStore, MountOptions};
+///
+/// let store = LayerStore::open("/var/lib/windlass/layers".as_ref())?;
+/// let base = store.ingest(std::fs::File::open("base.tar")?, &ApplyOptions::default())?;
+/// let snapshot = store.snapshot("container-1", &[base])?;
+/// let root = snapshot.mount(&MountOptions::default())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct LayerStore {
+    rooms: Arc<Rooms>,
+    options: StoreOptions,
+    recovery: Recovery,
+}
+
+impl LayerStore {
+    /// Opens a store, or makes one in a new or empty directory, with the default options.
+    pub fn open(directory: &Path) -> Result<Self> {
+        Self::open_with(directory, StoreOptions::default())
+    }
+
+    /// Opens a store and removes what a process that died left half made.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a directory that is neither empty nor a store, or that others may enter;
+    /// [`Error::Unsupported`] where the caller may not write the attributes that the store was made with.
+    pub fn open_with(directory: &Path, options: StoreOptions) -> Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).named("create directory", directory)?;
+        let rooms = Rooms::open(directory)?;
+        let recovery = rooms.recover()?;
+        Ok(Self { rooms: Arc::new(rooms), options, recovery })
+    }
+
+    /// What opening found and removed.
+    pub fn recovery(&self) -> Recovery {
+        self.recovery
+    }
+
+    /// Which of overlay's attributes the store's layers have, and so what can mount them.
+    pub fn namespace(&self) -> XattrNamespace {
+        self.rooms.namespace
+    }
+
+    /// Takes an uncompressed layer archive in, whole or not at all; one that is there already is no error.
+    ///
+    /// With [`ApplyOptions::expect`] a layer that is there already is not read again.
+    ///
+    /// # Errors
+    /// Those of [`crate::apply`]; nothing of the layer remains then.
+    pub fn ingest(&self, stream: impl Read, options: &ApplyOptions) -> Result<LayerId> {
+        if let Some(expected) = options.expect
+            && self.contains(expected)?
+        {
+            return Ok(expected);
+        }
+        Ok(self.ingest_with_notices(stream, options)?.diff_id)
+    }
+
+    /// As [`LayerStore::ingest`], and tells what [`crate::apply`] tells; the archive is always read.
+    pub fn ingest_with_notices(&self, stream: impl Read, options: &ApplyOptions) -> Result<Applied> {
+        let namespace = self.rooms.namespace;
+        if !matches!(options.whiteouts, Whiteouts::Native) && options.whiteouts != Whiteouts::Overlay(namespace) {
+            return Err(Error::Invalid {
+                field: "whiteouts",
+                value: format!("{:?}", options.whiteouts),
+                reason: "a store writes deletions in one spelling, chosen when it was made",
+            });
+        }
+        let work = self.rooms.work()?;
+        match self.fill(&work, stream, options) {
+            Ok(applied) => Ok(applied),
+            Err(first) => Err(match work.discard() {
+                Ok(()) => first,
+                Err(cleanup) => Error::Cleanup { cleanup: Box::new(cleanup), first: Box::new(first) },
+            }),
+        }
+    }
+
+    fn fill(&self, work: &Work<'_>, stream: impl Read, options: &ApplyOptions) -> Result<Applied> {
+        let tree = work.directory("tree")?;
+        let applied = apply_to(stream, tree, Some(self.rooms.namespace), options)?;
+        let record =
+            LayerRecord { entries: applied.entries, bytes: applied.bytes, unfinished: applied.unfinished.clone() };
+        work.write("record", record.print().as_bytes())?;
+        if self.options.durability == Durability::Layer {
+            rustix::fs::syncfs(work.descriptor()).named("syncfs", work.path())?;
+        }
+        let name = layer_name(applied.diff_id);
+        if !work.publish(&self.rooms.layers, &name)? {
+            // Another process was faster with the same layer.
+            work.discard()?;
+        }
+        self.sync(&self.rooms.layers, "layers")?;
+        Ok(applied)
+    }
+
+    /// A rename is on disk once its directory is.
+    fn sync(&self, room: &OwnedFd, name: &str) -> Result<()> {
+        match self.options.durability {
+            Durability::None => Ok(()),
+            Durability::Layer => rustix::fs::fsync(room).named("fsync", Path::new(name)),
+        }
+    }
+
+    /// Whether the layer is there.
+    pub fn contains(&self, layer: LayerId) -> Result<bool> {
+        match rustix::fs::statat(&self.rooms.layers, layer_name(layer).as_path(), rustix::fs::AtFlags::empty()) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno).named("stat", layer_name(layer).as_path()),
+        }
+    }
+
+    /// All layers, in the order of their digests.
+    pub fn layers(&self) -> Result<Vec<LayerId>> {
+        let names = sys::names(self.rooms.layers.as_fd(), Path::new("layers"))?;
+        names.iter().map(|name| layer_of(name)).collect()
+    }
+
+    /// What the store remembers of a layer.
+    pub fn layer(&self, layer: LayerId) -> Result<LayerRecord> {
+        let directory = self.open_layer(layer)?;
+        LayerRecord::parse(&rooms::read(directory.as_fd(), "record")?)
+    }
+
+    /// Opens the directory tree of a layer: its files, deletions in overlay's own spelling.
+    pub fn open_tree(&self, layer: LayerId) -> Result<OwnedFd> {
+        self.rooms.open_lower(layer)
+    }
+
+    /// Removes a layer.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while a snapshot is made of it or another call works on it; [`Error::NotFound`].
+    pub fn remove_layer(&self, layer: LayerId) -> Result<()> {
+        let busy = |by: String| Error::Busy { what: "layer", name: layer.to_string(), by };
+        let directory = self.open_layer(layer)?;
+        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => return Err(busy("a snapshot being made".to_owned())),
+            locked => locked.named("flock", layer_name(layer).as_path())?,
+        }
+        for key in self.snapshots()? {
+            match self.record_of(&key) {
+                Ok(record) if record.layers.contains(&layer) => return Err(busy(format!("snapshot {key}"))),
+                // Removed since it was listed.
+                Ok(_) | Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.rooms.discard(&self.rooms.layers, &layer_name(layer))
+    }
+
+    /// Removes every layer that neither is one of `roots` nor belongs to a snapshot, and says which.
+    ///
+    /// A layer that another process takes into a snapshot meanwhile stays.
+    pub fn gc(&self, roots: &[LayerId]) -> Result<Vec<LayerId>> {
+        let mut removed = Vec::new();
+        for layer in self.layers()? {
+            if roots.contains(&layer) {
+                continue;
+            }
+            match self.remove_layer(layer) {
+                Ok(()) => removed.push(layer),
+                Err(Error::Busy { .. } | Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Stacks layers, bottom first, under a writable layer of the snapshot's own.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a layer, [`Error::Exists`] for the key, and [`Error::LinkTarget`] where a layer needs
+    /// a file that no layer beneath it has.
+    pub fn snapshot(&self, key: &str, layers: &[LayerId]) -> Result<Snapshot> {
+        self.stack(key, layers, SnapshotKind::Active)?;
+        self.open_snapshot(key)
+    }
+
+    /// Stacks layers, bottom first, to be read only.
+    pub fn view(&self, key: &str, layers: &[LayerId]) -> Result<View> {
+        self.stack(key, layers, SnapshotKind::View)?;
+        self.open_view(key)
+    }
+
+    /// The keys of all snapshots and views, sorted.
+    pub fn snapshots(&self) -> Result<Vec<String>> {
+        let names = sys::names(self.rooms.snapshots.as_fd(), Path::new("snapshots"))?;
+        names
+            .iter()
+            .map(|name| {
+                let text = String::from_utf8_lossy(name).into_owned();
+                snapshot_name(&text).map(|_| text)
+            })
+            .collect()
+    }
+
+    /// Opens a snapshot that was made before.
+    pub fn open_snapshot(&self, key: &str) -> Result<Snapshot> {
+        self.home(key, SnapshotKind::Active).map(Snapshot::new)
+    }
+
+    /// Opens a view that was made before.
+    pub fn open_view(&self, key: &str) -> Result<View> {
+        self.home(key, SnapshotKind::View).map(View::new)
+    }
+
+    fn home(&self, key: &str, kind: SnapshotKind) -> Result<Home> {
+        let record = self.record_of(key)?;
+        if record.kind != kind {
+            return Err(Error::Invalid {
+                field: "snapshot",
+                value: key.to_owned(),
+                reason: match kind {
+                    SnapshotKind::Active => "is a view",
+                    SnapshotKind::View => "is no view",
+                },
+            });
+        }
+        let name = snapshot_name(key)?;
+        let directory = self.open_named(&self.rooms.snapshots, &name, "snapshot", key)?;
+        let rooms = self.rooms.clone();
+        let discard = {
+            let rooms = rooms.clone();
+            Box::new(move || rooms.discard(&rooms.snapshots, &name))
+        };
+        let lowers = record.lowers.iter().map(|lower| match lower {
+            Lower::Layer(layer) => rooms.open_lower(*layer),
+            own => rooms::open_child(directory.as_fd(), &finish::own_name(*own)),
+        });
+        let lowers = lowers.collect::<Result<Vec<_>>>()?;
+        let path = self.rooms.path.join("snapshots").join(key);
+        Ok(Home { key: key.to_owned(), path, directory, record, lowers, namespace: self.rooms.namespace, discard })
+    }
+
+    fn record_of(&self, key: &str) -> Result<SnapshotRecord> {
+        let directory = self.open_named(&self.rooms.snapshots, &snapshot_name(key)?, "snapshot", key)?;
+        SnapshotRecord::parse(&rooms::read(directory.as_fd(), "record")?)
+    }
+
+    fn stack(&self, key: &str, layers: &[LayerId], kind: SnapshotKind) -> Result<()> {
+        let name = snapshot_name(key)?;
+        // Kept open to the end: a layer with a shared lock is not removed.
+        let mut locked = Vec::with_capacity(layers.len());
+        for layer in layers {
+            let directory = self.open_layer(*layer)?;
+            rustix::fs::flock(&directory, FlockOperation::LockShared).named("flock", layer_name(*layer).as_path())?;
+            if !self.contains(*layer)? {
+                return Err(not_found("layer", layer));
+            }
+            let record = LayerRecord::parse(&rooms::read(directory.as_fd(), "record")?)?;
+            locked.push((directory, *layer, record));
+        }
+        let work = self.rooms.work()?;
+        let made = self.fill_snapshot(&work, &locked, kind).and_then(|()| {
+            if work.publish(&self.rooms.snapshots, &name)? {
+                self.sync(&self.rooms.snapshots, "snapshots")
+            } else {
+                Err(Error::Exists { what: "snapshot", name: key.to_owned() })
+            }
+        });
+        made.map_err(|first| match work.discard() {
+            Ok(()) => first,
+            Err(cleanup) => Error::Cleanup { cleanup: Box::new(cleanup), first: Box::new(first) },
+        })
+    }
+
+    fn fill_snapshot(
+        &self,
+        work: &Work<'_>,
+        layers: &[(OwnedFd, LayerId, LayerRecord)],
+        kind: SnapshotKind,
+    ) -> Result<()> {
+        let mut lowers = finish::finish(&self.rooms, work, layers)?;
+        let top = match kind {
+            SnapshotKind::Active => {
+                work.directory("work")?;
+                work.directory("upper")?
+            }
+            SnapshotKind::View => {
+                lowers.insert(0, Lower::Top);
+                work.directory(&finish::own_name(Lower::Top))?
+            }
+        };
+        finish::dress_root(top.as_fd(), layers)?;
+        // The kernel stacks one directory under an upper one, and at least two without.
+        if lowers.len() <= usize::from(kind == SnapshotKind::View) {
+            work.directory(&finish::own_name(Lower::Base))?;
+            lowers.push(Lower::Base);
+        }
+        let record = SnapshotRecord { kind, layers: layers.iter().map(|(_, id, _)| *id).collect(), lowers };
+        work.write("record", record.print().as_bytes())?;
+        if self.options.durability == Durability::Layer {
+            rustix::fs::syncfs(work.descriptor()).named("syncfs", work.path())?;
+        }
+        Ok(())
+    }
+
+    fn open_layer(&self, layer: LayerId) -> Result<OwnedFd> {
+        self.open_named(&self.rooms.layers, &layer_name(layer), "layer", &layer.to_string())
+    }
+
+    fn open_named(&self, room: &OwnedFd, name: &SafePath, what: &'static str, text: &str) -> Result<OwnedFd> {
+        match sys::open_beneath(room.as_fd(), name, sys::READ_DIRECTORY) {
+            Err(Errno::NOENT) => Err(not_found(what, text)),
+            opened => opened.named("open", name.as_path()),
+        }
+    }
+}
+
+fn not_found(what: &'static str, name: impl ToString) -> Error {
+    Error::NotFound { what, name: name.to_string() }
+}
+
+fn layer_name(layer: LayerId) -> SafePath {
+    rooms::layer_name(layer)
+}
+
+fn layer_of(name: &[u8]) -> Result<LayerId> {
+    let text = String::from_utf8_lossy(name);
+    LayerId::from_hex(&text).map_err(|_| Error::Invalid {
+        field: "layer",
+        value: text.into_owned(),
+        reason: "is in the store and is no layer",
+    })
+}
+
+/// A key is the name of a directory: letters, digits, dots, dashes and underscores, no dot first.
+fn snapshot_name(key: &str) -> Result<SafePath> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let is_name = !key.is_empty() && key.len() <= 200 && !key.starts_with('.') && key.bytes().all(is_plain);
+    SafePath::parse(key.as_bytes()).ok().filter(|_| is_name).ok_or_else(|| Error::Invalid {
+        field: "snapshot key",
+        value: key.to_owned(),
+        reason: "is not 1 to 200 letters, digits, dots, dashes or underscores without a dot first",
+    })
+}

@@ -1,0 +1,313 @@
+//! The ordered second pass: what a layer could not tell alone, told once it is stacked.
+//!
+//! A layer is applied without the layers beneath it. Where it uses a directory that it does not name, the directory
+//! beneath lends its owner, mode and time; where a symbolic link is beneath, what the layer has there belongs where the
+//! link leads; and a hard link may name a file that only a layer beneath has. All of that is put, by links to the
+//! layers' own files, into one small directory right above the layer, which the snapshot owns.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid};
+
+use super::rooms::{Rooms, Work};
+use crate::entry::{Metadata, Timestamp};
+use crate::error::{Error, Result};
+use crate::layer_id::LayerId;
+use crate::path::SafePath;
+use crate::record::{LayerRecord, Lower};
+use crate::scan::{self, Last, Stack};
+use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY};
+use crate::unfinished::Unfinished;
+use crate::whiteout;
+
+/// The name of a directory of the snapshot's own.
+pub(super) fn own_name(lower: Lower) -> String {
+    match lower {
+        Lower::Finish(place) => format!("finish-{place}"),
+        Lower::Top => "top".to_owned(),
+        Lower::Base => "base".to_owned(),
+        Lower::Layer(_) => unreachable!("a layer is the store's own directory"),
+    }
+}
+
+/// The lower directories of a stack, topmost first: layers, and what finishes them.
+pub(super) fn finish(rooms: &Rooms, work: &Work<'_>, layers: &[(OwnedFd, LayerId, LayerRecord)]) -> Result<Vec<Lower>> {
+    let mut lowers: Vec<(Lower, OwnedFd)> = Vec::new();
+    for (place, (_, layer, record)) in layers.iter().enumerate() {
+        if record.unfinished.opaque_root {
+            lowers.clear();
+        }
+        let tree = rooms.open_lower(*layer)?;
+        let below: Vec<BorrowedFd<'_>> = lowers.iter().map(|(_, directory)| directory.as_fd()).collect();
+        let mut finisher = Finisher {
+            work,
+            name: own_name(Lower::Finish(place)),
+            layer: Stack { directories: vec![tree.as_fd()], namespace: rooms.namespace },
+            below: Stack { directories: below, namespace: rooms.namespace },
+            unfinished: &record.unfinished,
+            own: None,
+            moved: BTreeMap::new(),
+            times: BTreeMap::new(),
+        };
+        finisher.parents()?;
+        finisher.links()?;
+        let own = finisher.end()?;
+        lowers.insert(0, (Lower::Layer(*layer), tree));
+        lowers.splice(0..0, own.map(|own| (Lower::Finish(place), own)));
+    }
+    Ok(lowers.into_iter().map(|(lower, _)| lower).collect())
+}
+
+/// Gives the root of a stack the metadata that the topmost layer which names it says.
+pub(super) fn dress_root(root: BorrowedFd<'_>, layers: &[(OwnedFd, LayerId, LayerRecord)]) -> Result<()> {
+    let here = SafePath::root();
+    for (directory, _, record) in layers.iter().rev() {
+        if !record.unfinished.parents.contains(&here) {
+            let tree = super::rooms::open_child(directory.as_fd(), "tree")?;
+            return dress(root, &metadata(tree.as_fd(), &here)?, &here);
+        }
+    }
+    let owner = match layers.first() {
+        // All layers were applied for the same owners.
+        Some((directory, ..)) => metadata(super::rooms::open_child(directory.as_fd(), "tree")?.as_fd(), &here)?,
+        None => {
+            let stat = rustix::fs::fstat(root).named("stat", here.as_path())?;
+            Metadata { mode: 0o755, uid: stat.st_uid, gid: stat.st_gid, ..Metadata::default() }
+        }
+    };
+    dress(root, &owner, &here)
+}
+
+/// Finishes one layer.
+struct Finisher<'a> {
+    work: &'a Work<'a>,
+    name: String,
+    layer: Stack<'a>,
+    below: Stack<'a>,
+    unfinished: &'a Unfinished,
+    /// Made when the first thing goes into it.
+    own: Option<OwnedFd>,
+    /// Directories of the layer that belong elsewhere, because a symbolic link is beneath.
+    moved: BTreeMap<SafePath, SafePath>,
+    times: BTreeMap<SafePath, Timestamp>,
+}
+
+impl Finisher<'_> {
+    fn parents(&mut self) -> Result<()> {
+        for parent in &self.unfinished.parents {
+            if parent.is_root() || self.is_moved(parent) || self.layer.top_hides(parent)? {
+                continue;
+            }
+            let Some(found) = self.below.find(parent)? else { continue };
+            if found.is_symlink() {
+                self.relocate(parent)?;
+            } else if found.is_directory() {
+                let lent = self.directory_metadata(&self.below, found.index, parent)?;
+                if lent != self.directory_metadata(&self.layer, 0, parent)? {
+                    self.ensure(parent)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn links(&mut self) -> Result<()> {
+        for (link, target) in &self.unfinished.links {
+            let missing = || Error::LinkTarget { path: link.clone(), target: target.clone() };
+            let source = self.below.resolve(target, Last::Keep)?;
+            let found = self.below.find(&source)?.filter(|found| !found.is_directory()).ok_or_else(missing)?;
+            let link = self.translate(link)?;
+            self.ensure(&link.parent().expect("a link has a name"))?;
+            let (from, from_name) = self.below.place(found.index, &source)?;
+            self.link(from.as_fd(), &from_name, &link)?;
+        }
+        Ok(())
+    }
+
+    /// Restores the times that making names has changed.
+    fn end(self) -> Result<Option<OwnedFd>> {
+        let Some(own) = self.own else { return Ok(None) };
+        for (path, time) in self.times.iter().rev() {
+            let directory = sys::open_beneath(own.as_fd(), path, READ_DIRECTORY).named("open", path.as_path())?;
+            set_time(directory.as_fd(), *time, path)?;
+        }
+        Ok(Some(own))
+    }
+
+    fn is_moved(&self, path: &SafePath) -> bool {
+        self.moved.keys().any(|moved| path.starts_with(moved))
+    }
+
+    /// Where a path of the layer belongs: beneath the directory that its own was moved to, or where it is.
+    fn translate(&self, path: &SafePath) -> Result<SafePath> {
+        let moved = self.moved.iter().rev().find(|(from, _)| path.starts_with(from));
+        let Some((from, to)) = moved else { return Ok(path.clone()) };
+        let mut translated = to.clone();
+        for part in path.components().skip(from.depth()) {
+            translated = translated.join(part).expect("a part of a path is a name");
+        }
+        Ok(translated)
+    }
+
+    /// Shows the symbolic link again, and the layer's directory where the link leads.
+    fn relocate(&mut self, path: &SafePath) -> Result<()> {
+        let link = self.translate(path)?;
+        let to = self.below.resolve(&link, Last::Follow)?;
+        if to.starts_with(&link) {
+            return Err(Error::Invalid {
+                field: "symbolic link",
+                value: link.to_string(),
+                reason: "leads beneath itself, and a layer has files there",
+            });
+        }
+        if link == *path
+            && let Some(found) = self.below.find(&link)?
+        {
+            self.ensure(&link.parent().expect("the root is no link"))?;
+            let (from, name) = self.below.place(found.index, &link)?;
+            self.link(from.as_fd(), &name, &link)?;
+        }
+        self.moved.insert(path.clone(), to.clone());
+        self.ensure(&to)?;
+        self.copy_children(path, &to)
+    }
+
+    fn copy_children(&mut self, from: &SafePath, to: &SafePath) -> Result<()> {
+        let directory = sys::open_beneath(self.layer.directories[0], from, READ_DIRECTORY);
+        let directory = directory.named("open", from.as_path())?;
+        let opaque = Object::Open(directory.as_fd()).get(self.layer.namespace.opaque().as_bytes(), from.as_path())?;
+        if opaque.as_deref() == Some(b"y") {
+            self.set_opaque(to)?;
+        }
+        for name in sys::names(directory.as_fd(), from.as_path())? {
+            let source = from.join(&name).expect("the kernel gives single names");
+            let target = to.join(&name).expect("the kernel gives single names");
+            let name = SafePath::parse(&name).expect("the kernel gives single names");
+            let found = scan::stat(directory.as_fd(), &name, &source)?;
+            if !sys::is_directory(&found) {
+                if self.layer.find(&target)?.is_some() {
+                    return Err(Error::Invalid {
+                        field: "layer",
+                        value: target.to_string(),
+                        reason: "is in the layer twice: by its own path and through a symbolic link of a lower layer",
+                    });
+                }
+                self.link(directory.as_fd(), &name, &target)?;
+                continue;
+            }
+            let is_used_only = self.unfinished.parents.contains(&source);
+            let beneath = if is_used_only { self.below.find(&target)? } else { None };
+            if beneath.as_ref().is_some_and(scan::Found::is_symlink) {
+                let elsewhere = self.below.resolve(&target, Last::Follow)?;
+                self.moved.insert(source.clone(), elsewhere.clone());
+                self.ensure(&elsewhere)?;
+                self.copy_children(&source, &elsewhere)?;
+                continue;
+            }
+            self.ensure(&target)?;
+            if beneath.is_none() {
+                let metadata = self.directory_metadata(&self.layer, 0, &source)?;
+                self.dress(&target, &metadata)?;
+            }
+            self.copy_children(&source, &target)?;
+        }
+        Ok(())
+    }
+
+    fn set_opaque(&mut self, path: &SafePath) -> Result<()> {
+        let own = self.own.as_ref().expect("the directory was ensured");
+        let directory = sys::open_beneath(own.as_fd(), path, READ_DIRECTORY).named("open", path.as_path())?;
+        let name = self.layer.namespace.opaque();
+        Object::Open(directory.as_fd()).set(name.as_bytes(), b"y").named("setxattr", path.as_path())
+    }
+
+    /// One more name of a layer's file, symbolic link or deletion, which costs no second copy.
+    fn link(&mut self, from: BorrowedFd<'_>, name: &SafePath, to: &SafePath) -> Result<()> {
+        let own = self.own.as_ref().expect("the directory of a new name was ensured");
+        let (parent, to_name) = scan::place(own.as_fd(), to)?;
+        rustix::fs::linkat(from, name.as_path(), &parent, to_name.as_path(), AtFlags::empty())
+            .named("linkat", to.as_path())
+    }
+
+    /// Makes a directory of the finishing one, and those above it, as the stack shows them so far.
+    fn ensure(&mut self, path: &SafePath) -> Result<()> {
+        if self.own.is_none() {
+            let own = self.work.directory(&self.name)?;
+            dress(own.as_fd(), &self.directory_metadata(&self.layer, 0, &SafePath::root())?, &SafePath::root())?;
+            self.own = Some(own);
+        }
+        let mut here = SafePath::root();
+        for part in path.components() {
+            let parent = here.clone();
+            here = here.join(part).expect("a part of a path is a name");
+            let own = self.own.as_ref().expect("it was just made");
+            if sys::open_beneath(own.as_fd(), &here, PLACE).is_ok() {
+                continue;
+            }
+            let parent = sys::open_beneath(own.as_fd(), &parent, PLACE).named("open", parent.as_path())?;
+            let name = SafePath::parse(part).expect("a part of a path is a path");
+            rustix::fs::mkdirat(parent, name.as_path(), Mode::RWXU).named("mkdirat", here.as_path())?;
+            let metadata = self.shown(&here)?;
+            self.dress(&here, &metadata)?;
+        }
+        Ok(())
+    }
+
+    /// The metadata of a directory as this layer on the ones beneath shows it.
+    fn shown(&self, path: &SafePath) -> Result<Metadata> {
+        let in_layer = self.layer.find(path)?.filter(scan::Found::is_directory);
+        let is_lent = self.unfinished.parents.contains(path) && !self.layer.top_hides(path)?;
+        if in_layer.is_some() && !is_lent {
+            return self.directory_metadata(&self.layer, 0, path);
+        }
+        if let Some(found) = self.below.find(path)?.filter(scan::Found::is_directory) {
+            return self.directory_metadata(&self.below, found.index, path);
+        }
+        if in_layer.is_some() {
+            return self.directory_metadata(&self.layer, 0, path);
+        }
+        let root = self.directory_metadata(&self.layer, 0, &SafePath::root())?;
+        Ok(Metadata { mode: 0o755, uid: root.uid, gid: root.gid, ..Metadata::default() })
+    }
+
+    fn dress(&mut self, path: &SafePath, metadata: &Metadata) -> Result<()> {
+        let own = self.own.as_ref().expect("the directory was made before");
+        let directory = sys::open_beneath(own.as_fd(), path, READ_DIRECTORY).named("open", path.as_path())?;
+        self.times.insert(path.clone(), metadata.mtime);
+        dress(directory.as_fd(), metadata, path)
+    }
+
+    fn directory_metadata(&self, stack: &Stack<'_>, index: usize, path: &SafePath) -> Result<Metadata> {
+        let directory = sys::open_beneath(stack.directories[index], path, READ_DIRECTORY);
+        metadata(directory.named("open", path.as_path())?.as_fd(), path)
+    }
+}
+
+fn metadata(directory: BorrowedFd<'_>, path: &SafePath) -> Result<Metadata> {
+    let stat: Stat = rustix::fs::fstat(directory).named("stat", path.as_path())?;
+    let mut xattrs = Object::Open(directory).all(path.as_path())?;
+    xattrs.retain(|name, _| !whiteout::is_overlay_xattr(name));
+    Ok(Metadata { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, mtime: scan::mtime(&stat), xattrs })
+}
+
+fn dress(directory: BorrowedFd<'_>, metadata: &Metadata, path: &SafePath) -> Result<()> {
+    let object = path.as_path();
+    let stat = rustix::fs::fstat(directory).named("stat", object)?;
+    // An ordinary user may not even give a file to its own owner where the group is not the user's.
+    if (stat.st_uid, stat.st_gid) != (metadata.uid, metadata.gid) {
+        let (uid, gid) = (Uid::from_raw(metadata.uid), Gid::from_raw(metadata.gid));
+        rustix::fs::fchown(directory, Some(uid), Some(gid)).named("fchown", object)?;
+    }
+    for (name, value) in &metadata.xattrs {
+        Object::Open(directory).set(name, value).named("setxattr", object)?;
+    }
+    rustix::fs::fchmod(directory, Mode::from_raw_mode(metadata.mode)).named("fchmod", object)?;
+    set_time(directory, metadata.mtime, path)
+}
+
+fn set_time(directory: BorrowedFd<'_>, time: Timestamp, path: &SafePath) -> Result<()> {
+    let time = Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds.into() };
+    let times = Timestamps { last_access: time, last_modification: time };
+    rustix::fs::futimens(directory, &times).named("futimens", path.as_path())
+}

@@ -1,0 +1,250 @@
+//! The directories of a store, and what is made or removed in them.
+
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::layer_id::LayerId;
+use crate::path::SafePath;
+use crate::sys::{self, Named as _, READ_DIRECTORY};
+use crate::whiteout::XattrNamespace;
+
+/// What a process that died had left, and opening the store removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovery {
+    /// Layers and snapshots that were not whole.
+    pub unfinished: usize,
+    /// Things that were not wholly removed.
+    pub trash: usize,
+}
+
+/// The open directories of a store.
+#[derive(Debug)]
+pub(super) struct Rooms {
+    pub(super) path: PathBuf,
+    pub(super) layers: OwnedFd,
+    pub(super) snapshots: OwnedFd,
+    ingest: OwnedFd,
+    trash: OwnedFd,
+    pub(super) namespace: XattrNamespace,
+}
+
+const NAMES: [&str; 4] = ["layers", "snapshots", "ingest", "trash"];
+const FORMAT: &str = "format";
+
+impl Rooms {
+    /// Opens the rooms of a store, or makes them where there is nothing yet.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let directory = sys::open_directory(path)?;
+        let names = sys::names(directory.as_fd(), path)?;
+        let is_foreign =
+            |name: &&Box<[u8]>| !NAMES.iter().chain([&FORMAT, &"format.new"]).any(|known| known.as_bytes() == &***name);
+        if let Some(foreign) = names.iter().find(is_foreign) {
+            return Err(Error::Invalid {
+                field: "store",
+                value: path.join(String::from_utf8_lossy(foreign).as_ref()).display().to_string(),
+                reason: "does not belong into a store",
+            });
+        }
+        let [layers, snapshots, ingest, trash] = NAMES.map(|name| room(directory.as_fd(), name));
+        let namespace = namespace(directory.as_fd(), path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            layers: layers?,
+            snapshots: snapshots?,
+            ingest: ingest?,
+            trash: trash?,
+            namespace,
+        })
+    }
+
+    /// Removes what nobody works on any more.
+    pub(super) fn recover(&self) -> Result<Recovery> {
+        let mut recovery = Recovery::default();
+        for name in sys::names(self.ingest.as_fd(), Path::new("ingest"))? {
+            let name = child(&name);
+            let Ok(directory) = sys::open_beneath(self.ingest.as_fd(), &name, READ_DIRECTORY) else {
+                continue; // Finished since it was listed.
+            };
+            match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) => continue,
+                locked => locked.named("flock", name.as_path())?,
+            }
+            self.discard(&self.ingest, &name)?;
+            recovery.unfinished += 1;
+        }
+        for name in sys::names(self.trash.as_fd(), Path::new("trash"))? {
+            sys::remove(self.trash.as_fd(), &child(&name))?;
+            recovery.trash += 1;
+        }
+        Ok(recovery)
+    }
+
+    /// A new directory in which something is made; nobody takes it for an orphan while it is open.
+    pub(super) fn work(&self) -> Result<Work<'_>> {
+        loop {
+            let (name, directory) = sys::unique_directory(self.ingest.as_fd(), Path::new("ingest"))?;
+            let object = self.path.join("ingest").join(name.as_path());
+            rustix::fs::flock(&directory, FlockOperation::LockExclusive).named("flock", &object)?;
+            // Between its making and its locking a recovery may have taken it.
+            let same = rustix::fs::statat(&self.ingest, name.as_path(), AtFlags::SYMLINK_NOFOLLOW)
+                .and_then(|found| Ok(found.st_ino == rustix::fs::fstat(&directory)?.st_ino));
+            match same {
+                Ok(true) => return Ok(Work { rooms: self, name, path: object, directory }),
+                Ok(false) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(errno).named("stat", &object),
+            }
+        }
+    }
+
+    /// Renames something into the trash, from where on it is gone for all, and empties the trash of it.
+    pub(super) fn discard(&self, room: &OwnedFd, name: &SafePath) -> Result<()> {
+        let process = rustix::process::getpid().as_raw_nonzero();
+        for number in 0_u64.. {
+            let trashed = child(format!("{process}-{number}").as_bytes());
+            let flags = RenameFlags::NOREPLACE;
+            match rustix::fs::renameat_with(room, name.as_path(), &self.trash, trashed.as_path(), flags) {
+                Ok(()) => return sys::remove(self.trash.as_fd(), &trashed),
+                Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno).named("rename into the trash", name.as_path()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the tree of a layer as a lower directory.
+    pub(super) fn open_lower(&self, layer: LayerId) -> Result<OwnedFd> {
+        let path = layer_name(layer).join(b"tree").expect("four letters are a name");
+        match sys::open_beneath(self.layers.as_fd(), &path, READ_DIRECTORY) {
+            Err(Errno::NOENT) => Err(Error::NotFound { what: "layer", name: layer.to_string() }),
+            opened => opened.named("open", path.as_path()),
+        }
+    }
+}
+
+/// Something that is being made.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    rooms: &'a Rooms,
+    name: SafePath,
+    path: PathBuf,
+    /// Holds the lock.
+    directory: OwnedFd,
+}
+
+impl Work<'_> {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    /// Makes a directory of mode 0700 in it.
+    pub(super) fn directory(&self, name: &str) -> Result<OwnedFd> {
+        let object = self.path.join(name);
+        rustix::fs::mkdirat(&self.directory, name, Mode::RWXU).named("mkdirat", &object)?;
+        open_child(self.directory.as_fd(), name)
+    }
+
+    /// Writes a file of mode 0600 in it.
+    pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        write(self.directory.as_fd(), name, content)
+    }
+
+    /// Renames it to where it belongs; `false` if the name is taken there.
+    pub(super) fn publish(&self, room: &OwnedFd, name: &SafePath) -> Result<bool> {
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(&self.rooms.ingest, self.name.as_path(), room, name.as_path(), flags) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(errno) => Err(errno).named("rename", &self.path),
+        }
+    }
+
+    /// Throws it away.
+    pub(super) fn discard(&self) -> Result<()> {
+        self.rooms.discard(&self.rooms.ingest, &self.name)
+    }
+}
+
+pub(super) fn layer_name(layer: LayerId) -> SafePath {
+    SafePath::parse(layer.hex().as_bytes()).expect("hexadecimal digits are a name")
+}
+
+pub(super) fn open_child(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    sys::open_beneath(directory, &child(name.as_bytes()), READ_DIRECTORY).named("open", Path::new(name))
+}
+
+/// Reads a small text file.
+pub(super) fn read(directory: BorrowedFd<'_>, name: &str) -> Result<String> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
+    let file = sys::open_beneath(directory, &child(name.as_bytes()), flags).named("open", Path::new(name))?;
+    std::io::read_to_string(std::fs::File::from(file)).named("read", Path::new(name))
+}
+
+fn write(directory: BorrowedFd<'_>, name: &str, content: &[u8]) -> Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let file = rustix::fs::openat(directory, name, flags, mode).named("create", Path::new(name))?;
+    let mut file = std::fs::File::from(file);
+    file.write_all(content).named("write", Path::new(name))
+}
+
+fn child(name: &[u8]) -> SafePath {
+    SafePath::parse(name).expect("names of the store and of the kernel are single names")
+}
+
+/// Opens one of the rooms, which nobody but its owner may enter: layers hold set-id programs of any owner.
+fn room(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    let object = Path::new(name);
+    match rustix::fs::mkdirat(directory, name, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno).named("mkdirat", object),
+    }
+    let opened = open_child(directory, name)?;
+    let stat = rustix::fs::fstat(&opened).named("stat", object)?;
+    if stat.st_mode & 0o077 != 0 || stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(Error::Invalid {
+            field: "store",
+            value: name.to_owned(),
+            reason: "is open to others or belongs to another user",
+        });
+    }
+    Ok(opened)
+}
+
+/// The spelling of overlay's attributes: what the store says, or what this user may write if it is new.
+fn namespace(directory: BorrowedFd<'_>, path: &Path) -> Result<XattrNamespace> {
+    let text = match rustix::fs::statat(directory, FORMAT, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => read(directory, FORMAT)?,
+        Err(Errno::NOENT) => {
+            let text = match sys::native_namespace(directory, path)? {
+                XattrNamespace::Trusted => TRUSTED,
+                XattrNamespace::User => USER,
+            };
+            write(directory, "format.new", text.as_bytes())?;
+            rustix::fs::renameat(directory, "format.new", directory, FORMAT).named("rename", path)?;
+            text.to_owned()
+        }
+        Err(errno) => return Err(errno).named("stat", path),
+    };
+    match text.as_str() {
+        USER => Ok(XattrNamespace::User),
+        TRUSTED if sys::native_namespace(directory, path)? == XattrNamespace::Trusted => Ok(XattrNamespace::Trusted),
+        TRUSTED => Err(Error::Unsupported {
+            feature: "trusted extended attributes",
+            reason: format!("{} was made by root, and this user may not write them", path.display()),
+        }),
+        _ => Err(Error::Invalid { field: "store format", value: text, reason: "is none that is known" }),
+    }
+}
+
+const TRUSTED: &str = "windlass-overlay 1\nattributes trusted\n";
+const USER: &str = "windlass-overlay 1\nattributes user\n";

@@ -1,0 +1,80 @@
+//! System calls by the names of what they act on. rustix makes the calls, so nothing here is `unsafe`.
+
+mod directory;
+mod remove;
+mod xattr;
+
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::path::SafePath;
+
+pub(crate) use directory::{names, unique_directory};
+pub(crate) use remove::remove;
+pub(crate) use xattr::{Object, native_namespace};
+
+/// Gives a failed call its operation and object.
+pub(crate) trait Named<T> {
+    fn named(self, op: &'static str, object: &Path) -> Result<T>;
+}
+
+impl<T> Named<T> for rustix::io::Result<T> {
+    fn named(self, op: &'static str, object: &Path) -> Result<T> {
+        self.map_err(|errno| Error::Sys { op, object: object.to_owned(), source: errno.into() })
+    }
+}
+
+impl<T> Named<T> for std::io::Result<T> {
+    fn named(self, op: &'static str, object: &Path) -> Result<T> {
+        self.map_err(|source| Error::Sys { op, object: object.to_owned(), source })
+    }
+}
+
+/// Neither a symbolic link nor a mount is crossed, and nothing above the directory is reached.
+pub(crate) fn beneath() -> ResolveFlags {
+    ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV
+}
+
+/// Opens a directory beneath another; the caller sees the bare errno, which decides what comes next.
+pub(crate) fn open_beneath(directory: BorrowedFd<'_>, path: &SafePath, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    loop {
+        let opened = rustix::fs::openat2(directory, path.as_path(), flags | OFlags::CLOEXEC, Mode::empty(), beneath());
+        // The kernel saw a rename on the way and cannot tell whether the path left the directory.
+        if !matches!(opened, Err(Errno::AGAIN | Errno::INTR)) {
+            return opened;
+        }
+    }
+}
+
+/// Flags for a directory that is only a place.
+pub(crate) const PLACE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
+/// Flags for a directory that is read, or whose metadata is changed.
+pub(crate) const READ_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
+
+/// Opens a directory that the caller names.
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).named("open", path)
+}
+
+/// A path to what a descriptor holds, for calls that take no descriptor.
+pub(crate) fn proc_path(descriptor: impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd()))
+}
+
+/// Whether the object is a character device 0:0.
+pub(crate) fn is_whiteout(stat: &Stat) -> bool {
+    file_type(stat) == rustix::fs::FileType::CharacterDevice && stat.st_rdev == 0
+}
+
+pub(crate) fn file_type(stat: &Stat) -> rustix::fs::FileType {
+    rustix::fs::FileType::from_raw_mode(stat.st_mode)
+}
+
+pub(crate) fn is_directory(stat: &Stat) -> bool {
+    file_type(stat) == rustix::fs::FileType::Directory
+}

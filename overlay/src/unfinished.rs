@@ -1,0 +1,31 @@
+//! What a layer alone cannot tell, because it depends on the layers beneath it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::path::SafePath;
+
+/// What a layer leaves to the layers beneath it, once it is stacked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unfinished {
+    /// Directories that the layer uses and does not name: a directory beneath lends its owner, mode and time, and where
+    /// there is a symbolic link beneath, what the layer has here belongs where the link leads.
+    pub parents: BTreeSet<SafePath>,
+    /// Hard links to files that the layer does not have, and those files.
+    pub links: BTreeMap<SafePath, SafePath>,
+    /// Whether nothing beneath this layer is seen. Overlay has no such mark for the root of a layer.
+    pub opaque_root: bool,
+}
+
+impl Unfinished {
+    /// Forgets what lies at or beneath a path, because something else takes its place.
+    pub(crate) fn forget(&mut self, path: &SafePath) {
+        while let Some(below) = self.parents.range(path..).next().filter(|below| below.starts_with(path)) {
+            let below = below.clone();
+            self.parents.remove(&below);
+        }
+        while let Some((below, _)) = self.links.range(path..).next().filter(|(below, _)| below.starts_with(path)) {
+            let below = below.clone();
+            self.links.remove(&below);
+        }
+    }
+}
