@@ -5,5 +5,6 @@
 
 pub mod budget;
 pub mod measure;
+pub mod statistics;
 pub mod subject;
 pub mod table;

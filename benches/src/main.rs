@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use benches::measure::Contest;
 use benches::table::{Row, header};
 use benches::{budget, subject};
 use clap::{Parser, Subcommand};
@@ -49,9 +50,9 @@ fn table(only: Option<&str>, json: bool) -> Result<(), Box<dyn std::error::Error
         writeln!(out, "{}", header())?;
     }
     for promise in budgets.promises.iter().filter(|promise| wanted(&promise.subject)) {
-        let measure = subject::find(&promise.subject, &promise.line)
+        let prepare = subject::find(&promise.subject, &promise.line)
             .ok_or_else(|| format!("{} {}: promised, but nothing measures it", promise.subject, promise.line))?;
-        let row = Row::new(promise, &measure());
+        let row = Row::new(promise, &prepare().and_then(Contest::run));
         if json {
             writeln!(out, "{}", serde_json::to_string(&row)?)?;
         } else {

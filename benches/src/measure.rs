@@ -17,38 +17,80 @@ pub struct Skipped(pub String);
 
 impl Skipped {
     /// Turns a failure while `doing` something into the reason for a skip.
-    pub fn because(doing: &str) -> impl Fn(&dyn std::fmt::Display) -> Self {
+    pub fn because<E: std::fmt::Display>(doing: &str) -> impl Fn(E) -> Self {
         move |error| Self(format!("{doing}: {error}"))
     }
 }
 
-/// A line's measurement.
-pub type Measured = Result<Sample, Skipped>;
+/// One call of what is measured.
+pub type Run = Box<dyn FnMut() -> Result<(), Skipped>>;
 
-/// Median microseconds of one call of `subject` and of `baseline`, each called `calls` times a round.
-///
-/// The rounds alternate and the first of each is thrown away. The median of the rounds is taken, because one
-/// disturbed round must not decide.
-pub fn interleaved(
-    rounds: usize,
-    calls: u32,
-    mut subject: impl FnMut() -> Result<(), Skipped>,
-    mut baseline: impl FnMut() -> Result<(), Skipped>,
-) -> Measured {
-    let mut ours = Vec::with_capacity(rounds);
-    let mut theirs = Vec::with_capacity(rounds);
-    for round in 0..=rounds {
-        let value = time(calls, &mut subject)?;
-        let other = time(calls, &mut baseline)?;
-        if round > 0 {
-            ours.push(value);
-            theirs.push(other);
-        }
-    }
-    Ok(Sample { value: median_us(&mut ours, calls), baseline: median_us(&mut theirs, calls) })
+/// What a subject is compared with.
+pub enum Baseline {
+    /// Something that runs now, in turns with the subject.
+    Run(Run),
+    /// A figure in the line's unit that was measured elsewhere; the promise says where.
+    Figure(f64),
 }
 
-fn time(calls: u32, body: &mut impl FnMut() -> Result<(), Skipped>) -> Result<Duration, Skipped> {
+/// A subject and its baseline, ready to run.
+pub struct Contest {
+    /// Calls of each side in a round.
+    pub calls: u32,
+    /// Rounds whose median counts.
+    pub rounds: usize,
+    /// What is promised.
+    pub subject: Run,
+    /// What it is compared with.
+    pub baseline: Baseline,
+}
+
+impl std::fmt::Debug for Contest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contest").field("calls", &self.calls).field("rounds", &self.rounds).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Baseline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Run(_) => f.write_str("Run"),
+            Self::Figure(figure) => f.debug_tuple("Figure").field(figure).finish(),
+        }
+    }
+}
+
+impl Contest {
+    /// Median microseconds of one call of each side.
+    ///
+    /// The rounds alternate and the first of each is thrown away. The median of the rounds is taken, because one
+    /// disturbed round must not decide.
+    ///
+    /// # Errors
+    /// The reason why either side could not run.
+    pub fn run(mut self) -> Result<Sample, Skipped> {
+        let mut ours = Vec::with_capacity(self.rounds);
+        let mut theirs = Vec::with_capacity(self.rounds);
+        for round in 0..=self.rounds {
+            let value = time(self.calls, &mut self.subject)?;
+            let other = match &mut self.baseline {
+                Baseline::Run(run) => time(self.calls, run)?,
+                Baseline::Figure(_) => Duration::ZERO,
+            };
+            if round > 0 {
+                ours.push(value);
+                theirs.push(other);
+            }
+        }
+        let baseline = match self.baseline {
+            Baseline::Run(_) => median_us(&mut theirs, self.calls),
+            Baseline::Figure(figure) => figure,
+        };
+        Ok(Sample { value: median_us(&mut ours, self.calls), baseline })
+    }
+}
+
+fn time(calls: u32, body: &mut Run) -> Result<Duration, Skipped> {
     let start = Instant::now();
     for _ in 0..calls {
         body()?;
@@ -63,23 +105,32 @@ fn median_us(rounds: &mut [Duration], calls: u32) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
     use super::*;
 
     #[test]
     fn both_sides_take_turns() {
-        let order = std::cell::RefCell::new(Vec::new());
+        let order = Rc::new(RefCell::new(Vec::new()));
         let push = |name| {
-            order.borrow_mut().push(name);
-            Ok(())
+            let order = Rc::clone(&order);
+            Box::new(move || {
+                order.borrow_mut().push(name);
+                Ok(())
+            })
         };
-        interleaved(2, 1, || push('a'), || push('b')).unwrap();
-        assert_eq!(order.into_inner(), ['a', 'b', 'a', 'b', 'a', 'b']);
+        let contest = Contest { calls: 1, rounds: 2, subject: push('a'), baseline: Baseline::Run(push('b')) };
+        contest.run().unwrap();
+        assert_eq!(*order.borrow(), ['a', 'b', 'a', 'b', 'a', 'b']);
     }
 
     #[test]
     fn a_failure_is_a_skip() {
-        let failed = interleaved(1, 1, || Err(Skipped("no kernel".into())), || Ok(()));
-        assert_eq!(failed, Err(Skipped("no kernel".into())));
+        let skipped = Skipped("no kernel".into());
+        let fail = skipped.clone();
+        let subject: Run = Box::new(move || Err(fail.clone()));
+        assert_eq!(Contest { calls: 1, rounds: 1, subject, baseline: Baseline::Figure(1.0) }.run(), Err(skipped));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::budget::Promise;
-use crate::measure::Measured;
+use crate::measure::{Sample, Skipped};
 
 /// One line of the table.
 #[derive(Debug, Clone, Serialize)]
@@ -33,7 +33,7 @@ pub struct Row {
 
 impl Row {
     /// Judges what was measured by what is promised.
-    pub fn new(promise: &Promise, measured: &Measured) -> Self {
+    pub fn new(promise: &Promise, measured: &Result<Sample, Skipped>) -> Self {
         let sample = measured.as_ref().ok();
         let ratio = sample.map(|sample| sample.value / sample.baseline);
         let verdict = match (measured, ratio) {
@@ -95,7 +95,6 @@ fn significant(value: f64) -> String {
 mod tests {
     use super::*;
     use crate::budget::Bound;
-    use crate::measure::{Sample, Skipped};
 
     fn promise(bound: Bound) -> Promise {
         let text = String::new;

@@ -1,13 +1,25 @@
 //! How each promised line is measured: one module a crate, one function a line.
 
-use crate::measure::Measured;
+mod image;
+mod pod;
 
-/// The lines that can be measured, by crate and name.
-const LINES: [(&str, &str, fn() -> Measured); 0] = [];
+use crate::measure::{Contest, Skipped};
 
-/// The measurement of a line.
-pub fn find(subject: &str, line: &str) -> Option<fn() -> Measured> {
-    LINES.iter().find(|(crate_name, name, _)| (*crate_name, *name) == (subject, line)).map(|(_, _, measure)| *measure)
+/// Prepares a line's contest; what it needs and this machine lacks is the reason for a skip.
+pub type Prepare = fn() -> Result<Contest, Skipped>;
+
+/// The lines that can be measured, by crate and name, in the order of `BUDGETS.toml`.
+pub const LINES: [(&str, &str, Prepare); 5] = [
+    ("image", "reference", image::reference),
+    ("image", "manifest", image::manifest),
+    ("image", "layer", image::layer),
+    ("pod", "decode", pod::decode),
+    ("pod", "quantity", pod::quantity),
+];
+
+/// The preparation of a line.
+pub fn find(subject: &str, line: &str) -> Option<Prepare> {
+    LINES.iter().find(|(crate_name, name, _)| (*crate_name, *name) == (subject, line)).map(|(_, _, prepare)| *prepare)
 }
 
 #[cfg(test)]

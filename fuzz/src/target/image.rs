@@ -3,7 +3,8 @@
 use std::io::Read as _;
 
 use windlass_image::{
-    Algorithm, Codec, Descriptor, Digest, Hasher, ImageConfig, Index, LayerReader, Limits, Manifest, MediaType, Reference,
+    Algorithm, Codec, Descriptor, Digest, Hasher, ImageConfig, Index, LayerReader, Limits, Manifest, MediaType,
+    Reference,
 };
 
 /// What a reference prints is read as the same reference.
@@ -12,8 +13,8 @@ pub(super) fn reference(data: &[u8]) {
     if let Ok(reference) = Reference::parse(text) {
         let again = Reference::parse(reference.canonical()).expect("a canonical form is a reference");
         assert_eq!(again.canonical(), reference.canonical());
-        let familiar = Reference::parse(reference.familiar()).expect("a familiar form is a reference");
-        assert_eq!(familiar.canonical(), reference.canonical());
+        // The familiar form is for people: `docker.io/a.b/c` is shown as `a.b/c`, which reads as the registry `a.b`.
+        assert!(reference.canonical().ends_with(reference.familiar()), "{text:?}");
     }
 }
 

@@ -1,0 +1,5 @@
+//! Criterion over the lines of `cgroups`.
+
+fn main() {
+    benches::statistics::run("cgroups");
+}

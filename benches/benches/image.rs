@@ -1,0 +1,5 @@
+//! Criterion over the lines of `image`.
+
+fn main() {
+    benches::statistics::run("image");
+}

@@ -1,0 +1,5 @@
+//! Criterion over the lines of `namespaces`.
+
+fn main() {
+    benches::statistics::run("namespaces");
+}

@@ -1,0 +1,5 @@
+//! Criterion over the lines of `overlay`.
+
+fn main() {
+    benches::statistics::run("overlay");
+}

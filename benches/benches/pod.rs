@@ -1,0 +1,5 @@
+//! Criterion over the lines of `pod`.
+
+fn main() {
+    benches::statistics::run("pod");
+}

@@ -1,0 +1,5 @@
+//! Criterion over the lines of `scheduler-core`.
+
+fn main() {
+    benches::statistics::run("scheduler-core");
+}
