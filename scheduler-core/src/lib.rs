@@ -1,1 +1,85 @@
 //! The Kubernetes scheduler as a pure, deterministic library.
+//!
+//! A [`Scheduler`] takes what happens in a cluster as [`Event`]s, and answers with [`Decision`]s: which pending pod goes
+//! to which node, which pods must leave for it, or why it fits nowhere. It decides as kube-scheduler 1.34 does: the
+//! same filters in the same order and words, the same scores in the same integer arithmetic, the same preemption. A
+//! test compares it with what the real one decided about 600 clusters.
+//!
+//! ```
+//! use std::time::Duration;
+//! use windlass_pod::{Node, Pod, decode_yaml_as};
+//! use windlass_scheduler_core::{Decision, Event, Profile, Scheduler};
+//!
+//! let node: Node = decode_yaml_as(b"{apiVersion: v1, kind: Node, metadata: {name: n1},
+//!     status: {allocatable: {cpu: '2', memory: 4Gi, pods: '10'}}}")?;
+//! let pod: Pod = decode_yaml_as(b"{apiVersion: v1, kind: Pod, metadata: {name: web, uid: u1},
+//!     spec: {containers: [{name: web, image: web, resources: {requests: {cpu: 500m}}}]}}")?;
+//!
+//! let mut scheduler = Scheduler::new(Profile::default())?;
+//! scheduler.apply(Event::NodeApplied(&node))?;
+//! scheduler.apply(Event::PodApplied(&pod))?;
+//! let Decision::Bind { pod, node, .. } = scheduler.next(Duration::ZERO) else { panic!("the pod fits") };
+//! assert_eq!((pod.to_string().as_str(), &*node), ("default/web", "n1"));
+//! scheduler.commit(&pod)?; // the binding was written
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How data flows
+//! Objects are compiled once, when they are applied: label keys and values, names and images become small integers,
+//! amounts of resources become columns of integers, pods with equal demands share one class. An attempt filters the
+//! node table with a pod's class, scores what is left, and takes the best. The pod counts on its node from the moment
+//! of the decision; [`Scheduler::commit`] and [`Scheduler::rollback`] say how it went. A pod that fits nowhere waits:
+//! for an event that can help it, for its backoff, or for five minutes.
+//!
+//! Time is a [`Duration`](std::time::Duration) that the caller passes, ties are broken by index or by a seed of the
+//! [`Profile`]. There is no thread, clock, file or random number here: the same calls give the same decisions.
+//!
+//! # Explaining
+//! [`Scheduler::explain`] says of every node what stands against it, or which plugin gave it how many points, which
+//! node is nearest to fitting and what it lacks. [`Scheduler::what_if`] says so of a pod that nobody has created yet.
+//! A clone of the scheduler is a fork that can be played forward.
+//!
+//! # What it does not do
+//! It does not sample nodes: every node is filtered and scored, where kube-scheduler looks at a part of a large cluster.
+//! It does not place pods by volume claims, attached disks or dynamic resource claims; a pending pod with one is refused
+//! by [`Scheduler::apply`], not placed regardless. The spread that kube-scheduler gives to pods of a Service without
+//! constraints of their own is not there, since Services are not among the events. It calls no extenders.
+#![forbid(unsafe_code)]
+
+mod apply;
+mod assume;
+mod class;
+mod cluster;
+mod compile;
+mod decision;
+mod error;
+mod explain;
+mod filter;
+mod intern;
+mod labels;
+mod node;
+mod pod_table;
+mod preempt;
+mod profile;
+mod queue;
+mod report;
+mod request;
+mod resources;
+mod schedule;
+mod scheduler;
+mod score;
+mod slot;
+mod taint;
+mod topology;
+mod verdict;
+mod wake;
+
+pub use compile::Event;
+pub use decision::Decision;
+pub use error::{Error, Result};
+pub use explain::{Eviction, Explanation, NearestMiss, NodeExplanation, Remedy, Verdict};
+pub use pod_table::PodRef;
+pub use profile::{FilterPlugin, FitStrategy, Preemption, Profile, ScorePlugin, Shape, Ties};
+pub use report::{PreemptionReport, Reason, Report};
+pub use scheduler::{Counts, Scheduler};
+pub use verdict::Code;

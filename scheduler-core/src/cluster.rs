@@ -1,0 +1,164 @@
+//! The cluster as the scheduler sees it: nodes, pods, namespaces, disruption budgets and priority classes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::class::Classes;
+use crate::intern::{Interner, Symbol};
+use crate::labels::{Labels, Selector};
+use crate::node::NodeTable;
+use crate::pod_table::{Place, PodRecord, PodTable};
+use crate::request::{AffinityTerm, PodClass, PreemptionPolicy};
+use crate::resources::Catalog;
+use crate::slot::{NodeId, PodSlot};
+
+/// Everything that decisions are made from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cluster {
+    pub(crate) interner: Interner,
+    pub(crate) catalog: Catalog,
+    pub(crate) nodes: NodeTable,
+    pub(crate) pods: PodTable,
+    pub(crate) classes: Classes,
+    pub(crate) namespaces: BTreeMap<Symbol, Labels>,
+    pub(crate) budgets: BTreeMap<(Arc<str>, Arc<str>), DisruptionBudget>,
+    pub(crate) priority_classes: BTreeMap<Arc<str>, PriorityClass>,
+    no_labels: Labels,
+    /// Pods on nodes with required anti-affinity, and with any pod affinity at all.
+    refusing: BTreeSet<PodSlot>,
+    social: BTreeSet<PodSlot>,
+    /// Pods whose node was removed, by its name.
+    orphans: BTreeMap<Arc<str>, BTreeSet<PodSlot>>,
+}
+
+/// How many pods of a set may be disrupted now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DisruptionBudget {
+    pub(crate) namespace: Symbol,
+    pub(crate) selector: Selector,
+    pub(crate) allowed: i64,
+    /// Names of pods whose eviction is already under way.
+    pub(crate) disrupted: Box<[Arc<str>]>,
+}
+
+/// A named priority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PriorityClass {
+    pub(crate) value: i32,
+    pub(crate) preemption: PreemptionPolicy,
+    pub(crate) default: bool,
+}
+
+impl Cluster {
+    pub(crate) fn class(&self, pod: PodSlot) -> &Arc<PodClass> {
+        self.classes.get(self.pods.get(pod).class)
+    }
+
+    pub(crate) fn priority(&self, pod: PodSlot) -> i32 {
+        self.class(pod).priority
+    }
+
+    /// The labels of a namespace; one that was never applied has none.
+    pub(crate) fn namespace_labels(&self, namespace: Symbol) -> &Labels {
+        self.namespaces.get(&namespace).unwrap_or(&self.no_labels)
+    }
+
+    /// Resolves the namespaces that a pending pod's term means, from the namespaces that exist.
+    ///
+    /// An empty namespace selector stays one: it means every namespace, known or not.
+    pub(crate) fn resolve_namespaces(&self, term: &AffinityTerm) -> AffinityTerm {
+        let mut resolved = term.clone();
+        if !term.namespace_selector.is_empty() {
+            let selected = self.namespaces.iter().filter(|(_, labels)| term.namespace_selector.matches(labels));
+            let mut namespaces = term.namespaces.to_vec();
+            namespaces.extend(selected.map(|(namespace, _)| *namespace));
+            resolved.namespaces = namespaces.into();
+            resolved.namespace_selector = Selector::Nothing;
+        }
+        resolved
+    }
+
+    /// Puts a pod on a node and counts it there.
+    pub(crate) fn attach(&mut self, pod: PodSlot, place: Place) {
+        let class = Arc::clone(self.class(pod));
+        if let Some(node) = place.node() {
+            self.nodes.attach(node, pod, &class);
+            if !class.anti_affinity.required.is_empty() {
+                self.refusing.insert(pod);
+            }
+            if !class.affinity.is_empty() || !class.anti_affinity.is_empty() {
+                self.social.insert(pod);
+            }
+        }
+        if let Place::Orphan(name) = &place {
+            self.orphans.entry(Arc::clone(name)).or_default().insert(pod);
+        }
+        self.pods.get_mut(pod).place = place;
+    }
+
+    /// The pods that were on a node of this name when it was removed.
+    pub(crate) fn orphans_of(&self, name: &str) -> Vec<PodSlot> {
+        self.orphans.get(name).into_iter().flatten().copied().collect()
+    }
+
+    /// Gives a pod another place.
+    pub(crate) fn adopt(&mut self, pod: PodSlot, place: Place) {
+        self.detach(pod);
+        self.attach(pod, place);
+    }
+
+    /// Takes a pod off its node, if it is on one; it is pending then.
+    pub(crate) fn detach(&mut self, pod: PodSlot) -> Option<NodeId> {
+        let class = Arc::clone(self.class(pod));
+        let place = std::mem::replace(&mut self.pods.get_mut(pod).place, Place::Pending);
+        if let Place::Orphan(name) = &place
+            && let Some(pods) = self.orphans.get_mut(name)
+        {
+            pods.remove(&pod);
+            if pods.is_empty() {
+                self.orphans.remove(name);
+            }
+        }
+        let node = place.node();
+        if let Some(node) = node {
+            self.nodes.detach(node, pod, &class);
+            self.refusing.remove(&pod);
+            self.social.remove(&pod);
+        }
+        node
+    }
+
+    /// The pods on nodes that have required anti-affinity.
+    pub(crate) fn refusing_pods(&self) -> impl Iterator<Item = (PodSlot, NodeId)> + '_ {
+        self.placed(&self.refusing)
+    }
+
+    /// The pods on nodes that have any pod affinity or anti-affinity.
+    pub(crate) fn social_pods(&self) -> impl Iterator<Item = (PodSlot, NodeId)> + '_ {
+        self.placed(&self.social)
+    }
+
+    fn placed<'a>(&'a self, pods: &'a BTreeSet<PodSlot>) -> impl Iterator<Item = (PodSlot, NodeId)> + 'a {
+        pods.iter().filter_map(|pod| self.pods.get(*pod).place.node().map(|node| (*pod, node)))
+    }
+
+    /// Forgets a pod that is on no node.
+    pub(crate) fn forget(&mut self, pod: PodSlot) -> PodRecord {
+        let record = self.pods.remove(pod);
+        self.classes.release(record.class);
+        record
+    }
+
+    /// Exchanges the class of a pod, recounting it on its node.
+    pub(crate) fn reclass(&mut self, pod: PodSlot, class: PodClass) {
+        if **self.class(pod) == class {
+            return;
+        }
+        let place = self.pods.get(pod).place.clone();
+        self.detach(pod);
+        let class = self.classes.acquire(class);
+        let old = std::mem::replace(&mut self.pods.get_mut(pod).class, class);
+        self.classes.release(old);
+        self.attach(pod, place);
+    }
+}

@@ -1,0 +1,223 @@
+//! Preemption: which pods must go from which node so that a more important one fits.
+
+use std::cmp::Reverse;
+
+use crate::cluster::Cluster;
+use crate::filter::Filters;
+use crate::node::Supposed;
+use crate::pod_table::Eviction;
+use crate::request::{Deletion, PreemptionPolicy};
+use crate::schedule::{Context, Subject};
+use crate::slot::{NodeId, PodSlot};
+use crate::verdict::{Code, Rejection};
+
+/// A node that would fit, and the pods that would have to go, the most important first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) node: NodeId,
+    pub(crate) victims: Vec<PodSlot>,
+    /// Victims whose disruption budget is used up.
+    pub(crate) violations: usize,
+}
+
+/// Why evicting from a node does not help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Helpless {
+    /// The rejection has nothing to do with the pods there.
+    NotHelpful,
+    /// No less important pod is there.
+    NoVictims,
+    /// Even without the less important pods, this stands against it.
+    Rejected(Rejection),
+}
+
+/// Why a pod may not preempt now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ineligible {
+    PolicyNever,
+    /// Pods that it made go are still going.
+    VictimsTerminating,
+}
+
+impl Ineligible {
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::PolicyNever => "not eligible due to preemptionPolicy=Never.",
+            Self::VictimsTerminating => "not eligible due to a terminating pod on the nominated node.",
+        }
+    }
+}
+
+/// Every node on which eviction was tried.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) helpless: Vec<(NodeId, Helpless)>,
+}
+
+/// Whether the pod may preempt at all.
+pub(crate) fn eligible(
+    context: &Context<'_>,
+    subject: &Subject<'_>,
+    rejected: &[(NodeId, Rejection)],
+) -> Result<(), Ineligible> {
+    if subject.class.preemption == PreemptionPolicy::Never {
+        return Err(Ineligible::PolicyNever);
+    }
+    let Some(node) = subject.pod.and_then(|pod| context.nominations.of(pod)) else { return Ok(()) };
+    let hopeless = rejected
+        .iter()
+        .any(|(rejected, rejection)| *rejected == node && rejection.code() == Code::UnschedulableAndUnresolvable);
+    let going = |pod: &PodSlot| {
+        let record = context.cluster.pods.get(*pod);
+        context.cluster.priority(*pod) < subject.class.priority
+            && (record.deletion == Deletion::Started || record.eviction == Eviction::Asked)
+    };
+    if !hopeless && context.cluster.nodes.pods(node).iter().any(going) {
+        return Err(Ineligible::VictimsTerminating);
+    }
+    Ok(())
+}
+
+/// Tries evictions on every node that was rejected for what is on it.
+pub(crate) fn search<'a>(context: &Context<'a>, subject: &Subject<'a>, rejected: &[(NodeId, Rejection)]) -> Search {
+    let mut filters = context.filters(subject);
+    let mut search = Search::default();
+    for (node, rejection) in rejected {
+        if rejection.code() == Code::UnschedulableAndUnresolvable {
+            search.helpless.push((*node, Helpless::NotHelpful));
+            continue;
+        }
+        match Trial::new(context, subject, &mut filters, *node).run() {
+            Ok(candidate) => search.candidates.push(candidate),
+            Err(helpless) => search.helpless.push((*node, helpless)),
+        }
+    }
+    search
+}
+
+/// The candidates that are equally best, by kube-scheduler's order of criteria.
+pub(crate) fn best<'a>(cluster: &Cluster, candidates: &'a [Candidate]) -> Vec<&'a Candidate> {
+    let priority = |pod: &PodSlot| i64::from(cluster.priority(*pod));
+    let highest = |candidate: &Candidate| candidate.victims.first().map_or(i64::MIN, priority);
+    let key = |candidate: &Candidate| {
+        // Priorities are made positive, so that fewer victims weigh less even when priorities are negative.
+        let sum: i64 = candidate.victims.iter().map(|pod| priority(pod) + (1 << 31)).sum();
+        let top = candidate.victims.iter().filter(|pod| priority(pod) == highest(candidate));
+        let earliest = top.map(|pod| started(cluster, *pod)).min();
+        (candidate.violations, highest(candidate), sum, candidate.victims.len(), Reverse(earliest))
+    };
+    let Some(least) = candidates.iter().map(key).min() else { return Vec::new() };
+    candidates.iter().filter(|candidate| key(candidate) == least).collect()
+}
+
+/// When a pod started; one that has not counts as the latest.
+fn started(cluster: &Cluster, pod: PodSlot) -> i64 {
+    cluster.pods.get(pod).start.unwrap_or(i64::MAX)
+}
+
+/// One node, with pods supposed away and back.
+struct Trial<'t, 'a> {
+    context: &'t Context<'a>,
+    subject: &'t Subject<'a>,
+    filters: &'t mut Filters<'a>,
+    node: NodeId,
+    usage: Supposed,
+    /// Pods that are supposed away at the moment.
+    away: Vec<PodSlot>,
+}
+
+impl<'t, 'a> Trial<'t, 'a> {
+    fn new(context: &'t Context<'a>, subject: &'t Subject<'a>, filters: &'t mut Filters<'a>, node: NodeId) -> Self {
+        Self { context, subject, filters, node, usage: context.cluster.nodes.supposed(node), away: Vec::new() }
+    }
+
+    /// Finds the victims, leaving the filters as they were.
+    fn run(mut self) -> Result<Candidate, Helpless> {
+        let result = self.victims();
+        for pod in self.away {
+            self.filters.add(pod, self.node);
+        }
+        result
+    }
+
+    fn victims(&mut self) -> Result<Candidate, Helpless> {
+        let cluster = self.context.cluster;
+        let weaker = |pod: &PodSlot| cluster.priority(*pod) < self.subject.class.priority;
+        let mut potential: Vec<PodSlot> = cluster.nodes.pods(self.node).iter().copied().filter(weaker).collect();
+        if potential.is_empty() {
+            return Err(Helpless::NoVictims);
+        }
+        for pod in &potential {
+            self.remove(*pod);
+        }
+        if let Some(rejection) = self.check() {
+            return Err(Helpless::Rejected(rejection));
+        }
+        potential.sort_by_key(|pod| importance(cluster, *pod));
+        let (violating, others) = by_budget(cluster, &potential);
+        let mut victims = Vec::new();
+        for pod in &violating {
+            self.reprieve(*pod, &mut victims);
+        }
+        let violations = victims.len();
+        for pod in &others {
+            self.reprieve(*pod, &mut victims);
+        }
+        victims.sort_by_key(|pod| importance(cluster, *pod));
+        if victims.is_empty() {
+            // The pod fits beside everyone: what rejected it counts differently when pods return.
+            return Err(Helpless::NoVictims);
+        }
+        Ok(Candidate { node: self.node, victims, violations })
+    }
+
+    fn check(&mut self) -> Option<Rejection> {
+        let usage = &self.usage;
+        self.context.check(self.filters, self.subject, self.node, usage, || usage.clone())
+    }
+
+    fn remove(&mut self, pod: PodSlot) {
+        self.usage.remove(self.context.cluster.class(pod));
+        self.filters.remove(pod, self.node);
+        self.away.push(pod);
+    }
+
+    /// Lets a pod stay if the node still fits with it.
+    fn reprieve(&mut self, pod: PodSlot, victims: &mut Vec<PodSlot>) {
+        self.usage.add(self.context.cluster.class(pod));
+        self.filters.add(pod, self.node);
+        self.away.retain(|other| *other != pod);
+        if self.check().is_some() {
+            self.remove(pod);
+            victims.push(pod);
+        }
+    }
+}
+
+/// The more important pod sorts first: higher priority, then started earlier.
+fn importance(cluster: &Cluster, pod: PodSlot) -> (Reverse<i32>, i64) {
+    (Reverse(cluster.priority(pod)), started(cluster, pod))
+}
+
+/// Divides pods into those whose eviction would break a disruption budget, and the others.
+fn by_budget(cluster: &Cluster, pods: &[PodSlot]) -> (Vec<PodSlot>, Vec<PodSlot>) {
+    let mut budgets: Vec<_> = cluster.budgets.values().map(|budget| (budget, budget.allowed)).collect();
+    pods.iter().copied().partition(|pod| {
+        let class = cluster.class(*pod);
+        let record = cluster.pods.get(*pod);
+        let mut breaks = false;
+        for (budget, left) in &mut budgets {
+            let covers = !class.labels.is_empty()
+                && budget.namespace == class.namespace
+                && !budget.selector.is_empty()
+                && budget.selector.matches(&class.labels)
+                && !budget.disrupted.iter().any(|name| **name == *record.id.name());
+            if covers {
+                *left -= 1;
+                breaks |= *left < 0;
+            }
+        }
+        breaks
+    })
+}

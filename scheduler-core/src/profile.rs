@@ -1,0 +1,242 @@
+//! The profile: which plugins run, with which weights and settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// The filters, in the order in which they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum FilterPlugin {
+    /// Cordoned nodes take only pods that tolerate the cordon.
+    NodeUnschedulable,
+    /// A pod that names a node runs there only.
+    NodeName,
+    /// `NoSchedule` and `NoExecute` taints keep pods away that do not tolerate them.
+    TaintToleration,
+    /// Node selector and required node affinity.
+    NodeAffinity,
+    /// Host ports are taken once.
+    NodePorts,
+    /// Requests fit into what is allocatable.
+    NodeResourcesFit,
+    /// Spread constraints with `DoNotSchedule`.
+    PodTopologySpread,
+    /// Required pod affinity and anti-affinity, of the pod and of the pods that are there.
+    InterPodAffinity,
+}
+
+impl FilterPlugin {
+    /// Every filter, in order.
+    pub const ALL: [Self; 8] = [
+        Self::NodeUnschedulable,
+        Self::NodeName,
+        Self::TaintToleration,
+        Self::NodeAffinity,
+        Self::NodePorts,
+        Self::NodeResourcesFit,
+        Self::PodTopologySpread,
+        Self::InterPodAffinity,
+    ];
+
+    /// The plugin's name in kube-scheduler.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NodeUnschedulable => "NodeUnschedulable",
+            Self::NodeName => "NodeName",
+            Self::TaintToleration => "TaintToleration",
+            Self::NodeAffinity => "NodeAffinity",
+            Self::NodePorts => "NodePorts",
+            Self::NodeResourcesFit => "NodeResourcesFit",
+            Self::PodTopologySpread => "PodTopologySpread",
+            Self::InterPodAffinity => "InterPodAffinity",
+        }
+    }
+}
+
+/// The scores. Each gives a node 0 to 100 points, times its weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ScorePlugin {
+    /// Fewer `PreferNoSchedule` taints that the pod does not tolerate.
+    TaintToleration,
+    /// Preferred node affinity.
+    NodeAffinity,
+    /// Room left on the node, by [`Profile::fit`].
+    NodeResourcesFit,
+    /// Spread constraints with `ScheduleAnyway`.
+    PodTopologySpread,
+    /// Preferred pod affinity and anti-affinity.
+    InterPodAffinity,
+    /// Resources used in equal shares.
+    NodeResourcesBalancedAllocation,
+    /// Images that the node has already.
+    ImageLocality,
+}
+
+impl ScorePlugin {
+    /// Every score, in order.
+    pub const ALL: [Self; 7] = [
+        Self::TaintToleration,
+        Self::NodeAffinity,
+        Self::NodeResourcesFit,
+        Self::PodTopologySpread,
+        Self::InterPodAffinity,
+        Self::NodeResourcesBalancedAllocation,
+        Self::ImageLocality,
+    ];
+
+    /// The plugin's name in kube-scheduler.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TaintToleration => "TaintToleration",
+            Self::NodeAffinity => "NodeAffinity",
+            Self::NodeResourcesFit => "NodeResourcesFit",
+            Self::PodTopologySpread => "PodTopologySpread",
+            Self::InterPodAffinity => "InterPodAffinity",
+            Self::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
+            Self::ImageLocality => "ImageLocality",
+        }
+    }
+
+    fn default_weight(self) -> u32 {
+        match self {
+            Self::TaintToleration => 3,
+            Self::NodeAffinity | Self::PodTopologySpread | Self::InterPodAffinity => 2,
+            Self::NodeResourcesFit | Self::NodeResourcesBalancedAllocation | Self::ImageLocality => 1,
+        }
+    }
+}
+
+/// How [`ScorePlugin::NodeResourcesFit`] values the room on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FitStrategy {
+    /// The emptier the better: pods spread out.
+    LeastAllocated,
+    /// The fuller the better: pods are packed.
+    MostAllocated,
+    /// A function of the utilization.
+    RequestedToCapacityRatio(Shape),
+}
+
+/// A piecewise linear function from utilization (0 to 100) to points (0 to 10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape(Vec<(i64, i64)>);
+
+impl Shape {
+    /// A function through points of (utilization, score).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is no point, a utilization is above 100, a score above 10, or the utilizations
+    /// do not increase strictly.
+    pub fn new(points: &[(u8, u8)]) -> Result<Self> {
+        let invalid = |reason: &str| Error::invalid("shape", format!("{points:?}"), reason);
+        if points.is_empty() {
+            return Err(invalid("at least one point is needed"));
+        }
+        if points.iter().any(|point| point.0 > 100 || point.1 > 10) {
+            return Err(invalid("utilization is at most 100 and score at most 10"));
+        }
+        if points.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+            return Err(invalid("utilization must increase from point to point"));
+        }
+        Ok(Self(points.iter().map(|point| (i64::from(point.0), i64::from(point.1) * 10)).collect()))
+    }
+
+    /// Points from 0 to 100 for a utilization in percent.
+    pub(crate) fn at(&self, utilization: i64) -> i64 {
+        let Some(next) = self.0.iter().position(|point| utilization <= point.0) else {
+            return self.0.last().map_or(0, |point| point.1);
+        };
+        let end = self.0[next];
+        match next.checked_sub(1).map(|before| self.0[before]) {
+            None => end.1,
+            Some(start) => start.1 + (end.1 - start.1) * (utilization - start.0) / (end.0 - start.0),
+        }
+    }
+}
+
+/// Which of several equally good nodes is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ties {
+    /// The one that was added first (rows of removed nodes are used again).
+    LowestIndex,
+    /// One drawn by a hash of this seed, the pod's uid and the node's name: the same in every run.
+    Seeded(u64),
+}
+
+/// Whether pods of higher priority may push others off a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Preemption {
+    /// They may, as `DefaultPreemption` decides.
+    Enabled,
+    /// They wait.
+    Disabled,
+}
+
+/// What a [`Scheduler`](crate::Scheduler) runs. The default is kube-scheduler's default profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Pods with another `spec.schedulerName` are left alone; one without is meant for everyone.
+    pub scheduler_name: String,
+    /// The filters that run, always in [`FilterPlugin`]'s order.
+    pub filters: BTreeSet<FilterPlugin>,
+    /// The scores that run, with their weights.
+    pub scores: BTreeMap<ScorePlugin, u32>,
+    /// How the fit score values room.
+    pub fit: FitStrategy,
+    /// The resources that the fit score looks at, with their weights.
+    pub fit_resources: Vec<(String, u32)>,
+    /// The resources that should be used in equal shares.
+    pub balanced_resources: Vec<String>,
+    /// Weight of the required affinity terms of pods that are there, in the affinity score.
+    pub hard_pod_affinity_weight: u32,
+    /// Preemption.
+    pub preemption: Preemption,
+    /// Ties.
+    pub ties: Ties,
+    /// Wait after a first failed attempt; it doubles with every further one.
+    pub backoff_initial: Duration,
+    /// The longest wait after a failed attempt.
+    pub backoff_max: Duration,
+    /// A pod that no event woke is tried again after this long.
+    pub unschedulable_max: Duration,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            scheduler_name: "default-scheduler".to_owned(),
+            filters: FilterPlugin::ALL.into(),
+            scores: ScorePlugin::ALL.map(|plugin| (plugin, plugin.default_weight())).into(),
+            fit: FitStrategy::LeastAllocated,
+            fit_resources: vec![("cpu".to_owned(), 1), ("memory".to_owned(), 1)],
+            balanced_resources: vec!["cpu".to_owned(), "memory".to_owned()],
+            hard_pod_affinity_weight: 1,
+            preemption: Preemption::Enabled,
+            ties: Ties::LowestIndex,
+            backoff_initial: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(10),
+            unschedulable_max: Duration::from_mins(5),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_linear_between_its_points() {
+        let shape = Shape::new(&[(0, 0), (50, 10), (100, 5)]).unwrap();
+        let table = [(0, 0), (25, 50), (50, 100), (75, 75), (100, 50)];
+        assert_eq!(table.map(|(utilization, _)| (utilization, shape.at(utilization))), table);
+        for points in [&[][..], &[(101, 1)], &[(1, 11)], &[(2, 1), (2, 2)]] {
+            assert!(Shape::new(points).is_err(), "{points:?}");
+        }
+    }
+}

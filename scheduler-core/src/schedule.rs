@@ -1,0 +1,121 @@
+//! One scheduling attempt: which nodes fit, how good they are, which one is taken.
+
+use crate::assume::Nominations;
+use crate::cluster::Cluster;
+use crate::filter::Filters;
+use crate::intern::Symbol;
+use crate::node::{Supposed, Usage};
+use crate::profile::{Profile, Ties};
+use crate::request::PodClass;
+use crate::score::scoring::Scoring;
+use crate::score::{Scores, score};
+use crate::slot::{NodeId, PodSlot};
+use crate::verdict::Rejection;
+
+/// What an attempt reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) profile: &'a Profile,
+    pub(crate) scoring: &'a Scoring,
+    pub(crate) nominations: &'a Nominations,
+}
+
+/// The pod of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) pod: Option<PodSlot>,
+    pub(crate) class: &'a PodClass,
+    /// The node that the pod itself asks for.
+    pub(crate) pinned: Option<Symbol>,
+}
+
+/// The nodes, divided by the filters.
+#[derive(Debug, Default)]
+pub(crate) struct Feasibility {
+    pub(crate) feasible: Vec<NodeId>,
+    pub(crate) rejected: Vec<(NodeId, Rejection)>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn filters(&self, subject: &Subject<'a>) -> Filters<'a> {
+        Filters::new(self.cluster, &self.profile.filters, subject.class, subject.pinned)
+    }
+
+    /// Filters every node.
+    pub(crate) fn feasibility(&self, subject: &Subject<'a>) -> Feasibility {
+        let mut filters = self.filters(subject);
+        let mut result = Feasibility::default();
+        for node in self.cluster.nodes.ids() {
+            match self.check_actual(&mut filters, subject, node) {
+                None => result.feasible.push(node),
+                Some(rejection) => result.rejected.push((node, rejection)),
+            }
+        }
+        result
+    }
+
+    pub(crate) fn check_actual(
+        &self,
+        filters: &mut Filters<'a>,
+        subject: &Subject<'a>,
+        node: NodeId,
+    ) -> Option<Rejection> {
+        let actual = self.cluster.nodes.actual(node);
+        self.check(filters, subject, node, &actual, || self.cluster.nodes.supposed(node))
+    }
+
+    /// Checks a node with the pods that wait for it and are as important counted in, and then without them: they may
+    /// not come, and a pod that gathers with them must fit all the same.
+    pub(crate) fn check(
+        &self,
+        filters: &mut Filters<'a>,
+        subject: &Subject<'a>,
+        node: NodeId,
+        usage: &impl Usage,
+        suppose: impl FnOnce() -> Supposed,
+    ) -> Option<Rejection> {
+        let ahead = self.nominations.ahead(self.cluster, subject.pod, subject.class.priority, node);
+        if !ahead.is_empty() {
+            let mut supposed = suppose();
+            for pod in &ahead {
+                supposed.add(self.cluster.class(*pod));
+                filters.add(*pod, node);
+            }
+            let rejection = filters.check(node, &supposed);
+            for pod in &ahead {
+                filters.remove(*pod, node);
+            }
+            if rejection.is_some() {
+                return rejection;
+            }
+        }
+        filters.check(node, usage)
+    }
+
+    pub(crate) fn score(&self, class: &PodClass, nodes: &[NodeId]) -> Scores {
+        score(self.cluster, self.scoring, class, nodes)
+    }
+
+    /// The index of the node to take among the best.
+    pub(crate) fn select(&self, subject: &Subject<'a>, nodes: &[NodeId], totals: &[i64]) -> Option<usize> {
+        let best = *totals.iter().max()?;
+        let mut tied = (0..nodes.len()).filter(|index| totals[*index] == best);
+        match self.profile.ties {
+            Ties::LowestIndex => tied.next(),
+            Ties::Seeded(seed) => {
+                let uid = subject.pod.map_or("", |pod| self.cluster.pods.get(pod).id.uid());
+                let start = hash(seed, uid);
+                tied.max_by_key(|index| hash(start, self.cluster.nodes.name(nodes[*index])))
+            }
+        }
+    }
+}
+
+/// FNV-1a with a final mix: a hash that is the same in every build.
+fn hash(seed: u64, text: &str) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325 ^ seed;
+    let folded = text.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let mixed = (folded ^ (folded >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ (mixed >> 29)
+}

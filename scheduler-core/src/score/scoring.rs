@@ -1,0 +1,35 @@
+//! What all scores share: the range of points, and the profile's settings with resource names resolved.
+
+use crate::error::{Error, Result};
+use crate::profile::{FitStrategy, Profile, ScorePlugin};
+use crate::resources::{Catalog, ResourceId};
+
+/// The best that one plugin gives a node, before its weight.
+pub(crate) const POINTS_MAX: i64 = 100;
+
+/// The scores of a profile with its resource names resolved to columns.
+#[derive(Clone, Debug)]
+pub(crate) struct Scoring {
+    pub(crate) plugins: Vec<(ScorePlugin, i64)>,
+    pub(crate) fit: FitStrategy,
+    pub(crate) fit_resources: Vec<(ResourceId, i64)>,
+    pub(crate) balanced: Vec<ResourceId>,
+    pub(crate) hard_pod_affinity_weight: i64,
+}
+
+impl Scoring {
+    pub(crate) fn new(profile: &Profile, catalog: &mut Catalog) -> Result<Self> {
+        let mut resolve = |name: &String| {
+            let limit = usize::from(u16::MAX);
+            catalog.intern(name).ok_or(Error::LimitExceeded { field: "resource names".to_owned(), limit })
+        };
+        let fit_resources = profile.fit_resources.iter().map(|(name, weight)| Ok((resolve(name)?, i64::from(*weight))));
+        Ok(Self {
+            fit_resources: fit_resources.collect::<Result<_>>()?,
+            balanced: profile.balanced_resources.iter().map(resolve).collect::<Result<_>>()?,
+            plugins: profile.scores.iter().map(|(plugin, weight)| (*plugin, i64::from(*weight))).collect(),
+            fit: profile.fit.clone(),
+            hard_pod_affinity_weight: i64::from(profile.hard_pod_affinity_weight),
+        })
+    }
+}
