@@ -13,13 +13,9 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut message = format!("pack: {error}");
-            let mut source = error.source();
-            while let Some(cause) = source {
-                message += &format!(": {cause}");
-                source = cause.source();
-            }
-            writeln!(io::stderr(), "{message}").map_or(ExitCode::from(2), |()| ExitCode::FAILURE)
+            let causes = std::iter::successors(error.source(), |cause| cause.source());
+            let message: Vec<_> = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect();
+            writeln!(io::stderr(), "pack: {}", message.join(": ")).map_or(ExitCode::from(2), |()| ExitCode::FAILURE)
         }
     }
 }

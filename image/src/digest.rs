@@ -33,7 +33,7 @@ impl Algorithm {
     }
 
     /// Bytes of its result.
-    pub const fn len(self) -> usize {
+    pub const fn digest_len(self) -> usize {
         match self {
             Self::Sha256 => 32,
             Self::Sha512 => 64,
@@ -79,7 +79,7 @@ impl Digest {
 
     /// The hash itself.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.algorithm.len()]
+        &self.bytes[..self.algorithm.digest_len()]
     }
 
     /// The hash in lower-case hexadecimal digits, without the algorithm.
@@ -98,7 +98,7 @@ impl Digest {
             .into_iter()
             .find(|algorithm| algorithm.as_str() == name)
             .ok_or_else(|| error("has an unknown algorithm"))?;
-        if hex.len() != 2 * algorithm.len() {
+        if hex.len() != 2 * algorithm.digest_len() {
             return Err(error("has the wrong length for its algorithm"));
         }
         let mut bytes = [0; 64];

@@ -34,9 +34,9 @@ pub enum Error {
     #[error("content has digest {actual}, expected {expected}")]
     DigestMismatch {
         /// The digest that was asked for.
-        expected: Digest,
+        expected: Box<Digest>,
         /// The digest of what was read.
-        actual: Digest,
+        actual: Box<Digest>,
     },
     /// The content has another length than its descriptor says.
     #[error("content of {digest} has {actual} bytes or more, expected {expected}")]

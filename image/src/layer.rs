@@ -271,10 +271,12 @@ mod tests {
         Source::Bytes(text.as_bytes().to_vec())
     }
 
+    type Step = Box<dyn Fn(&mut Builder) -> Result<()>>;
+
     fn sample(reversed: bool) -> Builder {
         let mut builder = Builder::new(1_000);
         let long = format!("usr/share/{}/{}", "d".repeat(90), "f".repeat(140));
-        let mut steps: Vec<Box<dyn Fn(&mut Builder) -> Result<()>>> = vec![
+        let mut steps: Vec<Step> = vec![
             Box::new(|builder| builder.file("/usr/bin/app", Metadata::root(0o755), bytes("program"))),
             Box::new(|builder| builder.symlink("bin", "usr/bin")),
             Box::new(|builder| builder.directory("tmp", Metadata::root(0o1777))),
@@ -292,7 +294,8 @@ mod tests {
 
     #[test]
     fn the_order_of_calls_does_not_show() {
-        for codec in [Codec::None, Codec::Gzip, Codec::Zstd] {
+        let with_zstd = cfg!(feature = "zstd").then_some(Codec::Zstd);
+        for codec in [Codec::None, Codec::Gzip].into_iter().chain(with_zstd) {
             let (mut one, mut two) = (Vec::new(), Vec::new());
             let first = sample(false).write(&mut one, codec).unwrap();
             let second = sample(true).write(&mut two, codec).unwrap();
@@ -349,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_file_is_read_from_its_beginning_and_must_not_shrink() {
-        use std::io::{Seek as _, SeekFrom};
+        use std::io::Seek as _;
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"content").unwrap();
         assert_eq!(file.stream_position().unwrap(), 7);
@@ -358,7 +361,7 @@ mod tests {
         let mut blob = Vec::new();
         builder.write(&mut blob, Codec::None).unwrap();
         assert_eq!(&blob[512..519], b"content");
-        assert_eq!(file.seek(SeekFrom::Current(0)).unwrap(), 7);
+        assert_eq!(file.stream_position().unwrap(), 7);
         let mut short = FromStart { file: &file, at: 0, left: 8 };
         assert!(io::copy(&mut short, &mut io::sink()).is_err());
     }

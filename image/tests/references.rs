@@ -1,5 +1,7 @@
 //! References against the answers of the distribution project's parser.
 
+#![expect(clippy::print_stdout, reason = "the counts are the test's result")]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

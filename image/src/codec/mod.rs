@@ -44,10 +44,10 @@ enum State {
 }
 
 enum Decoder<R: Read> {
-    None(VerifyReader<R>),
-    Gzip(gzip::Decoder<BufReader<VerifyReader<R>>>),
+    None(Box<VerifyReader<R>>),
+    Gzip(Box<gzip::Decoder<BufReader<VerifyReader<R>>>>),
     #[cfg(feature = "zstd")]
-    Zstd(zstd::Decoder<BufReader<VerifyReader<R>>>),
+    Zstd(Box<zstd::Decoder<BufReader<VerifyReader<R>>>>),
 }
 
 impl<R: Read> LayerReader<R> {
@@ -63,10 +63,10 @@ impl<R: Read> LayerReader<R> {
         let verified = VerifyReader::new(blob, descriptor);
         let buffered = |verified| BufReader::with_capacity(BUFFER, verified);
         let decoder = match codec {
-            Codec::None => Decoder::None(verified),
-            Codec::Gzip => Decoder::Gzip(gzip::decoder(buffered(verified))),
+            Codec::None => Decoder::None(Box::new(verified)),
+            Codec::Gzip => Decoder::Gzip(Box::new(gzip::decoder(buffered(verified)))),
             #[cfg(feature = "zstd")]
-            Codec::Zstd => Decoder::Zstd(zstd::decoder(buffered(verified), limits)?),
+            Codec::Zstd => Decoder::Zstd(Box::new(zstd::decoder(buffered(verified), limits)?)),
             #[cfg(not(feature = "zstd"))]
             Codec::Zstd => return Err(Error::Unsupported { feature: "zstd in a build without it".into() }),
         };
@@ -158,7 +158,7 @@ impl<R: Read> fmt::Debug for LayerReader<R> {
 /// Compresses so that the same content gives the same bytes: no time, no name, no operating system in the header.
 pub(crate) enum Encoder<W: Write> {
     None(W),
-    Gzip(gzip::Encoder<W>),
+    Gzip(Box<gzip::Encoder<W>>),
     #[cfg(feature = "zstd")]
     Zstd(zstd::Encoder<W>),
 }
@@ -167,7 +167,7 @@ impl<W: Write> Encoder<W> {
     pub(crate) fn new(codec: Codec, out: W) -> Result<Self> {
         match codec {
             Codec::None => Ok(Self::None(out)),
-            Codec::Gzip => Ok(Self::Gzip(gzip::encoder(out))),
+            Codec::Gzip => Ok(Self::Gzip(Box::new(gzip::encoder(out)))),
             #[cfg(feature = "zstd")]
             Codec::Zstd => Ok(Self::Zstd(zstd::encoder(out)?)),
             #[cfg(not(feature = "zstd"))]

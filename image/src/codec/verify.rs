@@ -66,11 +66,15 @@ impl<R: Read> Read for VerifyReader<R> {
         if count == 0 {
             let actual = self.hasher.clone().finish();
             if actual != self.digest {
-                return Err(Error::DigestMismatch { expected: self.digest, actual }.into());
+                return Err(mismatch(self.digest, actual).into());
             }
         }
         Ok(count)
     }
+}
+
+fn mismatch(expected: Digest, actual: Digest) -> Error {
+    Error::DigestMismatch { expected: Box::new(expected), actual: Box::new(actual) }
 }
 
 /// Reads an uncompressed layer to its end and checks that it is the one of this `diff_id`.
@@ -80,7 +84,7 @@ pub fn verify_diff_id(mut layer: impl Read, diff_id: &Digest) -> Result<u64> {
     let mut out = DigestWriter::new(io::sink(), diff_id.algorithm());
     io::copy(&mut layer, &mut out).map_err(Error::sys("read", "a layer"))?;
     let (actual, bytes) = out.finish();
-    if actual == *diff_id { Ok(bytes) } else { Err(Error::DigestMismatch { expected: *diff_id, actual }) }
+    if actual == *diff_id { Ok(bytes) } else { Err(mismatch(*diff_id, actual)) }
 }
 
 /// Passes content on and computes its digest.

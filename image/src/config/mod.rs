@@ -336,9 +336,10 @@ mod tests {
 
     #[test]
     fn a_million_labels_are_refused_before_they_are_kept() {
+        use std::fmt::Write as _;
         let mut labels = String::from(r#"{"config":{"Labels":{"#);
         for number in 0..1_000_000 {
-            labels.push_str(&format!("\"{number}\":\"\","));
+            write!(labels, "\"{number}\":\"\",").unwrap();
         }
         let error = ImageConfig::parse(labels, &Limits::DEFAULT).unwrap_err();
         assert!(matches!(error, crate::Error::LimitExceeded { limit: "document", .. }), "{error}");

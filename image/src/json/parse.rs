@@ -147,7 +147,6 @@ impl<'a> Parser<'a> {
         let mut start = self.at;
         loop {
             match self.peek() {
-                None => return Err(self.unexpected()),
                 Some(b'"') => {
                     let piece = self.slice(start);
                     self.at += 1;
@@ -165,7 +164,7 @@ impl<'a> Parser<'a> {
                     text.push(escaped);
                     start = self.at;
                 }
-                Some(0..0x20) => return Err(self.unexpected()),
+                None | Some(0..0x20) => return Err(self.unexpected()),
                 Some(_) => self.at += 1,
             }
         }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use super::root::Root;
+use super::root::{Root, blob_path};
 use crate::codec::DigestWriter;
 use crate::descriptor::Descriptor;
 use crate::digest::Algorithm;
@@ -32,7 +32,7 @@ impl<'l> BlobWriter<'l> {
     pub fn finish(mut self, media_type: MediaType) -> Result<Descriptor> {
         let (writer, name) = self.state.take().expect("only this method takes the state, and it takes self");
         let (buffered, digest, size) = writer.into_parts();
-        let target = self.root.blob_path(&digest);
+        let target = blob_path(&digest);
         let published = buffered
             .into_inner()
             .map_err(|error| Error::sys("write", self.root.path.join(&name))(error.into_error()))

@@ -39,7 +39,7 @@ impl<'a> IndexFile<'a> {
         Ok(Self { members, entries })
     }
 
-    pub(super) fn tag(&mut self, name: &str, descriptor: &Descriptor) -> Result<()> {
+    pub(super) fn tag(&mut self, name: &str, descriptor: &Descriptor) {
         self.entries.retain(|entry| name_of(entry) != Some(name));
         let mut descriptor = descriptor.clone();
         descriptor.annotations.insert(REF_NAME.to_owned(), name.to_owned());
@@ -47,7 +47,6 @@ impl<'a> IndexFile<'a> {
         let digest = descriptor.digest.to_string();
         self.entries.retain(|entry| name_of(entry).is_some() || digest_of(entry) != Some(&digest));
         self.entries.push(descriptor.to_value());
-        Ok(())
     }
 
     pub(super) fn untag(&mut self, name: &str) -> Result<()> {
@@ -81,9 +80,9 @@ mod tests {
         let raw = format!(r#"{{"schemaVersion":2,"x-top":{{"b":1,"a":2}},"manifests":[{other}]}}"#);
         let mut index = IndexFile::parse(raw.as_bytes(), &Limits::DEFAULT).unwrap();
         let descriptor = Descriptor::of(MediaType::MANIFEST, b"1");
-        index.tag("a", &descriptor).unwrap();
-        index.tag("b", &descriptor).unwrap();
-        index.tag("a", &Descriptor::of(MediaType::MANIFEST, b"2")).unwrap();
+        index.tag("a", &descriptor);
+        index.tag("b", &descriptor);
+        index.tag("a", &Descriptor::of(MediaType::MANIFEST, b"2"));
         index.untag("b").unwrap();
         assert!(matches!(index.untag("b"), Err(Error::NotFound { .. })));
         let text = String::from_utf8(index.into_bytes()).unwrap();

@@ -22,7 +22,7 @@ use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::media_type::{Codec, MediaType};
 use crate::platform::Platform;
-use root::Root;
+use root::{Root, blob_path};
 
 /// Indexes may point to indexes; deeper nesting than this is taken for an attack.
 const INDEX_DEPTH: usize = 8;
@@ -157,7 +157,7 @@ impl Layout {
         }
         let mut content = Vec::new();
         let mut blob = self.open_blob(descriptor)?;
-        blob.read_to_end(&mut content).map_err(Error::sys("read", self.root.blob_path(&descriptor.digest)))?;
+        blob.read_to_end(&mut content).map_err(Error::sys("read", blob_path(&descriptor.digest)))?;
         Ok(content)
     }
 
@@ -186,7 +186,10 @@ impl Layout {
             return Err(Error::Unsupported { feature });
         }
         self.root.open_blob(descriptor)?;
-        self.root.change_index(&self.limits, |index| index.tag(name.as_ref(), descriptor))
+        self.root.change_index(&self.limits, |index| {
+            index.tag(name.as_ref(), descriptor);
+            Ok(())
+        })
     }
 
     /// Takes a name away; what it named stays until garbage is collected.
@@ -259,6 +262,6 @@ impl Layout {
 
     /// Where a blob lies, for messages and for tools that take paths.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.root.path.join(self.root.blob_path(digest))
+        self.root.path.join(blob_path(digest))
     }
 }

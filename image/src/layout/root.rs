@@ -44,6 +44,11 @@ pub(super) struct Root {
     pub(super) durability: Durability,
 }
 
+/// Where a blob lies, below the layout.
+pub(super) fn blob_path(digest: &Digest) -> PathBuf {
+    Path::new("blobs").join(digest.algorithm().as_str()).join(digest.hex())
+}
+
 impl Root {
     pub(super) fn create(path: &Path) -> Result<Self> {
         match std::fs::create_dir(path) {
@@ -142,12 +147,8 @@ impl Root {
         Ok((file, u64::try_from(status.st_size).unwrap_or(0)))
     }
 
-    pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
-        Path::new("blobs").join(digest.algorithm().as_str()).join(digest.hex())
-    }
-
     pub(super) fn open_blob(&self, descriptor: &Descriptor) -> Result<File> {
-        let (file, actual) = self.open_regular(&self.blob_path(&descriptor.digest)).map_err(|error| match error {
+        let (file, actual) = self.open_regular(&blob_path(&descriptor.digest)).map_err(|error| match error {
             Error::NotFound { .. } => {
                 Error::NotFound { object: format!("blob {} in {}", descriptor.digest, self.path.display()) }
             }

@@ -160,7 +160,7 @@ fn push_expanded(
     };
     match (expand(directory, &object.host), expand(directory, &object.image)) {
         (Some(host), Some(image)) if host.is_absolute() => {
-            found.push(Candidate { host: with_name(host), image: with_name(image), found_by_cache_only: false })
+            found.push(Candidate { host: with_name(host), image: with_name(image), found_by_cache_only: false });
         }
         _ => {
             let unknown = UnknownDirectory { object: object.host.clone(), directory: directory.to_owned() };
