@@ -6,6 +6,8 @@ mod requests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The crate of the objects that events carry.
+pub use windlass_pod;
 use windlass_pod::kinds as wire;
 use windlass_pod::quantity::{Format, Quantity};
 

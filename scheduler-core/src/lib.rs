@@ -7,8 +7,8 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use windlass_pod::{Node, Pod, decode_yaml_as};
 //! use windlass_scheduler_core::{Decision, Event, Profile, Scheduler};
+//! use windlass_scheduler_core::windlass_pod::{Node, Pod, decode_yaml_as};
 //!
 //! let node: Node = decode_yaml_as(b"{apiVersion: v1, kind: Node, metadata: {name: n1},
 //!     status: {allocatable: {cpu: '2', memory: 4Gi, pods: '10'}}}")?;
@@ -74,7 +74,7 @@ mod topology;
 mod verdict;
 mod wake;
 
-pub use compile::Event;
+pub use compile::{Event, windlass_pod};
 pub use decision::Decision;
 pub use error::{Error, Result};
 pub use explain::{Eviction, Explanation, NearestMiss, NodeExplanation, Remedy, Verdict};
