@@ -123,7 +123,7 @@ fn attempt(service: SocketAddr, id: &str) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&service, ATTEMPT)?;
     stream.set_read_timeout(Some(ATTEMPT))?;
     stream.set_write_timeout(Some(ATTEMPT))?;
-    let response = http::get(&mut stream, &service.to_string(), "/", Some(id))?;
+    let response = http::send(&mut stream, "GET", &service.to_string(), "/", &[(http::REQUEST_ID, id)])?;
     match (response.status, Answer::parse(&response.body)) {
         (200, Some(answer)) => Ok(answer),
         (status, _) => Err(io::Error::other(format!("status {status}"))),

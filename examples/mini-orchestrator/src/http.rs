@@ -1,7 +1,7 @@
 //! As much of HTTP/1.1 as pods, probes and the demo speak: one request a connection, bodies with a length.
 //!
-//! Both ends are here: [`read_request`] with [`Response::write`] for a server, [`get`] and [`send`] for a caller that
-//! already holds the connected socket (which may have been opened in another network namespace).
+//! Both ends are here: [`read_request`] with [`Response::write`] for a server, [`send`] for a caller that already holds
+//! the connected socket (which may have been opened in another network namespace).
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -91,22 +91,23 @@ pub fn read_request(stream: impl Read) -> io::Result<Option<Request>> {
     Ok(Some(Request { method: method.to_owned(), path, id }))
 }
 
-/// Asks for `path` over a connected stream, naming the request `id`.
-pub fn get(stream: &mut (impl Read + Write), host: &str, path: &str, id: Option<&str>) -> io::Result<Response> {
-    send(stream, "GET", host, path, id)
-}
-
-/// Sends one request without a body and reads the whole answer.
+/// Sends one request without a body over a connected stream, and reads the whole answer.
 pub fn send(
     stream: &mut (impl Read + Write),
     method: &str,
     host: &str,
     path: &str,
-    id: Option<&str>,
+    headers: &[(&str, &str)],
 ) -> io::Result<Response> {
-    let id = id.map(|id| format!("{REQUEST_ID}: {id}\r\n")).unwrap_or_default();
-    stream
-        .write_all(format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{id}Connection: close\r\n\r\n").as_bytes())?;
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        if [name, value].iter().any(|text| text.contains(['\r', '\n'])) {
+            return Err(invalid("a header to send holds a line break"));
+        }
+        head.extend([name, ": ", value, "\r\n"]);
+    }
+    head.push_str("\r\n");
+    stream.write_all(head.as_bytes())?;
     stream.flush()?;
     read_response(stream)
 }

@@ -7,6 +7,8 @@
 
 pub mod caller;
 pub mod http;
+pub mod images;
+pub mod net;
 pub mod pause;
 pub mod proxy;
 pub mod registry;

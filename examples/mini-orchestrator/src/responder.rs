@@ -135,11 +135,13 @@ impl Responder {
         }
     }
 
-    /// One `write` of one line on a file opened for appending: lines of several replicas never mix.
+    /// One `write` of one line on a file opened for appending: lines of several replicas never mix. It is on the disk
+    /// before the answer goes out.
     fn record(&self, request: &Request) -> io::Result<()> {
         let served = self.served.fetch_add(1, Ordering::Relaxed);
         let id = request.id.clone().unwrap_or_else(|| format!("unnamed-{}-{served}", self.pod));
-        (&self.records).write_all(format!("{id} {}\n", self.pod).as_bytes())
+        (&self.records).write_all(format!("{id} {}\n", self.pod).as_bytes())?;
+        self.records.sync_data()
     }
 
     /// Serves on until nothing has been in flight for a moment: a proxy may still send callers here until it hears

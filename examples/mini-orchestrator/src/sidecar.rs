@@ -61,7 +61,7 @@ fn look_forever(neighbour: SocketAddr, every: Duration, seen: &Mutex<String>) {
 fn look(neighbour: SocketAddr) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&neighbour, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    let response = http::get(&mut stream, "localhost", "/whoami", None)?;
+    let response = http::send(&mut stream, "GET", "localhost", "/whoami", &[])?;
     Answer::parse(&response.body).ok_or_else(|| io::Error::other(format!("status {}", response.status)))
 }
 
