@@ -248,3 +248,44 @@ impl Group {
         Ok(Self::new(self.hierarchies().clone(), path, self.controllers().to_vec(), members))
     }
 }
+
+impl Hierarchies {
+    /// Moves the processes of the v2 base into a group below it, so that the base can pass controllers on.
+    ///
+    /// A container's first process needs this before it makes groups: the mounted root of a cgroup namespace is a
+    /// common group, and one that holds processes passes nothing on. It is never done unasked, because it moves
+    /// processes that the caller may not know. Does nothing at the root of the machine, where no such rule holds.
+    ///
+    /// Answers with how many processes were moved. Those that are born meanwhile are moved too.
+    pub fn vacate(&self, leaf: &GroupPath) -> Result<usize> {
+        let Some(unified) = self.unified() else { return Ok(0) };
+        let base = &unified.base;
+        // Only the root of the machine has no type.
+        if base.read("cgroup.type")?.is_none() {
+            return Ok(0);
+        }
+        let group = match self.only(Version::V2)?.create(leaf, &[]) {
+            Err(Error::Exists { .. }) => self.only(Version::V2)?.open(leaf, &[])?,
+            group => group?,
+        };
+        let mut moved = 0;
+        loop {
+            let pids: Vec<i32> = crate::group::pids_in(base)?;
+            if pids.is_empty() {
+                return Ok(moved);
+            }
+            for pid in pids {
+                let named = u32::try_from(pid).ok().filter(|pid| *pid != 0);
+                let Some(named) = named else {
+                    let group = base.path().to_owned();
+                    return Err(Error::Busy { group, holder: Holder::Processes(vec![pid]) });
+                };
+                match group.add(named) {
+                    Ok(()) => moved += 1,
+                    Err(error) if error.errno() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+}

@@ -38,8 +38,7 @@ impl Deadline {
         let timeout = Timespec::try_from(left).ok();
         match poll(fds, timeout.as_ref()) {
             Ok(0) => Ok(false),
-            Ok(_) => Ok(true),
-            Err(rustix::io::Errno::INTR) => Ok(true),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(true),
             Err(error) => Err(Error::sys("wait for", "a group's events", error)),
         }
     }

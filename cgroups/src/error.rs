@@ -136,6 +136,7 @@ impl Error {
         Self::Sys { op, object: object.into(), source: source.into() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass temporaries")]
     pub(crate) fn invalid(
         field: impl Into<Cow<'static, str>>,
         value: impl ToString,

@@ -48,6 +48,7 @@ impl Group {
     }
 
     fn freezer(&self) -> Result<(&Member, Version)> {
+        self.check_there()?;
         if let Some(member) = self.member_v2() {
             return Ok((member, Version::V2));
         }

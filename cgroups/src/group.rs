@@ -107,6 +107,11 @@ impl Group {
         self.members.iter().any(|member| member.directory.is_gone())
     }
 
+    /// Answers [`Error::Gone`] for a removed group, where nothing else that is done would.
+    pub(crate) fn check_there(&self) -> Result<()> {
+        if self.is_gone() { Err(Error::Gone { group: self.name() }) } else { Ok(()) }
+    }
+
     /// The hierarchy versions that the group is in.
     pub fn versions(&self) -> Vec<Version> {
         let mut versions: Vec<Version> = self.members.iter().map(|member| self.version_of(member)).collect();
@@ -119,6 +124,7 @@ impl Group {
     ///
     /// Errors: [`Error::Gone`] if the group was removed.
     pub fn layout(&self) -> Result<Layout> {
+        self.check_there()?;
         let passed_down = match self.member_v2() {
             Some(member) => controllers_in(&member.directory.read_always("cgroup.controllers")?),
             None => Vec::new(),

@@ -85,7 +85,7 @@ impl Hierarchies {
             if seen {
                 continue;
             }
-            if let Some(root) = Directory::open_mount(&mount.mount_point, mount.version, mount.device)? {
+            if let Some(root) = Directory::open_mount(&mount.at, mount.version, mount.device)? {
                 all.push(Hierarchy::new(mount, anchored(root, mount, &own, anchor)?)?);
             }
         }

@@ -10,7 +10,7 @@ pub(crate) struct Mount {
     /// Which directory of the hierarchy is at the mount point.
     pub(crate) root: String,
     /// Where it is mounted.
-    pub(crate) mount_point: String,
+    pub(crate) at: String,
     /// Which interface it has.
     pub(crate) version: Version,
     /// The subsystems of a v1 hierarchy, from the super block's options; a name is `name=...`.
@@ -41,7 +41,7 @@ fn hierarchy(line: &str) -> Option<Mount> {
     Some(Mount {
         device: (major.parse().ok()?, minor.parse().ok()?),
         root: unescape(root)?,
-        mount_point: unescape(mount_point)?,
+        at: unescape(mount_point)?,
         version,
         subsystems,
     })
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(subsystems, [vec!["cpu", "cpuacct"], vec!["memory"], vec!["name=systemd"], vec![]]);
         assert_eq!(mounts[1].root, "/docker/12");
         assert_eq!(mounts[3].version, Version::V2);
-        assert_eq!(mounts[3].mount_point, "/mnt/my tree");
+        assert_eq!(mounts[3].at, "/mnt/my tree");
         assert_eq!(mounts[3].device, (0, 38));
     }
 

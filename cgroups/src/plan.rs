@@ -47,8 +47,7 @@ impl Plan {
             let home = layout.home(controller);
             match home {
                 Home::V1 => plan_v1(controller, resources, observed, &mut settings)?,
-                Home::V2 => plan_v2(controller, resources, observed, &mut settings)?,
-                Home::Absent(_) => plan_v2(controller, resources, observed, &mut settings)?,
+                Home::V2 | Home::Absent(_) => plan_v2(controller, resources, observed, &mut settings)?,
             }
             if let Home::Absent(reason) = home {
                 settings[first..].iter_mut().for_each(|setting| unsupport(setting, reason));

@@ -102,15 +102,22 @@ const HUGETLB_FILES: &[(Version, &str, ParseSized)] = &[
     (Version::V2, "events", v2::hugetlb::events),
 ];
 
+/// A part, its controller, and the file of each version that makes it count.
+struct Essential(StatKind, Controller, [(Version, &'static str); 2]);
+
 /// The files without which a part of the statistics would claim a zero that nobody counted.
-const ESSENTIAL: &[(StatKind, Controller, &[(Version, &str)])] = &[
-    (StatKind::Cpu, Controller::Cpu, &[(Version::V1, "cpuacct.usage_all"), (Version::V2, "cpu.stat")]),
-    (StatKind::Memory, Controller::Memory, &[(Version::V1, "memory.usage_in_bytes"), (Version::V2, "memory.current")]),
-    (StatKind::Pids, Controller::Pids, &[(Version::V1, "pids.current"), (Version::V2, "pids.current")]),
-    (
+const ESSENTIAL: &[Essential] = &[
+    Essential(StatKind::Cpu, Controller::Cpu, [(Version::V1, "cpuacct.usage_all"), (Version::V2, "cpu.stat")]),
+    Essential(
+        StatKind::Memory,
+        Controller::Memory,
+        [(Version::V1, "memory.usage_in_bytes"), (Version::V2, "memory.current")],
+    ),
+    Essential(StatKind::Pids, Controller::Pids, [(Version::V1, "pids.current"), (Version::V2, "pids.current")]),
+    Essential(
         StatKind::Io,
         Controller::Io,
-        &[(Version::V1, "blkio.throttle.io_service_bytes_recursive"), (Version::V2, "io.stat")],
+        [(Version::V1, "blkio.throttle.io_service_bytes_recursive"), (Version::V2, "io.stat")],
     ),
 ];
 
@@ -122,6 +129,7 @@ pub struct StatReader {
     group: String,
     sources: Vec<Source>,
     absent: Vec<(Controller, Absence)>,
+    counted: StatSelection,
     io_is_v1: bool,
     buffer: Vec<u8>,
 }
@@ -141,11 +149,15 @@ enum SourceParse {
 
 impl Group {
     /// Opens the statistics files of the group for repeated reading.
+    ///
+    /// Errors: [`Error::Gone`] if the group was removed.
     pub fn reader(&self, selection: StatSelection) -> Result<StatReader> {
+        self.check_there()?;
         let mut reader = StatReader {
             group: self.name(),
             sources: Vec::new(),
             absent: Vec::new(),
+            counted: StatSelection::NONE,
             io_is_v1: false,
             buffer: vec![0; 4096],
         };
@@ -157,9 +169,11 @@ impl Group {
         if selection.contains(StatKind::Hugetlb) {
             self.open_hugetlb(&mut reader)?;
         }
-        for (kind, controller, files) in ESSENTIAL {
+        for Essential(kind, controller, files) in ESSENTIAL {
             let found = files.iter().any(|(version, file)| reader.has(self.directory_of(*version, file), file));
-            if selection.contains(*kind) && !found {
+            if found {
+                reader.counted = reader.counted.with(*kind);
+            } else if selection.contains(*kind) {
                 reader.close(*kind);
                 reader.absent.push((*controller, Absence::NotEnabled));
             }
@@ -182,6 +196,7 @@ impl Group {
     ///
     /// Kernel: see [`MemoryStats::oom_kills`](crate::MemoryStats::oom_kills).
     pub fn oom_kills(&self) -> Result<Option<u64>> {
+        self.check_there()?;
         let mut stats = Stats::default();
         let files: [(Version, &str, Parse); 2] = [
             (Version::V1, "memory.oom_control", v1::memory::oom_control),
@@ -213,7 +228,9 @@ impl Group {
                 }
             }
         }
-        if !reader.sources.iter().any(|source| matches!(source.parse, SourceParse::Sized(..))) {
+        if reader.sources.iter().any(|source| matches!(source.parse, SourceParse::Sized(..))) {
+            reader.counted = reader.counted.with(StatKind::Hugetlb);
+        } else {
             reader.absent.push((Controller::Hugetlb, Absence::NotEnabled));
         }
         Ok(())
@@ -243,13 +260,15 @@ impl StatReader {
             parsed.map_err(|FormatError(reason)| Error::Malformed { file: source.file.clone(), reason })?;
         }
         stats.absent.extend_from_slice(&self.absent);
-        for (controller, _) in &self.absent {
-            match controller {
-                Controller::Cpu => stats.cpu = None,
-                Controller::Io => stats.io = None,
-                Controller::Hugetlb => stats.hugetlb = None,
-                _ => {}
-            }
+        // Lists that this reader does not fill were kept for their memory; they may not look like zeros.
+        if !self.counted.contains(StatKind::Cpu) {
+            stats.cpu = None;
+        }
+        if !self.counted.contains(StatKind::Io) {
+            stats.io = None;
+        }
+        if !self.counted.contains(StatKind::Hugetlb) {
+            stats.hugetlb = None;
         }
         if self.io_is_v1 && stats.io.as_ref().is_some_and(|io| io.devices.is_empty()) {
             stats.io = None;

@@ -116,6 +116,7 @@ impl Setting {
     }
 
     /// The same setting, reported as converted.
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass temporaries")]
     pub(crate) fn converted(mut self, from: impl ToString, to: impl ToString, lossy: bool) -> Self {
         if let Action::Write { conversion, .. } = &mut self.action {
             *conversion = Some(Conversion { from: from.to_string(), to: to.to_string(), lossy });
@@ -126,6 +127,7 @@ impl Setting {
 
 impl Write {
     /// A write that is undone by writing what the file held.
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass temporaries")]
     pub(crate) fn new(version: Version, file: impl Into<Cow<'static, str>>, value: impl ToString) -> Self {
         Self { version, file: file.into(), value: value.to_string(), undo: Undo::Whole, check: Check::None }
     }

@@ -113,9 +113,7 @@ impl Group {
             let path = format!("/proc/self/fd/{}", member.parent.as_fd().as_raw_fd());
             inotify::add_watch(&fd, &path, WatchFlags::DELETE | WatchFlags::ONLYDIR).map_err(sys)?;
         }
-        if self.is_gone() {
-            return Err(Error::Gone { group: self.name() });
-        }
+        self.check_there()?;
         Ok(fd)
     }
 

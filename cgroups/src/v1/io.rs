@@ -2,7 +2,7 @@
 
 use crate::controller::{Controller, Version};
 use crate::error::Result;
-use crate::format::{self, FormatError, number};
+use crate::format::{self, number};
 use crate::observed::Observed;
 use crate::report::Reason;
 use crate::resources::Io;
@@ -73,15 +73,11 @@ fn each(content: &[u8], stats: &mut Stats, set: impl Fn(&mut IoDeviceStats, &[u8
             continue;
         };
         let (device, value) = (format::device(device)?, number(value)?);
-        let place = match devices.iter().position(|found| found.device == device) {
-            Some(place) => place,
-            None => {
-                devices.push(IoDeviceStats::new(device));
-                devices.len() - 1
-            }
-        };
-        let found = devices.get_mut(place).ok_or(FormatError("a device is expected"))?;
-        set(found, operation, value);
+        let place = devices.iter().position(|found| found.device == device).unwrap_or_else(|| {
+            devices.push(IoDeviceStats::new(device));
+            devices.len() - 1
+        });
+        set(&mut devices[place], operation, value);
     }
     Ok(())
 }

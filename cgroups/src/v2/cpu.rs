@@ -35,7 +35,7 @@ pub(crate) fn plan(cpu: &Cpu, observed: &Observed, plan: &mut Vec<Setting>) -> R
 
 /// Whole microseconds of a burst.
 pub(crate) fn burst_micros(burst: Duration) -> Result<u128> {
-    if burst.subsec_nanos() % 1000 == 0 {
+    if burst.subsec_nanos().is_multiple_of(1000) {
         Ok(burst.as_micros())
     } else {
         Err(Error::invalid("cpu.burst", format!("{burst:?}"), "the kernel counts whole microseconds"))

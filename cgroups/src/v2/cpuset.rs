@@ -28,7 +28,9 @@ fn partition(partition: CpusetPartition) -> Setting {
     let file = "cpuset.cpus.partition";
     let mut setting = Setting::write("cpuset.partition", Controller::Cpuset, Version::V2, file, value);
     if let Action::Write { writes, .. } = &mut setting.action {
-        writes.iter_mut().for_each(|write| write.check = Check::NotInvalid);
+        for write in writes {
+            write.check = Check::NotInvalid;
+        }
     }
     setting
 }

@@ -36,10 +36,13 @@ pub(crate) fn plan(io: &Io, observed: &Observed, plan: &mut Vec<Setting>) -> Res
     Ok(())
 }
 
+/// A key of `io.max` and the limit that a rule has for it.
+pub(crate) type IoLimit = (&'static str, Option<Limit<u64>>);
+
 /// The limits of a rule, by the keys of `io.max`.
 ///
 /// Zero is refused for both versions: v2 has no such limit, and v1 would read it as none.
-pub(crate) fn checked(max: &IoMax) -> Result<[(&'static str, Option<Limit<u64>>); 4]> {
+pub(crate) fn checked(max: &IoMax) -> Result<[IoLimit; 4]> {
     let bytes = |limit: Option<Limit<Bytes>>| limit.map(|limit| limit.map(Bytes::get));
     let limits = [
         ("rbps", bytes(max.read_bytes)),

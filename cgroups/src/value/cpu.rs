@@ -117,7 +117,7 @@ impl CpuMax {
 
     /// A quota for each period.
     pub fn new(quota: Limit<Duration>, period: Duration) -> Result<Self, OutOfRange> {
-        let whole = |duration: Duration| duration.subsec_nanos() % 1000 == 0;
+        let whole = |duration: Duration| duration.subsec_nanos().is_multiple_of(1000);
         if !(Duration::from_millis(1)..=Duration::from_secs(1)).contains(&period) || !whole(period) {
             let reason = "the range is 1 ms to 1 s, in whole microseconds";
             return Err(OutOfRange { what: "cpu period", value: format!("{period:?}"), reason });

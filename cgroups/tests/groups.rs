@@ -1,0 +1,246 @@
+//! Making, finding and removing groups.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a failed expectation is a failed test")]
+
+mod support;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use support::{Actor, Scratch, fresh_path, has, only};
+use trial::{Test, need};
+use windlass_cgroups::{
+    Anchor, Controller, Error, GroupPath, Hierarchies, Holder, Home, Limit, Pids, Resources, StatSelection, Version,
+};
+
+fn main() -> ExitCode {
+    type Each = (&'static str, &'static str, fn(&Hierarchies));
+    const PIDS: &[Controller] = &[Controller::Pids];
+    let mut tests = vec![
+        Test::new("controllers_are_where_the_kernel_says", controllers_are_where_the_kernel_says),
+        Test::new("a_group_is_below_the_own_one", a_group_is_below_the_own_one).needs(need::root),
+        Test::new("v1_cpusets_are_filled", v1_cpusets_are_filled)
+            .needs(need::root)
+            .needs(has(Version::V1, &[Controller::Cpuset])),
+        Test::new("v2_processes_inside_keep_controllers_from_passing", v2_processes_inside)
+            .needs(need::root)
+            .needs(has(Version::V2, &[Controller::Hugetlb])),
+        Test::new("v2_controllers_are_passed_on_top_down", v2_controllers_are_passed_on_top_down)
+            .needs(need::root)
+            .needs(has(Version::V2, &[Controller::Hugetlb])),
+    ];
+    let each: [Each; 8] = [
+        ("v1_a_process_is_in_every_hierarchy", "v2_a_process_is_in_every_hierarchy", a_process_is_in_every_hierarchy),
+        ("v1_an_existing_group_is_not_taken", "v2_an_existing_group_is_not_taken", an_existing_group_is_not_taken),
+        ("v1_what_fails_leaves_nothing", "v2_what_fails_leaves_nothing", what_fails_leaves_nothing),
+        ("v1_a_missing_group_is_an_error", "v2_a_missing_group_is_an_error", a_missing_group_is_an_error),
+        ("v1_a_removed_group_is_gone", "v2_a_removed_group_is_gone", a_removed_group_is_gone),
+        ("v1_a_group_of_the_same_name_is_another", "v2_a_group_of_the_same_name_is_another", same_name_is_another),
+        ("v1_remove_does_not_kill", "v2_remove_does_not_kill", remove_does_not_kill),
+        ("v1_remove_waits_for_the_last_process", "v2_remove_waits_for_the_last_process", remove_waits),
+    ];
+    for (v1, v2, body) in each {
+        for (version, name) in [(Version::V1, v1), (Version::V2, v2)] {
+            let controllers = if version == Version::V1 { PIDS } else { &[] };
+            let test = Test::new(name, move || body(&only(version)));
+            tests.push(test.needs(need::root).needs(has(version, controllers)));
+        }
+    }
+    support::main(tests)
+}
+
+/// A controller that this machine has in the version.
+fn some(all: &Hierarchies) -> Vec<Controller> {
+    [Controller::Pids, Controller::Hugetlb]
+        .into_iter()
+        .filter(|controller| !matches!(all.home(*controller), Home::Absent(_)))
+        .take(1)
+        .collect()
+}
+
+fn controllers_are_where_the_kernel_says() {
+    let all = Hierarchies::discover().unwrap();
+    let kernel = std::fs::read_to_string("/proc/cgroups").unwrap();
+    let unified = all.controllers().into_iter().find(|placement| placement.home == Home::V2).and_then(|it| it.base);
+    let passed = unified.map(|base| std::fs::read_to_string(format!("{base}/cgroup.controllers")).unwrap());
+    for placement in all.controllers() {
+        let name = if placement.controller == Controller::Io { "blkio" } else { placement.controller.name() };
+        let hierarchy = kernel.lines().find(|line| line.split('\t').next() == Some(name)).map(|line| {
+            let id: u32 = line.split('\t').nth(1).unwrap().parse().unwrap();
+            id
+        });
+        match placement.home {
+            // Hierarchy 0 is the unified one.
+            Home::V1 => assert!(hierarchy.is_some_and(|id| id != 0), "{placement:?}"),
+            Home::V2 => {
+                let built_in =
+                    matches!(placement.controller, Controller::Freezer | Controller::Devices | Controller::PerfEvent);
+                let listed = passed.as_ref().unwrap().split_whitespace().any(|it| it == placement.controller.name());
+                assert!(built_in || listed, "{placement:?}");
+            }
+            Home::Absent(_) => assert_eq!(placement.base, None),
+        }
+    }
+}
+
+fn a_process_is_in_every_hierarchy(all: &Hierarchies) {
+    let scratch = Scratch::new(all, &some(all));
+    let actor = Actor::new("sleep");
+    scratch.add(actor.pid()).unwrap();
+    assert_eq!(scratch.pids().unwrap(), [i32::try_from(actor.pid()).unwrap()]);
+    let membership = std::fs::read_to_string(format!("/proc/{}/cgroup", actor.pid())).unwrap();
+    let inside = membership.lines().filter(|line| line.ends_with(&format!("/{}", scratch.path()))).count();
+    assert_eq!(inside, scratch.descriptors().count(), "{membership}");
+    assert!(inside >= 1);
+}
+
+fn an_existing_group_is_not_taken(all: &Hierarchies) {
+    let scratch = Scratch::new(all, &some(all));
+    let error = all.create(scratch.path(), &some(all)).unwrap_err();
+    assert!(matches!(error, Error::Exists { .. }), "{error}");
+    assert!(!scratch.is_gone(), "the group that was there stays");
+    let opened = all.open(scratch.path(), &some(all)).unwrap();
+    assert_eq!(opened.descriptors().count(), scratch.descriptors().count());
+    let error = scratch.child("..").unwrap_err();
+    assert!(matches!(error, Error::Path(_)), "{error}");
+}
+
+fn what_fails_leaves_nothing(all: &Hierarchies) {
+    let above = fresh_path();
+    // A group cannot have the name of a kernel file; the group above it was made on the way.
+    let error = all.create(&above.join("cgroup.procs").unwrap(), &some(all)).unwrap_err();
+    assert!(matches!(error, Error::Exists { .. }), "{error}");
+    assert!(all.find(&above).unwrap().is_none());
+    assert!(!all.groups().unwrap().contains(&above.to_string()));
+}
+
+fn a_missing_group_is_an_error(all: &Hierarchies) {
+    let path = fresh_path();
+    let error = all.open(&path, &some(all)).unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    assert!(all.find(&path).unwrap().is_none());
+    let below = path.join("a/b").unwrap();
+    assert!(all.find(&below).unwrap().is_none());
+}
+
+fn a_removed_group_is_gone(all: &Hierarchies) {
+    let scratch = Scratch::new(all, &some(all));
+    let child = scratch.child("child").unwrap();
+    let mut reader = child.reader(StatSelection::ALL).unwrap();
+    reader.read().unwrap();
+    let error = scratch.remove().unwrap_err();
+    assert!(matches!(&error, Error::Busy { holder: Holder::Groups(groups), .. } if groups == &["child"]), "{error}");
+    child.remove().unwrap();
+    for error in [
+        reader.read().err(),
+        child.stats().err(),
+        child.pids().err(),
+        child.add(std::process::id()).err(),
+        child.apply(&Resources::default()).err(),
+        child.freeze(Duration::from_secs(1)).err(),
+        child.oom_kills().err(),
+        child.kill_and_wait(Duration::from_secs(1)).err(),
+        child.events().err(),
+        child.remove().err(),
+    ] {
+        assert!(matches!(error, Some(Error::Gone { .. })), "{error:?}");
+    }
+    scratch.remove().unwrap();
+    assert!(all.find(scratch.path()).unwrap().is_none());
+}
+
+fn same_name_is_another(all: &Hierarchies) {
+    let scratch = Scratch::new(all, &some(all));
+    let stale = all.open(scratch.path(), &some(all)).unwrap();
+    stale.remove().unwrap();
+    let new = all.create(scratch.path(), &some(all)).unwrap();
+    let actor = Actor::new("sleep");
+    new.add(actor.pid()).unwrap();
+    let resources = Resources { pids: Pids { max: Some(Limit::At(7)) }, ..Resources::default() };
+    for error in [
+        stale.stats().err(),
+        stale.pids().err(),
+        stale.oom_kills().err(),
+        stale.apply(&resources).err(),
+        stale.apply_best_effort(&resources).err(),
+        stale.add(std::process::id()).err(),
+        stale.kill_and_wait(Duration::from_secs(1)).err(),
+        stale.child("below").err(),
+        stale.remove().err(),
+        stale.remove_tree().err(),
+    ] {
+        assert!(matches!(error, Some(Error::Gone { .. })), "{error:?}");
+    }
+    assert!(!new.is_gone(), "the new group is not touched");
+    assert_eq!(new.pids().unwrap(), [i32::try_from(actor.pid()).unwrap()]);
+}
+
+fn remove_does_not_kill(all: &Hierarchies) {
+    let scratch = Scratch::new(all, &some(all));
+    let mut actor = Actor::within(&scratch, "sleep");
+    let error = scratch.remove_within(Duration::from_millis(50)).unwrap_err();
+    let pid = i32::try_from(actor.pid()).unwrap();
+    assert!(matches!(&error, Error::Busy { holder: Holder::Processes(pids), .. } if pids == &[pid]), "{error}");
+    assert!(actor.is_running());
+    assert!(!scratch.is_gone());
+}
+
+fn remove_waits(all: &Hierarchies) {
+    let scratch = Scratch::new(all, &some(all));
+    let start = Instant::now();
+    let _actor = Actor::within(&scratch, "nap 200");
+    scratch.remove().unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(200));
+    assert!(scratch.is_gone());
+}
+
+fn v1_cpusets_are_filled() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Cpuset]);
+    let child = scratch.child("a").unwrap();
+    let parent = std::fs::read_to_string(format!("{}/../cpuset.cpus", scratch.directory(Controller::Cpuset))).unwrap();
+    assert_eq!(scratch.file(Controller::Cpuset, "a/cpuset.cpus"), parent.trim());
+    let actor = Actor::new("sleep");
+    child.add(actor.pid()).unwrap();
+    child.kill_and_wait(support::SOON).unwrap();
+    child.remove().unwrap();
+}
+
+fn v2_processes_inside() {
+    let all = only(Version::V2);
+    let scratch = Scratch::new(&all, &[Controller::Hugetlb]);
+    let actor = Actor::new("sleep");
+    scratch.add(actor.pid()).unwrap();
+    let error = scratch.child("below").unwrap_err();
+    let pid = i32::try_from(actor.pid()).unwrap();
+    assert!(matches!(&error, Error::Busy { holder: Holder::InternalProcesses(pids), .. } if pids == &[pid]), "{error}");
+    assert!(all.find(&scratch.path().join("below").unwrap()).unwrap().is_none());
+}
+
+fn v2_controllers_are_passed_on_top_down() {
+    let all = only(Version::V2);
+    let scratch = Scratch::new(&all, &[]);
+    let path: GroupPath = scratch.path().join("a/b").unwrap();
+    let group = all.create(&path, &[Controller::Hugetlb]).unwrap();
+    assert_eq!(group.layout().unwrap().home(Controller::Hugetlb), Home::V2);
+    let error = scratch.add(std::process::id()).unwrap_err();
+    assert!(matches!(error, Error::Busy { holder: Holder::PassedOnControllers, .. }), "{error}");
+}
+
+/// A process whose own group is known makes a group below it.
+fn a_group_is_below_the_own_one() {
+    let all = Hierarchies::discover().unwrap();
+    let own = Hierarchies::discover_at(Anchor::OwnGroup).unwrap();
+    let membership = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    for (placement, own) in all.controllers().iter().zip(own.controllers()) {
+        let (Some(base), Some(own_base)) = (&placement.base, &own.base) else { continue };
+        let name = if placement.controller == Controller::Io { "blkio" } else { placement.controller.name() };
+        let path = membership
+            .lines()
+            .find(|line| match placement.home {
+                Home::V1 => line.split(':').nth(1).unwrap().split(',').any(|it| it == name),
+                _ => line.starts_with("0::"),
+            })
+            .and_then(|line| line.splitn(3, ':').nth(2))
+            .unwrap();
+        assert_eq!(format!("{base}{path}").trim_end_matches('/'), own_base.trim_end_matches('/'));
+    }
+}

@@ -1,0 +1,417 @@
+//! Setting limits, checked by what the kernel's files say and by what processes can do.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a failed expectation is a failed test")]
+
+mod support;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use support::{Actor, Scratch, disk, has, only, two_cpus, v1_swap_accounting};
+use trial::{Test, need};
+use windlass_cgroups::{
+    Bytes, Controller, Cpu, CpuMax, CpuShares, Cpuset, DeviceAccess, DeviceAction, DeviceFilter, DeviceKind,
+    DeviceNumber, DeviceRule, Error, Hugetlb, Io, IoMax, Limit, Memory, Outcome, Pids, Reason, Resources, Version,
+};
+
+fn main() -> ExitCode {
+    type Body = fn();
+    let v1 = Version::V1;
+    let v2 = Version::V2;
+    let tests: Vec<(&'static str, Version, &'static [Controller], Body)> = vec![
+        ("v1_cpu", v1, &[Controller::Cpu], v1_cpu),
+        ("v1_cpu_bandwidth_changes_under_a_limited_parent", v1, &[Controller::Cpu], v1_cpu_under_parent),
+        ("v1_memory", v1, &[Controller::Memory], v1_memory),
+        ("v1_unset_is_left_alone", v1, &[Controller::Memory, Controller::Pids], v1_unset_is_left_alone),
+        ("v1_strict_writes_nothing_of_an_unsupported_request", v1, &[Controller::Memory], v1_strict),
+        ("v1_refused_values_are_put_back", v1, &[Controller::Pids, Controller::Io, Controller::Cpuset], v1_refused),
+        ("v1_pids_zero_forbids_every_fork", v1, &[Controller::Pids], v1_pids_zero),
+        ("v1_device_filter", v1, &[Controller::Devices], v1_device_filter),
+        ("v1_a_controller_that_was_not_asked_for", v1, &[Controller::Pids], v1_not_enabled),
+        ("v2_cpu", v2, &[Controller::Cpu], v2_cpu),
+        ("v2_memory", v2, &[Controller::Memory], v2_memory),
+        ("v2_pids_and_cpuset", v2, &[Controller::Pids, Controller::Cpuset], v2_pids_and_cpuset),
+        ("v2_refused_values_are_put_back", v2, &[Controller::Memory, Controller::Io], v2_refused),
+        ("v2_hugetlb_and_raw_keys", v2, &[Controller::Hugetlb], v2_hugetlb_and_raw_keys),
+        ("v2_raw_keys_are_checked", v2, &[], v2_raw_keys_are_checked),
+        ("v2_partitions", v2, &[Controller::Cpuset], v2_partitions),
+    ];
+    let mut tests: Vec<Test> = tests
+        .into_iter()
+        .map(|(name, version, controllers, body)| {
+            Test::new(name, body).needs(need::root).needs(has(version, controllers))
+        })
+        .collect();
+    tests.push(
+        Test::new("v1_swap_has_four_cases", v1_swap)
+            .needs(need::root)
+            .needs(has(Version::V1, &[Controller::Memory]))
+            .needs(v1_swap_accounting),
+    );
+    tests.push(
+        Test::new("v1_io_throttle", v1_io_throttle)
+            .needs(need::root)
+            .needs(has(Version::V1, &[Controller::Io]))
+            .needs(|| disk().map(|_| ())),
+    );
+    tests.push(
+        Test::new("v1_parent_cpuset_stays_above_its_children", v1_parent_cpuset)
+            .needs(need::root)
+            .needs(has(Version::V1, &[Controller::Cpuset]))
+            .needs(two_cpus),
+    );
+    support::main(tests)
+}
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+fn mib(count: u64) -> Limit<Bytes> {
+    Limit::At(Bytes::mib(count))
+}
+
+fn bandwidth(quota_ms: u64, period_ms: u64) -> Resources {
+    let max = CpuMax::new(Limit::At(ms(quota_ms)), ms(period_ms)).unwrap();
+    Resources { cpu: Cpu { max: Some(max), ..Cpu::default() }, ..Resources::default() }
+}
+
+fn memory(memory: Memory) -> Resources {
+    Resources { memory, ..Resources::default() }
+}
+
+fn v1_cpu() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Cpu]);
+    let cpu = Cpu {
+        weight: Some(CpuShares::new(512).unwrap().into()),
+        max: Some(CpuMax::millicores(1500)),
+        burst: Some(ms(20)),
+        idle: None,
+    };
+    let report = scratch.apply(&Resources { cpu, ..Resources::default() }).unwrap();
+    assert!(report.items.iter().all(|item| item.outcome == Outcome::Applied), "{report:?}");
+    let file = |file| scratch.file(Controller::Cpu, file);
+    assert_eq!(file("cpu.shares"), "512");
+    assert_eq!((file("cpu.cfs_quota_us"), file("cpu.cfs_period_us")), ("150000".to_owned(), "100000".to_owned()));
+    assert_eq!(file("cpu.cfs_burst_us"), "20000");
+    let smaller = Cpu { max: Some(CpuMax::millicores(100)), burst: Some(ms(5)), ..Cpu::default() };
+    scratch.apply(&Resources { cpu: smaller, ..Resources::default() }).unwrap();
+    assert_eq!((file("cpu.cfs_quota_us"), file("cpu.cfs_burst_us")), ("10000".to_owned(), "5000".to_owned()));
+    let lifted = Cpu { max: Some(CpuMax::UNLIMITED), idle: Some(true), ..Cpu::default() };
+    scratch.apply(&Resources { cpu: lifted, ..Resources::default() }).unwrap();
+    assert_eq!((file("cpu.cfs_quota_us"), file("cpu.idle")), ("-1".to_owned(), "1".to_owned()));
+}
+
+/// Either order of quota and period is wrong for some change; the kernel is the judge.
+fn v1_cpu_under_parent() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Cpu]);
+    scratch.apply(&bandwidth(50, 100)).unwrap();
+    let child = scratch.child("child").unwrap();
+    for (quota, period) in [(50, 100), (5, 10), (250, 500), (10, 100), (100, 200), (5, 100), (50, 100)] {
+        child.apply(&bandwidth(quota, period)).unwrap();
+        assert_eq!(scratch.file(Controller::Cpu, "child/cpu.cfs_quota_us"), (quota * 1000).to_string());
+        assert_eq!(scratch.file(Controller::Cpu, "child/cpu.cfs_period_us"), (period * 1000).to_string());
+    }
+    let error = child.apply(&bandwidth(60, 100)).unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+}
+
+fn v1_memory() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Memory]);
+    let file = |file| scratch.file(Controller::Memory, file);
+    let request = memory(Memory { max: Some(mib(64)), high: Some(mib(32)), swappiness: Some(7), ..Memory::default() });
+    let report = scratch.apply(&request).unwrap();
+    assert_eq!(report.get("memory.max"), Some(&Outcome::Applied));
+    assert!(matches!(report.get("memory.high"), Some(Outcome::Converted { lossy: true, .. })), "{report:?}");
+    assert_eq!(file("memory.limit_in_bytes"), (64 << 20).to_string());
+    assert_eq!(file("memory.soft_limit_in_bytes"), (32 << 20).to_string());
+    assert_eq!(file("memory.swappiness"), "7");
+    assert_eq!(scratch.stats().unwrap().memory.unwrap().max, Some(mib(64)));
+    scratch.apply(&memory(Memory { max: Some(Limit::Max), ..Memory::default() })).unwrap();
+    assert_eq!(scratch.stats().unwrap().memory.unwrap().max, Some(Limit::Max));
+}
+
+fn v1_swap() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Memory]);
+    let total = || scratch.file(Controller::Memory, "memory.memsw.limit_in_bytes");
+    let unlimited = total();
+    let swap = |max, swap| scratch.apply(&memory(Memory { max, swap, ..Memory::default() }));
+    swap(Some(mib(64)), None).unwrap();
+    assert_eq!(total(), unlimited, "unset swap is left alone");
+    swap(Some(mib(64)), Some(Limit::At(Bytes::new(0)))).unwrap();
+    assert_eq!(total(), (64 << 20).to_string(), "no swap");
+    swap(Some(mib(128)), Some(mib(16))).unwrap();
+    assert_eq!(total(), (144 << 20).to_string(), "the sum grows first");
+    swap(None, Some(mib(8))).unwrap();
+    assert_eq!(total(), (136 << 20).to_string(), "the limit on memory that is there counts");
+    swap(Some(mib(32)), Some(mib(32))).unwrap();
+    assert_eq!(total(), (64 << 20).to_string(), "the sum shrinks last");
+    let error = swap(Some(mib(65)), None).unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error}");
+    assert_eq!(scratch.file(Controller::Memory, "memory.limit_in_bytes"), (32 << 20).to_string());
+    swap(Some(mib(64)), Some(Limit::Max)).unwrap();
+    assert_eq!(total(), unlimited);
+}
+
+fn v1_unset_is_left_alone() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Memory, Controller::Pids]);
+    let pids = |max| Resources { pids: Pids { max }, ..Resources::default() };
+    scratch.apply(&pids(Some(Limit::At(5)))).unwrap();
+    scratch.apply(&memory(Memory { max: Some(mib(16)), ..Memory::default() })).unwrap();
+    assert_eq!(scratch.apply(&Resources::default()).unwrap().items, []);
+    assert_eq!(scratch.file(Controller::Pids, "pids.max"), "5");
+    assert_eq!(scratch.file(Controller::Memory, "memory.limit_in_bytes"), (16 << 20).to_string());
+}
+
+fn v1_strict() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Memory]);
+    let before = scratch.file(Controller::Memory, "memory.limit_in_bytes");
+    let request = memory(Memory { max: Some(mib(16)), low: Some(mib(8)), ..Memory::default() });
+    let error = scratch.apply(&request).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the group cannot have: memory.low: unsupported: memory.low of controller memory: only cgroup v2 has it"
+    );
+    assert_eq!(scratch.file(Controller::Memory, "memory.limit_in_bytes"), before);
+    let report = scratch.apply_best_effort(&request).unwrap();
+    assert_eq!(report.get("memory.max"), Some(&Outcome::Applied));
+    assert!(matches!(report.get("memory.low"), Some(Outcome::Unsupported { reason: Reason::V2Only, .. })));
+    assert_eq!(scratch.file(Controller::Memory, "memory.limit_in_bytes"), (16 << 20).to_string());
+}
+
+fn no_such_disk() -> IoMax {
+    IoMax { read_bytes: Some(mib(1)), ..IoMax::new(DeviceNumber { major: 4095, minor: 7 }) }
+}
+
+fn v1_refused() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Pids, Controller::Io, Controller::Cpuset]);
+    let cpus = scratch.file(Controller::Cpuset, "cpuset.cpus");
+    let request = Resources {
+        cpuset: Cpuset { cpus: Some("0".parse().unwrap()), ..Cpuset::default() },
+        pids: Pids { max: Some(Limit::At(9)) },
+        io: Io { max: vec![no_such_disk()], ..Io::default() },
+        ..Resources::default()
+    };
+    for apply in [windlass_cgroups::Group::apply, windlass_cgroups::Group::apply_best_effort] {
+        let error = apply(&scratch, &request).unwrap_err();
+        let Error::Refused { write, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(write.file, "blkio.throttle.read_bps_device");
+        assert_eq!(write.rollback.restored, ["pids.max", "cpuset.cpus"]);
+        assert!(write.rollback.failed.is_empty(), "{error}");
+        assert_eq!(error.errno(), Some(19), "ENODEV: {error:?}");
+        assert_eq!(scratch.file(Controller::Pids, "pids.max"), "max");
+        assert_eq!(scratch.file(Controller::Cpuset, "cpuset.cpus"), cpus);
+    }
+    let nowhere = Cpuset { cpus: Some("9999".parse().unwrap()), ..Cpuset::default() };
+    let error = scratch.apply(&Resources { cpuset: nowhere, ..Resources::default() }).unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+}
+
+fn v1_pids_zero() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Pids]);
+    let set = |max| scratch.apply(&Resources { pids: Pids { max }, ..Resources::default() }).unwrap();
+    set(Some(Limit::At(0)));
+    assert_eq!(scratch.file(Controller::Pids, "pids.max"), "0");
+    assert_eq!(scratch.stats().unwrap().pids.unwrap().max, Some(Limit::At(0)));
+    set(None);
+    assert_eq!(scratch.file(Controller::Pids, "pids.max"), "0");
+    set(Some(Limit::Max));
+    assert_eq!(scratch.file(Controller::Pids, "pids.max"), "max");
+    assert_eq!(scratch.stats().unwrap().pids.unwrap().max, Some(Limit::Max));
+}
+
+fn v1_io_throttle() {
+    let device = disk().unwrap();
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Io]);
+    let set =
+        |max: IoMax| scratch.apply(&Resources { io: Io { max: vec![max], ..Io::default() }, ..Resources::default() });
+    set(IoMax { write_bytes: Some(mib(512)), read_operations: Some(Limit::At(9000)), ..IoMax::new(device) }).unwrap();
+    assert_eq!(scratch.file(Controller::Io, "blkio.throttle.write_bps_device"), format!("{device} {}", 512 << 20));
+    assert_eq!(scratch.file(Controller::Io, "blkio.throttle.read_iops_device"), format!("{device} 9000"));
+    set(IoMax { write_bytes: Some(Limit::Max), ..IoMax::new(device) }).unwrap();
+    assert_eq!(scratch.file(Controller::Io, "blkio.throttle.write_bps_device"), "");
+    assert_eq!(scratch.file(Controller::Io, "blkio.throttle.read_iops_device"), format!("{device} 9000"));
+    let error = set(IoMax { write_bytes: Some(Limit::At(Bytes::new(0))), ..IoMax::new(device) }).unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error}");
+}
+
+fn v1_parent_cpuset() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Cpuset]);
+    let before = scratch.file(Controller::Cpuset, "cpuset.cpus");
+    scratch.child("child").unwrap();
+    let cpus: windlass_cgroups::CpuSet = before.parse().unwrap();
+    let first = cpus.iter().next().unwrap();
+    let smaller = Cpuset { cpus: Some([first].into_iter().collect()), ..Cpuset::default() };
+    let error = scratch.apply(&Resources { cpuset: smaller.clone(), ..Resources::default() }).unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    assert_eq!(scratch.file(Controller::Cpuset, "cpuset.cpus"), before);
+    let child = scratch.all.find(&scratch.path().join("child").unwrap()).unwrap().unwrap();
+    child.apply(&Resources { cpuset: smaller.clone(), ..Resources::default() }).unwrap();
+    scratch.apply(&Resources { cpuset: smaller, ..Resources::default() }).unwrap();
+    assert_eq!(scratch.file(Controller::Cpuset, "cpuset.cpus"), first.to_string());
+}
+
+fn v1_device_filter() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Devices]);
+    let can_open = |path: &str| {
+        let mut actor = Actor::within(&scratch, &format!("open {path}"));
+        actor.news().map(char::from)
+    };
+    assert_eq!(can_open("/dev/null"), Some('y'));
+    let null = DeviceRule {
+        action: DeviceAction::Allow,
+        kind: DeviceKind::Character,
+        major: Some(1),
+        minor: Some(3),
+        access: DeviceAccess::READ_WRITE,
+    };
+    let filter = |rules| Resources {
+        devices: Some(DeviceFilter { default: DeviceAction::Deny, rules }),
+        ..Resources::default()
+    };
+    scratch.apply(&filter(vec![])).unwrap();
+    assert_eq!((can_open("/dev/null"), can_open("/dev/zero")), (Some('n'), Some('n')));
+    scratch.apply(&filter(vec![null])).unwrap();
+    assert_eq!((can_open("/dev/null"), can_open("/dev/zero")), (Some('y'), Some('n')));
+    assert_eq!(scratch.file(Controller::Devices, "devices.list"), "c 1:3 rw");
+}
+
+fn v1_not_enabled() {
+    let all = only(Version::V1);
+    let scratch = Scratch::new(&all, &[Controller::Pids]);
+    let error = scratch.apply(&memory(Memory { max: Some(mib(8)), ..Memory::default() })).unwrap_err();
+    let Error::Unsupported { settings } = &error else { panic!("{error}") };
+    assert!(matches!(settings[0].outcome, Outcome::Unsupported { reason: Reason::NotEnabled, .. }), "{error}");
+}
+
+fn v2_cpu() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Cpu]);
+    let file = |file| scratch.file(Controller::Cpu, file);
+    let cpu = Cpu {
+        weight: Some(CpuShares::new(1024).unwrap().into()),
+        max: Some(CpuMax::millicores(1500)),
+        burst: Some(ms(20)),
+        idle: None,
+    };
+    let report = scratch.apply(&Resources { cpu, ..Resources::default() }).unwrap();
+    assert!(matches!(report.get("cpu.weight"), Some(Outcome::Converted { lossy: false, .. })), "{report:?}");
+    assert_eq!((file("cpu.weight"), file("cpu.max")), ("100".to_owned(), "150000 100000".to_owned()));
+    assert_eq!(file("cpu.max.burst"), "20000");
+    let smaller = Cpu { max: Some(CpuMax::millicores(100)), burst: Some(ms(5)), ..Cpu::default() };
+    scratch.apply(&Resources { cpu: smaller, ..Resources::default() }).unwrap();
+    assert_eq!((file("cpu.max"), file("cpu.max.burst")), ("10000 100000".to_owned(), "5000".to_owned()));
+    let idle = Cpu { idle: Some(true), ..Cpu::default() };
+    scratch.apply(&Resources { cpu: idle, ..Resources::default() }).unwrap();
+    assert_eq!(file("cpu.idle"), "1");
+    let awake = Cpu { idle: Some(false), weight: Some(CpuShares::new(2048).unwrap().into()), ..Cpu::default() };
+    scratch.apply(&Resources { cpu: awake, ..Resources::default() }).unwrap();
+    assert_eq!((file("cpu.idle"), file("cpu.weight")), ("0".to_owned(), "174".to_owned()));
+}
+
+fn v2_memory() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Memory]);
+    let file = |file| scratch.file(Controller::Memory, file);
+    let request = Memory {
+        max: Some(mib(64)),
+        high: Some(mib(48)),
+        low: Some(mib(8)),
+        min: Some(mib(4)),
+        oom_group: Some(true),
+        ..Memory::default()
+    };
+    let swap = file("memory.swap.max");
+    scratch.apply(&memory(request)).unwrap();
+    assert_eq!((file("memory.max"), file("memory.high")), ((64 << 20).to_string(), (48 << 20).to_string()));
+    assert_eq!((file("memory.low"), file("memory.min")), ((8 << 20).to_string(), (4 << 20).to_string()));
+    assert_eq!((file("memory.oom.group"), file("memory.swap.max")), ("1".to_owned(), swap));
+    for (swap, content) in
+        [(Limit::At(Bytes::new(0)), "0".to_owned()), (mib(64), (64 << 20).to_string()), (Limit::Max, "max".to_owned())]
+    {
+        scratch.apply(&memory(Memory { swap: Some(swap), ..Memory::default() })).unwrap();
+        assert_eq!(file("memory.swap.max"), content);
+        assert_eq!(scratch.stats().unwrap().memory.unwrap().swap_max, Some(swap));
+    }
+    let error = scratch.apply(&memory(Memory { swappiness: Some(1), ..Memory::default() })).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+}
+
+fn v2_pids_and_cpuset() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Pids, Controller::Cpuset]);
+    let request = Resources {
+        pids: Pids { max: Some(Limit::At(0)) },
+        cpuset: Cpuset { cpus: Some("0".parse().unwrap()), mems: Some("0".parse().unwrap()), ..Cpuset::default() },
+        ..Resources::default()
+    };
+    scratch.apply(&request).unwrap();
+    assert_eq!(scratch.file(Controller::Pids, "pids.max"), "0");
+    assert_eq!(scratch.file(Controller::Cpuset, "cpuset.cpus"), "0");
+    let inherit = Cpuset { cpus: Some("".parse().unwrap()), ..Cpuset::default() };
+    scratch.apply(&Resources { cpuset: inherit, ..Resources::default() }).unwrap();
+    assert_eq!(scratch.file(Controller::Cpuset, "cpuset.cpus"), "");
+}
+
+fn v2_refused() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Memory, Controller::Io]);
+    let request = Resources {
+        memory: Memory { max: Some(mib(64)), ..Memory::default() },
+        io: Io { max: vec![no_such_disk()], ..Io::default() },
+        ..Resources::default()
+    };
+    let error = scratch.apply(&request).unwrap_err();
+    let Error::Refused { write, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((write.file.as_str(), error.errno()), ("io.max", Some(19)), "{error}");
+    assert_eq!(write.rollback.restored, ["memory.max"]);
+    assert_eq!(scratch.file(Controller::Memory, "memory.max"), "max");
+}
+
+fn v2_hugetlb_and_raw_keys() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Hugetlb]);
+    let page_size = Bytes::mib(2);
+    let hugetlb = Hugetlb { page_size, max: Some(mib(6)), reserved_max: Some(mib(4)) };
+    scratch.apply(&Resources { hugetlb: vec![hugetlb], ..Resources::default() }).unwrap();
+    assert_eq!(scratch.file(Controller::Hugetlb, "hugetlb.2MB.max"), (6 << 20).to_string());
+    assert_eq!(scratch.file(Controller::Hugetlb, "hugetlb.2MB.rsvd.max"), (4 << 20).to_string());
+    let sizes = scratch.stats().unwrap().hugetlb.unwrap();
+    let stats = sizes.iter().find(|stats| stats.page_size == page_size).unwrap();
+    assert_eq!((stats.max, stats.current), (Some(mib(6)), Bytes::new(0)));
+    let raw = |key: &str, value: &str| {
+        let unified = [(key.to_owned(), value.to_owned())].into();
+        scratch.apply(&Resources { unified, ..Resources::default() })
+    };
+    raw("hugetlb.2MB.max", "max").unwrap();
+    assert_eq!(scratch.file(Controller::Hugetlb, "hugetlb.2MB.max"), "max");
+    let error = raw("hugetlb.2MB.max", "many").unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    let error = raw("hugetlb.3MB.max", "max").unwrap_err();
+    let Error::Unsupported { settings } = &error else { panic!("{error}") };
+    assert!(matches!(settings[0].outcome, Outcome::Unsupported { reason: Reason::Kernel, .. }), "{error}");
+}
+
+fn v2_raw_keys_are_checked() {
+    let scratch = Scratch::new(&only(Version::V2), &[]);
+    for (key, value) in [
+        ("memory.max", ""),
+        ("memory.max", " "),
+        ("memory.max", "1\n2"),
+        ("cgroup.procs", "1"),
+        ("cgroup.subtree_control", "+memory"),
+        ("memory", "1"),
+        ("memory.", "1"),
+        ("../memory.max", "1"),
+        ("memory.max/../cgroup.procs", "1"),
+        ("nothing.max", "1"),
+    ] {
+        let unified = [(key.to_owned(), value.to_owned())].into();
+        let error = scratch.apply(&Resources { unified, ..Resources::default() }).unwrap_err();
+        assert!(matches!(error, Error::Invalid { .. }), "{key} {value:?}: {error}");
+    }
+}
+
+fn v2_partitions() {
+    use windlass_cgroups::CpusetPartition;
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Cpuset]);
+    // A root partition needs CPUs of its own, and takes none from a group that has them all.
+    let request = Cpuset { partition: Some(CpusetPartition::Root), ..Cpuset::default() };
+    let error = scratch.apply(&Resources { cpuset: request, ..Resources::default() }).unwrap_err();
+    assert!(matches!(error, Error::Void { .. } | Error::Refused { .. }), "{error}");
+    assert_eq!(scratch.file(Controller::Cpuset, "cpuset.cpus.partition"), "member");
+}

@@ -1,0 +1,228 @@
+//! Freezing, killing and watching processes.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a failed expectation is a failed test")]
+
+mod support;
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use support::{Actor, SOON, Scratch, eventually, has, only};
+use trial::{Test, need};
+use windlass_cgroups::{
+    Bytes, Controller, Error, Event, Group, Hierarchies, Limit, Memory, Pids, Resources, Version, Watch,
+};
+
+fn main() -> ExitCode {
+    type Each = (&'static str, &'static str, fn(&Hierarchies, &[Controller]));
+    const BOMB_V1: &[Controller] = &[Controller::Freezer, Controller::Pids];
+    const V1: &[Controller] = &[Controller::Freezer, Controller::Cpu, Controller::Pids];
+    let each: [Each; 5] = [
+        ("v1_frozen_processes_do_not_run", "v2_frozen_processes_do_not_run", frozen_do_not_run),
+        ("v1_kill_ends_everything_below", "v2_kill_ends_everything_below", kill_ends_everything),
+        ("v1_kill_ends_frozen_groups_below", "v2_kill_ends_frozen_groups_below", kill_ends_frozen),
+        ("v1_kill_does_not_wait_for_zombies", "v2_kill_does_not_wait_for_zombies", kill_and_zombies),
+        ("v1_a_watch_ends_with_its_group", "v2_a_watch_ends_with_its_group", watch_ends),
+    ];
+    let mut tests = Vec::new();
+    for (v1, v2, body) in each {
+        tests.push(Test::new(v1, move || body(&only(Version::V1), V1)).needs(need::root).needs(has(Version::V1, V1)));
+        tests.push(Test::new(v2, move || body(&only(Version::V2), &[])).needs(need::root).needs(has(Version::V2, &[])));
+    }
+    let root = |name, body: fn()| Test::new(name, body).needs(need::root);
+    tests.extend([
+        root("v1_kill_ends_a_fork_bomb", || kill_ends_a_bomb(&only(Version::V1), BOMB_V1))
+            .needs(has(Version::V1, BOMB_V1)),
+        root("v2_kill_ends_a_fork_bomb", || kill_ends_a_bomb(&only(Version::V2), &[Controller::Pids]))
+            .needs(has(Version::V2, &[Controller::Pids])),
+        root("kill_ends_a_fork_bomb_in_both_versions", || {
+            kill_ends_a_bomb(&Hierarchies::discover().unwrap(), &[Controller::Pids]);
+        })
+        .needs(has(Version::V1, &[Controller::Pids]))
+        .needs(has(Version::V2, &[])),
+        root("kill_ends_what_is_in_v1_only", kill_ends_what_is_in_v1_only)
+            .needs(has(Version::V1, &[Controller::Pids]))
+            .needs(has(Version::V2, &[])),
+        root("v1_an_oom_kill_is_told", || oom_kill_is_told(Version::V1)).needs(has(Version::V1, &[Controller::Memory])),
+        root("v2_an_oom_kill_is_told", || oom_kill_is_told(Version::V2)).needs(has(Version::V2, &[Controller::Memory])),
+        root("v2_an_oom_kill_ends_the_group", v2_oom_group).needs(has(Version::V2, &[Controller::Memory])),
+        root("v2_first_and_last_process_are_told", v2_populated).needs(has(Version::V2, &[])),
+        root("v2_a_process_that_cannot_freeze_in_time", v2_freeze_in_no_time).needs(has(Version::V2, &[])),
+    ]);
+    support::main(tests)
+}
+
+fn usage(group: &Group) -> Duration {
+    group.stats().unwrap().cpu.unwrap().usage
+}
+
+fn frozen_do_not_run(all: &Hierarchies, controllers: &[Controller]) {
+    let scratch = Scratch::new(all, controllers);
+    let _actor = Actor::within(&scratch, "spin 600000");
+    eventually("it runs", || usage(&scratch) > Duration::from_millis(20));
+    assert!(!scratch.is_frozen().unwrap());
+    scratch.freeze(SOON).unwrap();
+    assert!(scratch.is_frozen().unwrap());
+    let before = usage(&scratch);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(usage(&scratch), before);
+    scratch.thaw().unwrap();
+    eventually("it runs again", || usage(&scratch) > before + Duration::from_millis(20));
+}
+
+fn kill_ends_everything(all: &Hierarchies, controllers: &[Controller]) {
+    let scratch = Scratch::new(all, controllers);
+    let child = scratch.child("child").unwrap();
+    let mut below = Actor::within(&child, "sleep");
+    let other = Scratch::new(all, controllers);
+    let mut outside = Actor::within(&other, "sleep");
+    let start = Instant::now();
+    scratch.kill_and_wait(SOON).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert_eq!(child.pids().unwrap(), [0; 0]);
+    assert_eq!(below.wait().signal(), Some(9));
+    assert!(outside.is_running(), "a process of another group lives on");
+    scratch.kill_and_wait(SOON).unwrap();
+    scratch.remove_tree().unwrap();
+    assert!(child.is_gone());
+}
+
+fn kill_ends_frozen(all: &Hierarchies, controllers: &[Controller]) {
+    let scratch = Scratch::new(all, controllers);
+    let child = scratch.child("child").unwrap();
+    let mut actor = Actor::within(&child, "sleep");
+    child.freeze(SOON).unwrap();
+    scratch.freeze(SOON).unwrap();
+    scratch.kill_and_wait(SOON).unwrap();
+    assert_eq!(actor.wait().signal(), Some(9));
+}
+
+fn kill_and_zombies(all: &Hierarchies, controllers: &[Controller]) {
+    let scratch = Scratch::new(all, controllers);
+    let mut parent = Actor::within(&scratch, "parent");
+    parent.news().unwrap();
+    let mut actor = Actor::within(&scratch, "sleep");
+    scratch.kill_and_wait(SOON).unwrap();
+    // Neither was waited for yet.
+    scratch.remove().unwrap();
+    assert_eq!((parent.wait().signal(), actor.wait().signal()), (Some(9), Some(9)));
+}
+
+fn kill_ends_a_bomb(all: &Hierarchies, controllers: &[Controller]) {
+    let scratch = Scratch::new(all, controllers);
+    scratch.apply(&Resources { pids: Pids { max: Some(Limit::At(40)) }, ..Resources::default() }).unwrap();
+    let mut actor = Actor::within(&scratch, "bomb");
+    actor.news().unwrap();
+    eventually("it multiplies", || scratch.pids().unwrap().len() > 10);
+    scratch.kill_and_wait(SOON).unwrap();
+    assert_eq!(scratch.pids().unwrap(), [0; 0]);
+    scratch.remove().unwrap();
+}
+
+fn kill_ends_what_is_in_v1_only() {
+    let all = Hierarchies::discover().unwrap();
+    let scratch = Scratch::new(&all, &[Controller::Pids]);
+    let mut actor = Actor::new("sleep");
+    let procs = format!("{}/cgroup.procs", scratch.directory(Controller::Pids));
+    std::fs::write(procs, actor.pid().to_string()).unwrap();
+    scratch.kill_and_wait(SOON).unwrap();
+    assert_eq!(actor.wait().signal(), Some(9));
+}
+
+/// Waits until the watch's descriptor is readable, as an event loop would.
+fn next(watch: &mut Watch) -> Vec<Event> {
+    let end = Instant::now() + SOON;
+    loop {
+        let left = end.checked_duration_since(Instant::now()).expect("an event comes soon");
+        let timeout = Timespec::try_from(left).unwrap();
+        poll(&mut [PollFd::new(watch, PollFlags::IN)], Some(&timeout)).unwrap();
+        let events = watch.read().unwrap();
+        if !events.is_empty() {
+            return events;
+        }
+    }
+}
+
+fn is_readable(watch: &Watch) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(watch, PollFlags::IN)], Some(&now)).unwrap() > 0
+}
+
+fn watch_ends(all: &Hierarchies, controllers: &[Controller]) {
+    let scratch = Scratch::new(all, controllers);
+    let mut watch = scratch.events().unwrap();
+    assert!(!is_readable(&watch), "nothing happened");
+    // What happens to a neighbour is not told.
+    let other = Scratch::new(all, controllers);
+    other.remove().unwrap();
+    assert_eq!(watch.read().unwrap(), []);
+    assert!(!is_readable(&watch));
+    scratch.remove().unwrap();
+    assert_eq!(next(&mut watch), [Event::Removed]);
+    assert_eq!(watch.read().unwrap(), [], "it is told once");
+}
+
+fn limited(version: Version) -> Scratch {
+    let scratch = Scratch::new(&only(version), &[Controller::Memory]);
+    let memory = Memory { max: Some(Limit::At(Bytes::mib(24))), ..Memory::default() };
+    scratch.apply(&Resources { memory, ..Resources::default() }).unwrap();
+    scratch
+}
+
+fn oom_kill_is_told(version: Version) {
+    let scratch = limited(version);
+    let mut watch = scratch.events().unwrap();
+    let mut actor = Actor::within(&scratch, "hog 64");
+    assert_eq!(actor.wait().signal(), Some(9));
+    let mut told = Vec::new();
+    while !told.contains(&Event::OomKilled(1)) {
+        told.extend(next(&mut watch));
+    }
+    assert_eq!(scratch.oom_kills().unwrap(), Some(1));
+    assert_eq!(scratch.stats().unwrap().memory.unwrap().oom_kills, Some(1));
+    if version == Version::V1 {
+        assert!(told.contains(&Event::OutOfMemory), "{told:?}");
+    }
+}
+
+fn v2_oom_group() {
+    let scratch = limited(Version::V2);
+    let memory = Memory { oom_group: Some(true), ..Memory::default() };
+    scratch.apply(&Resources { memory, ..Resources::default() }).unwrap();
+    let mut bystander = Actor::within(&scratch, "sleep");
+    bystander.news().unwrap();
+    let mut actor = Actor::within(&scratch, "hog 64");
+    assert_eq!((actor.wait().signal(), bystander.wait().signal()), (Some(9), Some(9)));
+    let memory = scratch.stats().unwrap().memory.unwrap();
+    assert_eq!((memory.oom_group_kills, memory.oom_kills), (Some(1), Some(2)));
+}
+
+fn v2_populated() {
+    let scratch = Scratch::new(&only(Version::V2), &[]);
+    let mut watch = scratch.events().unwrap();
+    let mut actor = Actor::within(&scratch, "sleep");
+    assert_eq!(next(&mut watch), [Event::Populated(true)]);
+    scratch.freeze(SOON).unwrap();
+    assert_eq!(next(&mut watch), [Event::Frozen(true)]);
+    scratch.kill_and_wait(SOON).unwrap();
+    actor.wait();
+    let mut told = next(&mut watch);
+    while !told.contains(&Event::Populated(false)) {
+        told.extend(next(&mut watch));
+    }
+    scratch.remove().unwrap();
+    assert_eq!(next(&mut watch), [Event::Removed]);
+}
+
+fn v2_freeze_in_no_time() {
+    let scratch = Scratch::new(&only(Version::V2), &[]);
+    let _actor = Actor::within(&scratch, "spin 600000");
+    let error = scratch.freeze(Duration::ZERO);
+    // It may have frozen before anybody looked; if not it is thawed again.
+    match error {
+        Ok(()) => assert!(scratch.is_frozen().unwrap()),
+        Err(Error::TimedOut { .. }) => eventually("it runs again", || !scratch.is_frozen().unwrap()),
+        Err(error) => panic!("{error}"),
+    }
+}

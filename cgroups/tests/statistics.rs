@@ -1,0 +1,169 @@
+//! Accounting, checked against what processes did and what the kernel says of them elsewhere.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a failed expectation is a failed test")]
+
+mod support;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use support::{Actor, Scratch, disk, has, only};
+use trial::{Test, need};
+use windlass_cgroups::{
+    Absence, Bytes, Controller, Hierarchies, Io, IoMax, Limit, Memory, Resources, StatKind, StatSelection, Stats,
+    Version,
+};
+
+fn main() -> ExitCode {
+    let root = |name, body: fn()| Test::new(name, body).needs(need::root);
+    support::main(vec![
+        root("v1_cpu_time_is_that_of_the_process", || cpu_time(Version::V1))
+            .needs(has(Version::V1, &[Controller::Cpu])),
+        root("v2_cpu_time_is_that_of_the_process", || cpu_time(Version::V2)).needs(has(Version::V2, &[])),
+        root("v1_memory_is_that_of_the_process", || memory(Version::V1)).needs(has(Version::V1, &[Controller::Memory])),
+        root("v2_memory_is_that_of_the_process", || memory(Version::V2)).needs(has(Version::V2, &[Controller::Memory])),
+        root("v1_tasks_are_counted", || tasks(Version::V1)).needs(has(Version::V1, &[Controller::Pids])),
+        root("v2_tasks_are_counted", || tasks(Version::V2)).needs(has(Version::V2, &[Controller::Pids])),
+        root("v1_io_is_none_until_a_rule_counts_it", v1_io)
+            .needs(has(Version::V1, &[Controller::Io]))
+            .needs(|| disk().map(|_| ())),
+        root("v1_what_the_group_lacks_is_absent", v1_lacks).needs(has(Version::V1, &[Controller::Pids])),
+        root("v2_throttling_is_counted", v2_throttling).needs(has(Version::V2, &[Controller::Cpu])),
+        root("v2_pressure_is_read", v2_pressure).needs(has(Version::V2, &[])).needs(need::path("/proc/pressure/cpu")),
+        root("a_group_in_both_versions_counts_once", both)
+            .needs(has(Version::V1, &[Controller::Cpu]))
+            .needs(has(Version::V2, &[])),
+        root("a_reader_reads_what_is_selected", selection)
+            .needs(has(Version::V1, &[Controller::Cpu, Controller::Pids])),
+    ])
+}
+
+/// The CPU time of a process as `/proc/PID/stat` counts it, in hundredths of a second.
+fn proc_cpu_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after_name: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    let ticks: u64 = after_name[11].parse::<u64>().unwrap() + after_name[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
+
+fn cpu_time(version: Version) {
+    let all = only(version);
+    let scratch = Scratch::new(&all, if version == Version::V1 { &[Controller::Cpu] } else { &[] });
+    let mut actor = Actor::new("spin 300");
+    let before = proc_cpu_time(actor.pid());
+    scratch.add(actor.pid()).unwrap();
+    actor.go();
+    actor.news().unwrap();
+    let cpu = scratch.stats().unwrap().cpu.unwrap();
+    let counted = proc_cpu_time(actor.pid()).checked_sub(before).unwrap();
+    let difference = cpu.usage.abs_diff(counted);
+    assert!(difference <= Duration::from_millis(60), "{cpu:?} against {counted:?}");
+    assert!(cpu.usage >= Duration::from_millis(50), "{cpu:?}");
+    assert!(cpu.user + cpu.system <= cpu.usage + Duration::from_millis(1), "{cpu:?}");
+    match version {
+        Version::V1 => {
+            let per_cpu = cpu.per_cpu.unwrap();
+            assert_eq!(per_cpu.iter().sum::<Duration>(), cpu.usage);
+        }
+        Version::V2 => assert_eq!(cpu.per_cpu, None),
+    }
+}
+
+fn memory(version: Version) {
+    let scratch = Scratch::new(&only(version), &[Controller::Memory]);
+    let limit = Resources {
+        memory: Memory { max: Some(Limit::At(Bytes::mib(256))), ..Memory::default() },
+        ..Resources::default()
+    };
+    scratch.apply(&limit).unwrap();
+    let mut actor = Actor::within(&scratch, "hog 48");
+    actor.news().unwrap();
+    let stats = scratch.stats().unwrap();
+    let memory = stats.memory.unwrap();
+    assert!(memory.current >= Bytes::mib(48) && memory.current < Bytes::mib(96), "{memory:?}");
+    assert!(memory.anon.unwrap() >= Bytes::mib(48), "{memory:?}");
+    assert!(memory.peak.unwrap() >= memory.anon.unwrap(), "{memory:?}");
+    assert_eq!((memory.max, memory.oom_kills), (Some(Limit::At(Bytes::mib(256))), Some(0)));
+    assert!(memory.page_faults.unwrap() > 0);
+    assert_eq!(scratch.oom_kills().unwrap(), Some(0));
+}
+
+fn tasks(version: Version) {
+    let scratch = Scratch::new(&only(version), &[Controller::Pids]);
+    assert_eq!(scratch.stats().unwrap().pids.unwrap().current, 0);
+    let _actors = [Actor::within(&scratch, "sleep"), Actor::within(&scratch, "sleep")];
+    let pids = scratch.stats().unwrap().pids.unwrap();
+    assert_eq!((pids.current, pids.max), (2, Some(Limit::Max)));
+    assert_eq!(scratch.pids().unwrap().len(), 2);
+}
+
+fn v1_io() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Io]);
+    let stats = scratch.stats().unwrap();
+    assert_eq!((stats.io.as_ref(), stats.why_absent(Controller::Io)), (None, Some(Absence::NoThrottleRule)));
+    let rule = IoMax { write_bytes: Some(Limit::At(Bytes::gib(64))), ..IoMax::new(disk().unwrap()) };
+    scratch.apply(&Resources { io: Io { max: vec![rule], ..Io::default() }, ..Resources::default() }).unwrap();
+    let path = std::env::current_dir().unwrap().join(format!("windlass-test-{}", std::process::id()));
+    let mut actor = Actor::within(&scratch, &format!("write {}", path.display()));
+    let news = actor.news();
+    std::fs::remove_file(&path).unwrap();
+    news.unwrap();
+    let stats = scratch.stats().unwrap();
+    let io = stats.io.unwrap();
+    assert!(io.write_bytes() >= Bytes::mib(1), "{io:?}");
+    assert_eq!(io.devices[0].device, disk().unwrap());
+    assert!(io.devices[0].write_operations > 0);
+}
+
+fn v1_lacks() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Pids]);
+    let stats = scratch.stats().unwrap();
+    assert!(stats.pids.is_some());
+    assert_eq!((stats.cpu.as_ref(), stats.memory.as_ref(), stats.io.as_ref()), (None, None, None));
+    for controller in [Controller::Cpu, Controller::Memory, Controller::Io, Controller::Hugetlb] {
+        assert_eq!(stats.why_absent(controller), Some(Absence::NotEnabled), "{controller}");
+    }
+    assert_eq!(stats.why_absent(Controller::Pids), None);
+    assert_eq!(scratch.oom_kills().unwrap(), None);
+}
+
+fn v2_throttling() {
+    use windlass_cgroups::{Cpu, CpuMax};
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Cpu]);
+    let cpu = Cpu { max: Some(CpuMax::millicores(100)), ..Cpu::default() };
+    scratch.apply(&Resources { cpu, ..Resources::default() }).unwrap();
+    let mut actor = Actor::within(&scratch, "spin 500");
+    actor.news().unwrap();
+    let cpu = scratch.stats().unwrap().cpu.unwrap();
+    assert!(cpu.throttled_periods.unwrap() >= 1, "{cpu:?}");
+    assert!(cpu.throttled.unwrap() > Duration::ZERO, "{cpu:?}");
+    assert!(cpu.usage < Duration::from_millis(250), "{cpu:?}");
+}
+
+fn v2_pressure() {
+    let scratch = Scratch::new(&only(Version::V2), &[]);
+    let pressure = scratch.stats().unwrap().pressure;
+    assert!(pressure.cpu.is_some() && pressure.memory.is_some() && pressure.io.is_some(), "{pressure:?}");
+}
+
+fn both() {
+    let all = Hierarchies::discover().unwrap();
+    let scratch = Scratch::new(&all, &[Controller::Cpu]);
+    assert_eq!(scratch.versions(), [Version::V1, Version::V2]);
+    let mut actor = Actor::within(&scratch, "spin 200");
+    actor.news().unwrap();
+    let cpu = scratch.stats().unwrap().cpu.unwrap();
+    assert!(cpu.usage <= Duration::from_millis(400), "{cpu:?}");
+    assert!(cpu.periods.is_some());
+}
+
+fn selection() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Cpu, Controller::Pids]);
+    let mut reader = scratch.reader(StatSelection::NONE.with(StatKind::Pids)).unwrap();
+    let mut stats: Stats = scratch.stats().unwrap();
+    assert!(stats.cpu.is_some());
+    reader.read_into(&mut stats).unwrap();
+    assert!(stats.pids.is_some());
+    assert_eq!(stats.cpu, None, "what is not selected is not what was read before");
+    assert_eq!(stats.why_absent(Controller::Cpu), None);
+    assert!(reader.files() >= 2);
+}

@@ -1,0 +1,269 @@
+//! Groups and processes that a test made, and that go with it, also when it fails.
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use windlass_cgroups::{Controller, DeviceNumber, Error, Group, GroupPath, Hierarchies, Home, Version};
+
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// A need: this version is mounted and has these controllers.
+pub(crate) fn has(version: Version, controllers: &'static [Controller]) -> impl Fn() -> Result<(), String> {
+    move || {
+        let all = Hierarchies::discover().map_err(|error| error.to_string())?;
+        all.only(version).map_err(|_| format!("needs a cgroup {version} hierarchy"))?;
+        let home = match version {
+            Version::V1 => Home::V1,
+            Version::V2 => Home::V2,
+        };
+        match controllers.iter().find(|wanted| all.only(version).is_ok_and(|only| only.home(**wanted) != home)) {
+            None => Ok(()),
+            Some(wanted) => Err(format!("needs the controller {wanted} in cgroup {version}")),
+        }
+    }
+}
+
+/// A need: swap is accounted for in v1.
+pub(crate) fn v1_swap_accounting() -> Result<(), String> {
+    let all = Hierarchies::discover().map_err(|error| error.to_string())?;
+    let base = all.controllers().into_iter().find(|placement| placement.controller == Controller::Memory);
+    match base.and_then(|placement| placement.base) {
+        Some(base) if std::path::Path::new(&base).join("memory.memsw.limit_in_bytes").exists() => Ok(()),
+        _ => Err("needs swap accounting in cgroup v1".to_owned()),
+    }
+}
+
+/// The whole disk that holds the current directory.
+pub(crate) fn disk() -> Result<DeviceNumber, String> {
+    let device = std::fs::metadata(".").map_err(|error| error.to_string())?.dev();
+    let part = |bits: u64| u32::try_from(bits).expect("a masked number is small");
+    let number = DeviceNumber { major: part(device >> 8 & 0xfff), minor: part(device & 0xff) };
+    let is_whole = std::path::Path::new(&format!("/sys/dev/block/{number}/queue")).exists();
+    if is_whole { Ok(number) } else { Err("needs the current directory to be on a whole disk".to_owned()) }
+}
+
+/// A need: more than one CPU.
+pub(crate) fn two_cpus() -> Result<(), String> {
+    match std::thread::available_parallelism() {
+        Ok(count) if count.get() > 1 => Ok(()),
+        _ => Err("needs two CPUs".to_owned()),
+    }
+}
+
+pub(crate) fn only(version: Version) -> Hierarchies {
+    Hierarchies::discover().unwrap().only(version).unwrap()
+}
+
+pub(crate) fn fresh_path() -> GroupPath {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    GroupPath::new(&format!("windlass-test-{}-{count}", std::process::id())).unwrap()
+}
+
+/// A group that is killed and removed, with everything below it, when it goes out of scope.
+pub(crate) struct Scratch {
+    pub(crate) group: Group,
+    pub(crate) all: Hierarchies,
+}
+
+impl std::ops::Deref for Scratch {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        &self.group
+    }
+}
+
+impl Scratch {
+    pub(crate) fn new(all: &Hierarchies, controllers: &[Controller]) -> Self {
+        let group = all.create(&fresh_path(), controllers).unwrap();
+        Self { group, all: all.clone() }
+    }
+
+    /// Where a controller's files of the group are.
+    pub(crate) fn directory(&self, controller: Controller) -> String {
+        directory(&self.all, self.group.path(), controller)
+    }
+
+    /// What a file of a controller holds, read the plain way.
+    pub(crate) fn file(&self, controller: Controller, file: &str) -> String {
+        let path = format!("{}/{file}", self.directory(controller));
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}")).trim().to_owned()
+    }
+}
+
+pub(crate) fn directory(all: &Hierarchies, path: &GroupPath, controller: Controller) -> String {
+    let placement = all.controllers().into_iter().find(|placement| placement.controller == controller).unwrap();
+    let base = placement.base.unwrap_or_else(|| panic!("{controller} is nowhere"));
+    format!("{}/{path}", base.trim_end_matches('/'))
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // By path, so that a group which a test made anew under the same name goes too.
+        let Ok(Some(group)) = self.all.find(self.group.path()) else { return };
+        let ended = group.kill_and_wait(SOON).and_then(|()| group.remove_tree());
+        match ended {
+            Ok(()) | Err(Error::Gone { .. }) => {}
+            Err(error) if std::thread::panicking() => eprintln!("cannot clean up: {error}: {error:?}"),
+            Err(error) => panic!("cannot clean up: {error}: {error:?}"),
+        }
+    }
+}
+
+/// This program again, in a role, held until it is told to start.
+pub(crate) struct Actor {
+    child: Child,
+}
+
+const ROLE: &str = "WINDLASS_CGROUPS_ROLE";
+
+impl Actor {
+    /// Starts it held: it does nothing until [`go`](Self::go).
+    pub(crate) fn new(role: &str) -> Self {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .env(ROLE, role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child }
+    }
+
+    /// Starts it in a group.
+    pub(crate) fn within(group: &Group, role: &str) -> Self {
+        let mut actor = Self::new(role);
+        group.add(actor.pid()).unwrap();
+        actor.go();
+        actor
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn go(&mut self) {
+        self.child.stdin.as_mut().unwrap().write_all(b"!").unwrap();
+    }
+
+    /// Waits for its one byte of news.
+    pub(crate) fn news(&mut self) -> Option<u8> {
+        let mut byte = [0];
+        match self.child.stdout.as_mut().unwrap().read(&mut byte) {
+            Ok(1) => Some(byte[0]),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        if self.is_running() {
+            self.child.kill().expect("a child that was not waited for can be signalled");
+            self.child.wait().expect("a child can be waited for");
+        }
+    }
+}
+
+/// Runs the tests, or the role that an [`Actor`] gave to this process.
+pub(crate) fn main(tests: Vec<trial::Test>) -> std::process::ExitCode {
+    match std::env::var(ROLE) {
+        Err(_) => trial::main(tests),
+        Ok(role) => act(&role),
+    }
+}
+
+fn act(role: &str) -> std::process::ExitCode {
+    let mut byte = [0];
+    std::io::stdin().read_exact(&mut byte).unwrap();
+    let tell = |byte: u8| {
+        std::io::stdout().write_all(&[byte]).unwrap();
+        std::io::stdout().flush().unwrap();
+    };
+    let (role, argument) = role.split_once(' ').unwrap_or((role, ""));
+    match role {
+        "sleep" => tell(b'.'),
+        "nap" => {
+            std::thread::sleep(Duration::from_millis(argument.parse().unwrap()));
+            return std::process::ExitCode::SUCCESS;
+        }
+        "spin" => {
+            let end = Instant::now() + Duration::from_millis(argument.parse().unwrap());
+            while Instant::now() < end {
+                std::hint::black_box(0);
+            }
+            tell(b'.');
+        }
+        "hog" => {
+            let memory = vec![1_u8; argument.parse::<usize>().unwrap() << 20];
+            std::hint::black_box(&memory);
+            tell(b'.');
+            std::thread::sleep(Duration::from_hours(1));
+        }
+        "open" => {
+            let opened = std::fs::OpenOptions::new().read(true).write(true).open(argument);
+            tell(match opened.map_err(|error| error.raw_os_error()) {
+                Ok(_) => b'y',
+                Err(Some(1)) => b'n',
+                Err(_) => b'?',
+            });
+        }
+        "write" => {
+            let mut file = std::fs::File::create(argument).unwrap();
+            file.write_all(&vec![7; 1 << 20]).unwrap();
+            file.sync_all().unwrap();
+            tell(b'.');
+        }
+        "bomb" => {
+            tell(b'.');
+            bomb();
+        }
+        "parent" => {
+            // Never waits for its child, which so stays a zombie.
+            let child = Command::new(std::env::current_exe().unwrap()).env(ROLE, "nap 0").stdin(Stdio::piped()).spawn();
+            child.unwrap().stdin.unwrap().write_all(b"!").unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            tell(b'.');
+        }
+        other => panic!("no role {other}"),
+    }
+    std::thread::sleep(Duration::from_hours(1));
+    std::process::ExitCode::SUCCESS
+}
+
+/// Multiplies without end; the test bounds it by `pids.max`.
+fn bomb() -> ! {
+    loop {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .env(ROLE, "bomb")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn();
+        match child {
+            Ok(mut child) => child.stdin.take().unwrap().write_all(b"!").unwrap_or(()),
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// Looks again until it holds; panics after [`SOON`].
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + SOON;
+    while !holds() {
+        assert!(Instant::now() < end, "not within {SOON:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
