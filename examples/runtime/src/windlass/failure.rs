@@ -1,0 +1,59 @@
+//! What a person reads when a verb fails, and the exit code that scripts see.
+
+use std::error::Error;
+use std::fmt;
+
+/// windlass itself failed.
+const OWN: u8 = 125;
+/// The program is there but cannot be run.
+const CANNOT_RUN: u8 = 126;
+/// The program is not there.
+const NOT_FOUND: u8 = 127;
+
+/// A failed verb.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// A failure of windlass itself, or of what it was told.
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { code: OWN, message: message.into() }
+    }
+
+    /// A failure of windlass itself while it was `doing` something.
+    pub(super) fn during<E: Error>(doing: impl fmt::Display) -> impl FnOnce(E) -> Self {
+        move |error| Self::new(format!("{doing}: {}", chain(&error)))
+    }
+
+    /// A failure to start `program`, told apart as shells do.
+    pub(super) fn to_start(program: &str, error: &windlass_namespaces::Error) -> Self {
+        let exec = matches!(error, windlass_namespaces::Error::Child { op, .. } if op.starts_with("exec"));
+        let code = match error.errno().map(nix::errno::Errno::from_raw) {
+            Some(nix::errno::Errno::ENOENT) if exec => NOT_FOUND,
+            Some(_) if exec => CANNOT_RUN,
+            _ => OWN,
+        };
+        Self { code, message: format!("start {program}: {}", chain(error)) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// An error with everything that caused it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
