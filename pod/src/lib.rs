@@ -1,11 +1,15 @@
 //! Kubernetes objects and their behaviour without a cluster.
 #![forbid(unsafe_code)]
 
+pub mod backoff;
 mod error;
 pub mod kinds;
 pub mod names;
+pub mod probe;
 pub mod quantity;
+pub mod resources;
 pub mod selector;
+pub mod status;
 mod violation;
 mod wire;
 

@@ -13,6 +13,7 @@ pub(crate) mod record;
 pub(crate) mod scalar;
 pub(crate) mod scalar_yaml;
 pub(crate) mod table;
+pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod token;
 pub(crate) mod value;
