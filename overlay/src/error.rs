@@ -92,6 +92,14 @@ pub enum Error {
         /// What it names.
         target: SafePath,
     },
+    /// A layer writes through a symbolic link of a lower layer and changes the same place by another path.
+    #[error("{path}: {reason}")]
+    Ambiguous {
+        /// The place.
+        path: SafePath,
+        /// In which way.
+        reason: &'static str,
+    },
     /// A name cannot be written in an archive, because it is spelled like a whiteout.
     #[error("{path}: the name is spelled like a whiteout")]
     Unrepresentable {

@@ -18,6 +18,7 @@ mod snapshot;
 mod store;
 mod sys;
 pub mod tar;
+mod tree;
 mod unfinished;
 pub mod whiteout;
 
@@ -38,4 +39,5 @@ pub use record::LayerRecord;
 pub use scan::Usage;
 pub use snapshot::{Origin, Snapshot, View};
 pub use store::{LayerStore, Recovery};
+pub use tree::{Tree, diff};
 pub use unfinished::Unfinished;

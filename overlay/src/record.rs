@@ -1,6 +1,5 @@
 //! The small text files in which a store remembers what it holds.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::error::{Error, Result};
@@ -56,12 +55,14 @@ impl LayerRecord {
     /// One fact a line.
     pub(crate) fn print(&self) -> String {
         let mut text = format!("layer 1\nentries {}\nbytes {}\n", self.entries, self.bytes);
-        let Unfinished { parents, links, opaque_root } = &self.unfinished;
+        let Unfinished { parents, passed, deleting, links, opaque_root } = &self.unfinished;
         if *opaque_root {
             text.push_str("opaque-root\n");
         }
-        for parent in parents {
-            line(&mut text, &["parent", &escape(parent)]);
+        for (word, paths) in [("parent", parents), ("passed", passed), ("deleting", deleting)] {
+            for path in paths {
+                line(&mut text, &[word, &escape(path)]);
+            }
         }
         for (link, target) in links {
             line(&mut text, &["link", &escape(link), &escape(target)]);
@@ -73,20 +74,19 @@ impl LayerRecord {
     /// Reads what [`LayerRecord::print`] wrote.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut record = Self::default();
-        let mut parents = BTreeSet::new();
-        let mut links = BTreeMap::new();
+        let unfinished = &mut record.unfinished;
         for words in lines(text, "layer")? {
             match words[..] {
                 ["entries", count] => record.entries = number(count)?,
                 ["bytes", count] => record.bytes = number(count)?,
-                ["opaque-root"] => record.unfinished.opaque_root = true,
-                ["parent", path] => drop(parents.insert(unescape(path)?)),
-                ["link", path, target] => drop(links.insert(unescape(path)?, unescape(target)?)),
+                ["opaque-root"] => unfinished.opaque_root = true,
+                ["parent", path] => drop(unfinished.parents.insert(unescape(path)?)),
+                ["passed", path] => drop(unfinished.passed.insert(unescape(path)?)),
+                ["deleting", path] => drop(unfinished.deleting.insert(unescape(path)?)),
+                ["link", path, target] => drop(unfinished.links.insert(unescape(path)?, unescape(target)?)),
                 _ => return Err(unreadable(&words.join(" "))),
             }
         }
-        record.unfinished.parents = parents;
-        record.unfinished.links = links;
         Ok(record)
     }
 }
@@ -206,9 +206,10 @@ mod tests {
         #[test]
         fn layers_are_remembered(
             entries: u64, bytes: u64, opaque_root: bool,
-            parents in btree_set(path(), 0..4), links in btree_map(path(), path(), 0..4),
+            parents in btree_set(path(), 0..4), passed in btree_set(path(), 0..4),
+            deleting in btree_set(path(), 0..4), links in btree_map(path(), path(), 0..4),
         ) {
-            let record = LayerRecord { entries, bytes, unfinished: Unfinished { parents, links, opaque_root } };
+            let record = LayerRecord { entries, bytes, unfinished: Unfinished { parents, passed, deleting, links, opaque_root } };
             prop_assert_eq!(LayerRecord::parse(&record.print()).unwrap(), record);
         }
 

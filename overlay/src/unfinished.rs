@@ -10,6 +10,12 @@ pub struct Unfinished {
     /// Directories that the layer uses and does not name: a directory beneath lends its owner, mode and time, and where
     /// there is a symbolic link beneath, what the layer has here belongs where the link leads.
     pub parents: BTreeSet<SafePath>,
+    /// Directories that the layer used before it named, replaced or deleted them. A symbolic link beneath would have led
+    /// what was used elsewhere: no part of this layer knows where to any more.
+    pub passed: BTreeSet<SafePath>,
+    /// Directories in which the layer deletes something. Where a directory is in no lower layer, the kernel lists what is
+    /// deleted in it.
+    pub deleting: BTreeSet<SafePath>,
     /// Hard links to files that the layer does not have, and those files.
     pub links: BTreeMap<SafePath, SafePath>,
     /// Whether nothing beneath this layer is seen. Overlay has no such mark for the root of a layer.
@@ -17,11 +23,21 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// Forgets what lies at or beneath a path, because something else takes its place.
-    pub(crate) fn forget(&mut self, path: &SafePath) {
+    /// Notes that what lay at or beneath a path was used, and is not any more.
+    pub(crate) fn pass(&mut self, path: &SafePath) {
         while let Some(below) = self.parents.range(path..).next().filter(|below| below.starts_with(path)) {
             let below = below.clone();
             self.parents.remove(&below);
+            self.passed.insert(below);
+        }
+    }
+
+    /// Forgets what lies at or beneath a path, because something else takes its place.
+    pub(crate) fn forget(&mut self, path: &SafePath) {
+        self.pass(path);
+        while let Some(below) = self.deleting.range(path..).next().filter(|below| below.starts_with(path)) {
+            let below = below.clone();
+            self.deleting.remove(&below);
         }
         while let Some((below, _)) = self.links.range(path..).next().filter(|(below, _)| below.starts_with(path)) {
             let below = below.clone();

@@ -120,7 +120,9 @@ impl Target {
         };
         clear_attributes(opened.as_fd(), &path)?;
         self.mark(&path);
-        self.unfinished.parents.remove(&path);
+        if self.unfinished.parents.remove(&path) && !path.is_root() {
+            self.unfinished.passed.insert(path.clone());
+        }
         self.finishes.insert(path, Finish { mode: Some(entry.metadata.mode), mtime: entry.metadata.mtime });
         Ok(opened)
     }
@@ -198,11 +200,12 @@ impl Target {
         match found {
             None if self.unfinished.links.contains_key(&place.path) => Ok(()),
             None => {
+                self.unfinished.deleting.extend(place.path.parent());
                 rustix::fs::mknodat(&place.parent, place.name.as_path(), FileType::CharacterDevice, Mode::empty(), 0)
                     .named("mknodat", object)
             }
             Some(stat) if sys::is_directory(&stat) => {
-                self.unfinished.parents.remove(&place.path);
+                self.unfinished.pass(&place.path);
                 let directory =
                     sys::open_beneath(place.parent.as_fd(), &place.name, READ_DIRECTORY).named("open", object)?;
                 set_opaque(directory.as_fd(), namespace, &place.path)
@@ -225,6 +228,12 @@ impl Target {
             }
             Some(namespace) => {
                 let opened = self.open(&directory.path, READ_DIRECTORY).named("open", directory.path.as_path())?;
+                // The directory itself is still lent its metadata; those beneath it are not.
+                let is_lent = self.unfinished.parents.remove(&directory.path);
+                self.unfinished.pass(&directory.path);
+                if is_lent {
+                    self.unfinished.parents.insert(directory.path.clone());
+                }
                 set_opaque(opened.as_fd(), namespace, &directory.path)
             }
         }
@@ -303,6 +312,9 @@ impl Target {
             match &*part {
                 b"" | b"." => continue,
                 b".." => {
+                    if self.unfinished.parents.contains(&here.path) && !here.path.is_root() {
+                        self.unfinished.passed.insert(here.path.clone());
+                    }
                     let above = here.path.parent().unwrap_or_default();
                     here = self.reopen(&above)?;
                     continue;
@@ -330,7 +342,10 @@ impl Target {
                     }
                     continue;
                 }
-                found => self.make_parent(&place, found)?,
+                found => {
+                    self.keep_time(&here)?;
+                    self.make_parent(&place, found)?;
+                }
             }
             let opened =
                 sys::open_beneath(place.parent.as_fd(), &place.name, PLACE).named("open", place.path.as_path())?;

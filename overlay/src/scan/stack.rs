@@ -104,7 +104,7 @@ impl Stack<'_> {
         Ok(if sys::is_whiteout(&answer) { Answer::Hidden } else { Answer::Here(answer) })
     }
 
-    fn is_opaque(&self, directory: BorrowedFd<'_>, path: &SafePath) -> Result<bool> {
+    pub(crate) fn is_opaque(&self, directory: BorrowedFd<'_>, path: &SafePath) -> Result<bool> {
         let opened = sys::open_beneath(directory, path, READ_DIRECTORY).named("open", path.as_path())?;
         let value = Object::Open(opened.as_fd()).get(self.namespace.opaque().as_bytes(), path.as_path())?;
         Ok(value.as_deref() == Some(b"y"))

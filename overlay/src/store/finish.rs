@@ -5,8 +5,8 @@
 //! link leads; and a hard link may name a file that only a layer beneath has. All of that is put, by links to the
 //! layers' own files, into one small directory right above the layer, which the snapshot owns.
 
-use std::collections::BTreeMap;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid};
 
@@ -50,13 +50,19 @@ pub(super) fn finish(rooms: &Rooms, work: &Work<'_>, layers: &[(OwnedFd, LayerId
             moved: BTreeMap::new(),
             times: BTreeMap::new(),
         };
+        finisher.passed()?;
         finisher.parents()?;
         finisher.links()?;
+        finisher.deletions()?;
         let own = finisher.end()?;
         lowers.insert(0, (Lower::Layer(*layer), tree));
         lowers.splice(0..0, own.map(|own| (Lower::Finish(place), own)));
     }
-    Ok(lowers.into_iter().map(|(lower, _)| lower).collect())
+    // The kernel refuses a directory twice. Of a layer that is there twice only the upper one is seen: all that it says
+    // it says again.
+    let mut seen = BTreeSet::new();
+    let lowers = lowers.into_iter().map(|(lower, _)| lower);
+    Ok(lowers.filter(|lower| if let Lower::Layer(layer) = lower { seen.insert(*layer) } else { true }).collect())
 }
 
 /// Gives the root of a stack the metadata that the topmost layer which names it says.
@@ -94,6 +100,16 @@ struct Finisher<'a> {
 }
 
 impl Finisher<'_> {
+    /// What cannot be told any more is refused.
+    fn passed(&self) -> Result<()> {
+        for path in &self.unfinished.passed {
+            if self.below.find(path)?.is_some_and(|found| found.is_symlink()) {
+                return Err(ambiguous(path, "was used through a lower layer's symbolic link and then changed"));
+            }
+        }
+        Ok(())
+    }
+
     fn parents(&mut self) -> Result<()> {
         for parent in &self.unfinished.parents {
             if parent.is_root() || self.is_moved(parent) || self.layer.top_hides(parent)? {
@@ -116,11 +132,30 @@ impl Finisher<'_> {
         for (link, target) in &self.unfinished.links {
             let missing = || Error::LinkTarget { path: link.clone(), target: target.clone() };
             let source = self.below.resolve(target, Last::Keep)?;
+            let is_elsewhere = source != *target && self.layer.find(&source)?.is_some();
+            let own = self.own.iter().map(AsFd::as_fd).collect();
+            let is_moved_here = Stack { directories: own, namespace: self.layer.namespace }.find(&source)?.is_some();
+            if is_elsewhere || is_moved_here {
+                return Err(ambiguous(target, "is linked to, and written by another path to the same place"));
+            }
             let found = self.below.find(&source)?.filter(|found| !found.is_directory()).ok_or_else(missing)?;
             let link = self.translate(link)?;
             self.ensure(&link.parent().expect("a link has a name"))?;
             let (from, from_name) = self.below.place(found.index, &source)?;
             self.link(from.as_fd(), &from_name, &link)?;
+        }
+        Ok(())
+    }
+
+    /// A second directory in the same place makes the kernel merge the two, and so leave out what is deleted.
+    fn deletions(&mut self) -> Result<()> {
+        for path in &self.unfinished.deleting {
+            let is_merged = self.below.find(path)?.is_some_and(|found| found.is_directory())
+                && !self.layer.top_hides(path)?
+                && !self.layer.is_opaque(self.layer.directories[0], path)?;
+            if !path.is_root() && !self.is_moved(path) && !is_merged {
+                self.ensure(path)?;
+            }
         }
         Ok(())
     }
@@ -155,11 +190,11 @@ impl Finisher<'_> {
         let link = self.translate(path)?;
         let to = self.below.resolve(&link, Last::Follow)?;
         if to.starts_with(&link) {
-            return Err(Error::Invalid {
-                field: "symbolic link",
-                value: link.to_string(),
-                reason: "leads beneath itself, and a layer has files there",
-            });
+            return Err(ambiguous(&link, "leads beneath itself, and the layer has files there"));
+        }
+        let is_changed = self.layer.find(&to)?.is_some_and(|found| !found.is_directory());
+        if is_changed || self.layer.top_hides(&to)? {
+            return Err(ambiguous(&to, "is changed by the layer, and written through a lower layer's symbolic link"));
         }
         if link == *path
             && let Some(found) = self.below.find(&link)?
@@ -185,13 +220,12 @@ impl Finisher<'_> {
             let target = to.join(&name).expect("the kernel gives single names");
             let name = SafePath::parse(&name).expect("the kernel gives single names");
             let found = scan::stat(directory.as_fd(), &name, &source)?;
+            if sys::is_whiteout(&found) && self.below.find(&target)?.is_none() {
+                continue;
+            }
             if !sys::is_directory(&found) {
                 if self.layer.find(&target)?.is_some() {
-                    return Err(Error::Invalid {
-                        field: "layer",
-                        value: target.to_string(),
-                        reason: "is in the layer twice: by its own path and through a symbolic link of a lower layer",
-                    });
+                    return Err(ambiguous(&target, TWICE));
                 }
                 self.link(directory.as_fd(), &name, &target)?;
                 continue;
@@ -205,8 +239,12 @@ impl Finisher<'_> {
                 self.copy_children(&source, &elsewhere)?;
                 continue;
             }
+            let in_layer = self.layer.find(&target)?;
+            if in_layer.is_some() && !is_used_only && !self.unfinished.parents.contains(&target) {
+                return Err(ambiguous(&target, TWICE));
+            }
             self.ensure(&target)?;
-            if beneath.is_none() {
+            if !is_used_only {
                 let metadata = self.directory_metadata(&self.layer, 0, &source)?;
                 self.dress(&target, &metadata)?;
             }
@@ -282,6 +320,13 @@ impl Finisher<'_> {
         let directory = sys::open_beneath(stack.directories[index], path, READ_DIRECTORY);
         metadata(directory.named("open", path.as_path())?.as_fd(), path)
     }
+}
+
+const TWICE: &str = "is in the layer twice: by its own path and through a symbolic link of a lower layer";
+
+/// The order of two things in the archive would decide, and is not known any more.
+fn ambiguous(path: &SafePath, reason: &'static str) -> Error {
+    Error::Ambiguous { path: path.clone(), reason }
 }
 
 fn metadata(directory: BorrowedFd<'_>, path: &SafePath) -> Result<Metadata> {

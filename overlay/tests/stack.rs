@@ -1,0 +1,282 @@
+//! Layers on the real kernel against the model in memory.
+
+mod support;
+
+use std::process::ExitCode;
+
+use support::{archive, assert_same, by_descriptor, check, delete, directory, file, hard_link, layers, listing};
+use support::{scratch, symlink, tree};
+use trial::{Test, need};
+use windlass_overlay::{
+    ApplyOptions, Devices, Durability, Error, LayerId, LayerStore, Limit, LowerTier, MountOptions, Origin,
+    StoreOptions, Syncing, Whiteouts, apply,
+};
+
+fn main() -> ExitCode {
+    trial::main(vec![
+        Test::new("executed layers equal the model", executed).needs(need::root),
+        Test::new("what the kernel shows equals the model", shown).needs(need::root),
+        Test::new("a snapshot's own changes become a layer", changes).needs(need::root),
+        Test::new("links and directories of lower layers", lower).needs(need::root),
+        Test::new("what is written through a lower link and changed is refused", ambiguous).needs(need::root),
+        Test::new("every way of naming lower directories", tiers).needs(need::root),
+        Test::new("a mount is attached to nobody's tree", detached).needs(need::root),
+        Test::new("an attached mount ends with its guard", attached).needs(need::root),
+        Test::new("an upper directory on overlay is refused by name", on_overlay).needs(need::root),
+        Test::new("a view cannot be written", view).needs(need::root),
+        Test::new("origins", origins).needs(need::root),
+    ])
+}
+
+fn options() -> ApplyOptions {
+    ApplyOptions { devices: Devices::Create, ..ApplyOptions::default() }
+}
+
+fn store(directory: &std::path::Path) -> LayerStore {
+    LayerStore::open_with(&directory.join("store"), StoreOptions { durability: Durability::None }).unwrap()
+}
+
+fn ingest(store: &LayerStore, layers: &[support::Layer]) -> Vec<LayerId> {
+    layers.iter().map(|layer| store.ingest(&archive(layer)[..], &options()).unwrap()).collect()
+}
+
+fn executed() {
+    check(150, &layers(), |layers| {
+        let directory = scratch();
+        let root = directory.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        let options = ApplyOptions { whiteouts: Whiteouts::Execute, ..options() };
+        // The model's root has a fixed owner and time, which an executed layer leaves alone.
+        let first = vec![directory_entry()];
+        for layer in [vec![first], layers.clone()].concat() {
+            apply(&archive(&layer)[..], &root, &options).unwrap();
+        }
+        assert_same(listing(&root), tree(&layers).unwrap().entries());
+    });
+}
+
+fn directory_entry() -> (windlass_overlay::Change, std::sync::Arc<[u8]>) {
+    use windlass_overlay::{Change, Entry, Kind, Metadata, SafePath};
+    let metadata = Metadata { mode: 0o755, ..Metadata::default() };
+    (Change::Put(Entry { path: SafePath::root(), kind: Kind::Directory, metadata }), std::sync::Arc::default())
+}
+
+fn shown() {
+    let (refused, shown) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    check(250, &layers(), |layers| {
+        let directory = scratch();
+        let store = store(directory.path());
+        let ids = ingest(&store, &layers);
+        let view = match store.view("v", &ids) {
+            Ok(view) => view,
+            Err(Error::Ambiguous { .. }) => return refused.set(refused.get() + 1),
+            Err(error) => panic!("{error}"),
+        };
+        let mount = view.mount(&MountOptions::default()).unwrap();
+        assert_same(listing(&by_descriptor(&mount)), tree(&layers).unwrap().entries());
+        shown.set(shown.get() + 1);
+    });
+    let shown = shown.get();
+    assert!(refused.get() < shown / 4, "{} stacks were refused, {shown} shown", refused.get());
+}
+
+fn changes() {
+    check(60, &(layers(), layers()), |(lower, upper)| {
+        let directory = scratch();
+        let store = store(directory.path());
+        let ids = ingest(&store, &lower);
+        let snapshot = match store.snapshot("s", &ids) {
+            Ok(snapshot) => snapshot,
+            Err(Error::Ambiguous { .. }) => return,
+            Err(error) => panic!("{error}"),
+        };
+        let mount = snapshot.mount(&MountOptions::default()).unwrap();
+        // The second tree is made by changing what the kernel shows of the first one.
+        let options = ApplyOptions { whiteouts: Whiteouts::Execute, ..options() };
+        for layer in &upper {
+            match apply(&archive(layer)[..], &by_descriptor(&mount), &options) {
+                // The model made the second tree's links from nothing, here they meet the first tree.
+                Ok(_) | Err(Error::LinkTarget { .. } | Error::Archive { .. } | Error::LimitExceeded { .. }) => {}
+                Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
+            }
+        }
+        let mut expected = listing(&by_descriptor(&mount));
+        drop(mount);
+        let layer = store.ingest(&snapshot.write_diff(Vec::new()).unwrap()[..], &self::options()).unwrap();
+        let view = store.view("v", &[&ids[..], &[layer]].concat()).unwrap();
+        let mount = view.mount(&MountOptions::default()).unwrap();
+        let mut found = listing(&by_descriptor(&mount));
+        // The root is the snapshot's own.
+        found.remove(0);
+        expected.remove(0);
+        // A copy up breaks hard links: each name of the upper layer is a file of its own then.
+        assert_same(found, expected);
+    });
+}
+
+fn lower() {
+    let layers = [
+        vec![
+            directory("usr", 0o711),
+            directory("usr/lib", 0o750),
+            symlink("lib", "usr/lib"),
+            file("usr/lib/a", "first"),
+            file("usr/lib/b", "second"),
+        ],
+        vec![
+            file("lib/c", "through the link"),
+            file("lib/sub/d", "deeper"),
+            hard_link("linked", "usr/lib/a"),
+            delete("lib/b"),
+        ],
+        vec![file("usr/lib/sub/e", "later")],
+    ];
+    let directory = scratch();
+    let store = store(directory.path());
+    let ids = ingest(&store, &layers);
+    let view = store.view("v", &ids).unwrap();
+    let mount = view.mount(&MountOptions::default()).unwrap();
+    let root = by_descriptor(&mount);
+    assert_eq!(std::fs::read_to_string(root.join("usr/lib/c")).unwrap(), "through the link");
+    assert_eq!(std::fs::read_link(root.join("lib")).unwrap(), std::path::Path::new("usr/lib"));
+    assert!(!root.join("usr/lib/b").exists());
+    assert_same(listing(&root), tree(&layers).unwrap().entries());
+    // A layer whose link leads nowhere is refused once it is stacked.
+    let alone = store.ingest(&archive(&[hard_link("x", "nowhere")])[..], &options()).unwrap();
+    let error = store.view("w", &[ids[0], alone]).unwrap_err();
+    assert!(matches!(error, Error::LinkTarget { .. }), "{error}");
+    assert_eq!(store.snapshots().unwrap(), ["v"]);
+}
+
+fn ambiguous() {
+    let base = vec![directory("usr", 0o755), file("usr/old", ""), symlink("lib", "usr")];
+    for layer in [
+        vec![file("lib/x", "1"), file("usr/x", "2")],
+        vec![file("lib/x", "1"), directory("lib", 0o755)],
+        vec![file("lib/x", "1"), delete("lib")],
+        vec![file("lib/x", "1"), delete("usr")],
+        vec![file("usr/old", "new"), hard_link("y", "lib/old")],
+    ] {
+        let directory = scratch();
+        let store = store(directory.path());
+        let ids = ingest(&store, &[base.clone(), layer.clone()]);
+        match store.view("v", &ids) {
+            Err(Error::Ambiguous { .. }) => {}
+            Err(error) => panic!("{layer:?}: {error}"),
+            Ok(view) => {
+                let mount = view.mount(&MountOptions::default()).unwrap();
+                assert_same(listing(&by_descriptor(&mount)), tree(&[base.clone(), layer]).unwrap().entries());
+            }
+        }
+    }
+}
+
+fn tiers() {
+    let layers: Vec<_> =
+        (0..20).map(|number| vec![file(&format!("f{number}"), "x"), file("top", &number.to_string())]).collect();
+    let directory = scratch();
+    let store = store(directory.path());
+    let ids = ingest(&store, &layers);
+    let expected = tree(&layers[..5]).unwrap().entries();
+    for tier in [LowerTier::Descriptor, LowerTier::Path, LowerTier::OptionString] {
+        let options = MountOptions { lowers: Some(tier), ..MountOptions::default() };
+        let view = store.view("v", &ids[..5]).unwrap();
+        let mount = match view.mount(&options) {
+            Ok(mount) => mount,
+            // An older kernel; the automatic choice below must do without.
+            Err(Error::Mount { .. }) if tier != LowerTier::OptionString => continue,
+            Err(error) => panic!("{tier:?}: {error}"),
+        };
+        assert_same(listing(&by_descriptor(&mount)), expected.clone());
+        drop(mount);
+        view.remove().unwrap();
+    }
+    let view = store.view("v", &ids).unwrap();
+    let mount = view.mount(&MountOptions::default()).unwrap();
+    assert_same(listing(&by_descriptor(&mount)), tree(&layers).unwrap().entries());
+    let options = MountOptions { lowers: Some(LowerTier::OptionString), ..MountOptions::default() };
+    let error = view.mount(&options).unwrap_err();
+    assert!(matches!(error, Error::LimitExceeded { limit: Limit::LowerDirectories, max: 1..20 }), "{error}");
+}
+
+fn mounts() -> usize {
+    std::fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count()
+}
+
+fn detached() {
+    let directory = scratch();
+    let store = store(directory.path());
+    let ids = ingest(&store, &[vec![file("a", "1")]]);
+    let snapshot = store.snapshot("s", &ids).unwrap();
+    let mount = snapshot.mount(&MountOptions { syncing: Syncing::Volatile, lowers: None }).unwrap();
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!table.contains(directory.path().to_str().unwrap()), "{table}");
+    let root = by_descriptor(&mount);
+    std::fs::write(root.join("b"), "2").unwrap();
+    std::fs::remove_file(root.join("a")).unwrap();
+    let changes: Vec<String> = snapshot.diff().unwrap().iter().map(|change| format!("{change:?}")).collect();
+    assert_eq!(changes.len(), 2, "{changes:?}");
+    assert_eq!(changes[0], "Delete(\"a\")");
+    assert!(snapshot.usage().unwrap().inodes >= 3);
+    drop(mount);
+    snapshot.remove().unwrap();
+}
+
+fn attached() {
+    let directory = scratch();
+    let store = store(directory.path());
+    let ids = ingest(&store, &[vec![file("a", "1")]]);
+    let at = directory.path().join("at");
+    std::fs::create_dir(&at).unwrap();
+    let before = mounts();
+    let view = store.view("v", &ids).unwrap();
+    let guard = view.mount(&MountOptions::default()).unwrap().attach(&at).unwrap();
+    assert_eq!(std::fs::read_to_string(at.join("a")).unwrap(), "1");
+    assert_eq!(mounts(), before + 1);
+    guard.unmount().unwrap();
+    assert_eq!(mounts(), before);
+    drop(view.mount(&MountOptions::default()).unwrap().attach(&at).unwrap());
+    assert_eq!(mounts(), before);
+    assert!(!at.join("a").exists());
+}
+
+fn on_overlay() {
+    let directory = scratch();
+    let outer = store(directory.path());
+    let snapshot = outer.snapshot("s", &[]).unwrap();
+    let mount = snapshot.mount(&MountOptions::default()).unwrap();
+    // As in a container whose root is an overlay mount.
+    let inner = LayerStore::open(&by_descriptor(&mount).join("store")).unwrap();
+    let ids = ingest(&inner, &[vec![file("a", "1")]]);
+    let error = inner.snapshot("s", &ids).unwrap().mount(&MountOptions::default()).unwrap_err();
+    assert!(matches!(error, Error::UpperOnOverlay { .. }), "{error}");
+}
+
+fn view() {
+    let directory = scratch();
+    let store = store(directory.path());
+    let ids = ingest(&store, &[vec![file("a", "1")]]);
+    let view = store.view("v", &ids).unwrap();
+    let mount = view.mount(&MountOptions::default()).unwrap();
+    let error = std::fs::write(by_descriptor(&mount).join("a"), "2").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    assert!(matches!(store.open_snapshot("v"), Err(Error::Invalid { .. })));
+}
+
+fn origins() {
+    let directory = scratch();
+    let store = store(directory.path());
+    let layers = [
+        vec![support::directory("d", 0o700), file("d/a", "1"), file("d/b", "1")],
+        vec![file("d/b", "2"), delete("d/a")],
+    ];
+    let ids = ingest(&store, &layers);
+    let snapshot = store.snapshot("s", &ids).unwrap();
+    let mount = snapshot.mount(&MountOptions::default()).unwrap();
+    std::fs::write(by_descriptor(&mount).join("d/c"), "3").unwrap();
+    let origin = |path: &str| snapshot.origin(&path.parse().unwrap()).unwrap();
+    assert_eq!(origin("d/a"), None);
+    assert_eq!(origin("d/b"), Some(Origin::Layer(ids[1])));
+    assert_eq!(origin("d/c"), Some(Origin::Upper));
+    assert_eq!(origin("none"), None);
+}
