@@ -1,8 +1,10 @@
 //! Carrying a plan out, and putting everything back when a write fails.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
+use crate::bpf::DeviceProgram;
 use crate::controller::{Controller, Version};
 use crate::directory::{Directory, WriteFailure};
 use crate::error::{Error, FailedWrite, Result, Rollback};
@@ -14,7 +16,7 @@ use crate::report::{Reason, Report};
 use crate::resources::Resources;
 use crate::setting::{Action, Check, Undo, Write};
 use crate::value::{Bytes, Limit};
-use crate::{v1, v2};
+use crate::{sys, v1, v2};
 
 impl Group {
     /// Sets what is asked for, or nothing.
@@ -46,9 +48,14 @@ impl Group {
     fn execute(&self, mut plan: Plan, on_missing: OnMissing) -> Result<Report> {
         let mut written: Vec<Written<'_>> = Vec::new();
         for setting in &mut plan.settings {
-            let Action::Write { writes, .. } = &setting.action else { continue };
             let first = written.len();
-            let failure = writes.iter().find_map(|write| self.execute_one(write, &mut written).err());
+            let failure = match &setting.action {
+                Action::Write { writes, .. } => {
+                    writes.iter().find_map(|write| self.execute_one(write, &mut written).err())
+                }
+                Action::Filter(program) => self.attach(program).err(),
+                Action::Unsupported { .. } => None,
+            };
             match failure {
                 None => {}
                 Some(Stopped::Unsupported { file, reason }) => {
@@ -106,6 +113,34 @@ impl Group {
             }
         }
         Ok(())
+    }
+
+    /// Loads a device program and puts it in the place of the one that was attached before, in one step.
+    fn attach(&self, program: &DeviceProgram) -> Result<(), Stopped> {
+        let Some(member) = self.member_v2() else {
+            return Err(Stopped::Unsupported { file: "device program".to_owned(), reason: Reason::NotEnabled });
+        };
+        let directory = &member.directory;
+        let replace = || {
+            let loaded = sys::load(&program.instructions)?;
+            let former = sys::attached(directory.as_fd())?;
+            sys::attach(directory.as_fd(), &loaded, former.first())?;
+            former.iter().skip(1).try_for_each(|program| sys::detach(directory.as_fd(), program))
+        };
+        let source = match replace() {
+            Ok(()) => return Ok(()),
+            Err(source) => source,
+        };
+        let reason = match rustix::io::Errno::from_io_error(&source) {
+            Some(rustix::io::Errno::PERM) => Reason::NotDelegated,
+            Some(rustix::io::Errno::NOSYS) => Reason::Kernel,
+            _ if directory.is_gone() => return Err(Stopped::Failed(Failure::Other(directory.gone()))),
+            _ => {
+                let failure = Error::sys("attach a device program to", directory.path(), source);
+                return Err(Stopped::Failed(Failure::Other(failure)));
+            }
+        };
+        Err(Stopped::Unsupported { file: "device program".to_owned(), reason })
     }
 
     /// Reads the values that decide the order of writes, and only those.

@@ -49,7 +49,10 @@
 //! It starts no processes: `descriptors()` are for whoever does. It has no global state, prints nothing, runs no
 //! program, and leaves mounting hierarchies to the machine. It does not join named v1 hierarchies, which limit nothing.
 
+#![deny(unsafe_code)]
+
 mod apply;
+mod bpf;
 mod controller;
 mod cpuset;
 mod create;
@@ -74,11 +77,14 @@ mod report;
 mod resources;
 mod setting;
 mod stats;
+#[expect(unsafe_code, reason = "bpf(2) has no safe call in the crates in use")]
+mod sys;
 mod v1;
 mod v2;
 mod value;
 mod watch;
 
+pub use bpf::DeviceProgram;
 pub use controller::{Controller, Version};
 pub use cpuset::{CpuSet, ParseCpuSetError};
 pub use device::{DeviceAccess, DeviceAction, DeviceFilter, DeviceKind, DeviceNumber, DeviceRule};

@@ -32,7 +32,8 @@ impl Plan {
     pub fn new(resources: &Resources, layout: &Layout, observed: &Observed) -> Result<Self> {
         check(resources)?;
         let mut settings = Vec::new();
-        // The cpuset first: it decides where the rest applies. Devices last: nothing after them can fail.
+        // The cpuset first: it decides where the rest applies. Devices last: nothing after them can fail, and the
+        // program that they replace in v2 is not brought back.
         let order = [
             Controller::Cpuset,
             Controller::Cpu,
@@ -43,6 +44,9 @@ impl Plan {
             Controller::Devices,
         ];
         for controller in order {
+            if controller == Controller::Devices {
+                plan_unified(resources, layout, &mut settings)?;
+            }
             let first = settings.len();
             let home = layout.home(controller);
             match home {
@@ -53,7 +57,6 @@ impl Plan {
                 settings[first..].iter_mut().for_each(|setting| unsupport(setting, reason));
             }
         }
-        plan_unified(resources, layout, &mut settings)?;
         Ok(Self { settings })
     }
 
@@ -62,7 +65,7 @@ impl Plan {
         let items = self.settings.iter().map(|setting| ReportItem {
             setting: setting.name.clone(),
             outcome: match &setting.action {
-                Action::Write { conversion: None, .. } => Outcome::Applied,
+                Action::Write { conversion: None, .. } | Action::Filter(_) => Outcome::Applied,
                 Action::Write { conversion: Some(conversion), .. } => Outcome::Converted {
                     from: conversion.from.clone(),
                     to: conversion.to.clone(),
@@ -87,6 +90,7 @@ impl std::fmt::Display for Plan {
                         writeln!(f, "{file} {}", value.escape_debug())?;
                     }
                 }
+                Action::Filter(program) => writeln!(f, "# device program: {program}")?,
                 Action::Unsupported { file, reason } => writeln!(f, "# {file}: {reason}")?,
             }
         }
@@ -159,6 +163,7 @@ fn plan_v2(
 fn unsupport(setting: &mut Setting, reason: Reason) {
     let file = match &setting.action {
         Action::Write { writes, .. } => writes.first().map(|write| write.file.clone()),
+        Action::Filter(_) => None,
         Action::Unsupported { file, .. } => Some(file.clone()),
     };
     setting.action = Action::Unsupported { file: file.unwrap_or_else(|| setting.name.clone()), reason };
@@ -170,6 +175,7 @@ fn plan_unified(resources: &Resources, layout: &Layout, settings: &mut Vec<Setti
         let name = format!("unified[{file}]");
         let taken = settings.iter().any(|setting| match &setting.action {
             Action::Write { writes, .. } => writes.iter().any(|write| write.file == *file),
+            Action::Filter(_) => false,
             Action::Unsupported { file: found, .. } => found == file,
         });
         if taken {

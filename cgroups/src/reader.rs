@@ -282,6 +282,11 @@ impl StatReader {
         self.sources.len()
     }
 
+    /// The files that each reading reads, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|source| source.file.as_str())
+    }
+
     fn open(&mut self, directory: Option<&Directory>, file: &str, parse: SourceParse) -> Result<()> {
         let Some(directory) = directory else { return Ok(()) };
         if let Some(fd) = directory.open(file)? {

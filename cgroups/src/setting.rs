@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::bpf::DeviceProgram;
 use crate::controller::{Controller, Version};
 use crate::report::Reason;
 
@@ -26,6 +27,8 @@ pub enum Action {
         /// What was asked for and what it became, if these differ.
         conversion: Option<Conversion>,
     },
+    /// A program that decides about devices, attached to the group of v2 in the place of the last one.
+    Filter(DeviceProgram),
     /// Nothing, because the group cannot have it.
     Unsupported {
         /// The file that would hold it.

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         ("v1_pids_zero_forbids_every_fork", v1, &[Controller::Pids], v1_pids_zero),
         ("v1_device_filter", v1, &[Controller::Devices], v1_device_filter),
         ("v1_a_controller_that_was_not_asked_for", v1, &[Controller::Pids], v1_not_enabled),
+        ("v2_device_filter", v2, &[Controller::Devices], v2_device_filter),
         ("v2_cpu", v2, &[Controller::Cpu], v2_cpu),
         ("v2_memory", v2, &[Controller::Memory], v2_memory),
         ("v2_pids_and_cpuset", v2, &[Controller::Pids, Controller::Cpuset], v2_pids_and_cpuset),
@@ -252,8 +253,26 @@ fn v1_parent_cpuset() {
 
 fn v1_device_filter() {
     let scratch = Scratch::new(&only(Version::V1), &[Controller::Devices]);
+    filter_devices(&scratch);
+    assert_eq!(scratch.file(Controller::Devices, "devices.list"), "c 1:3 rw");
+}
+
+fn v2_device_filter() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Devices]);
+    // More often than one group may hold programs: each replaces the last.
+    for _ in 0..70 {
+        let devices = Some(DeviceFilter { default: DeviceAction::Allow, rules: vec![] });
+        scratch.apply(&Resources { devices, ..Resources::default() }).unwrap();
+    }
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    filter_devices(&scratch);
+    assert_eq!(descriptors(), before, "no program is left open");
+}
+
+fn filter_devices(scratch: &Scratch) {
     let can_open = |path: &str| {
-        let mut actor = Actor::within(&scratch, &format!("open {path}"));
+        let mut actor = Actor::within(scratch, &format!("open {path}"));
         actor.news().map(char::from)
     };
     assert_eq!(can_open("/dev/null"), Some('y'));
@@ -272,7 +291,15 @@ fn v1_device_filter() {
     assert_eq!((can_open("/dev/null"), can_open("/dev/zero")), (Some('n'), Some('n')));
     scratch.apply(&filter(vec![null])).unwrap();
     assert_eq!((can_open("/dev/null"), can_open("/dev/zero")), (Some('y'), Some('n')));
-    assert_eq!(scratch.file(Controller::Devices, "devices.list"), "c 1:3 rw");
+    let no_writing = DeviceRule {
+        action: DeviceAction::Deny,
+        access: DeviceAccess { write: true, ..DeviceAccess::default() },
+        ..null
+    };
+    let devices = Some(DeviceFilter { default: DeviceAction::Allow, rules: vec![no_writing] });
+    scratch.apply(&Resources { devices, ..Resources::default() }).unwrap();
+    assert_eq!((can_open("/dev/null"), can_open("/dev/zero")), (Some('n'), Some('y')), "opened to read and write");
+    scratch.apply(&filter(vec![null])).unwrap();
 }
 
 fn v1_not_enabled() {

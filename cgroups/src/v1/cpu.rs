@@ -138,7 +138,7 @@ mod tests {
                 crate::setting::Action::Write { writes, .. } => {
                     writes.into_iter().map(|write| format!("{}={}", write.file, write.value)).collect::<Vec<_>>()
                 }
-                crate::setting::Action::Unsupported { .. } => Vec::new(),
+                _ => Vec::new(),
             }
         };
         assert_eq!(files(100), ["cpu.cfs_quota_us=5000", "cpu.cfs_period_us=50000"]);
