@@ -47,6 +47,7 @@
 //! `zstd` (default): layers compressed with zstd; builds the C library.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod codec;
 pub mod config;
 mod descriptor;

@@ -1,6 +1,7 @@
 //! Layout directories: images on disk as other tools read them.
 
 mod blob;
+mod collect;
 mod index_file;
 mod root;
 
@@ -9,6 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use blob::BlobWriter;
+pub use collect::{Collected, Lease};
 pub use root::Durability;
 
 use crate::codec::{LayerReader, VerifyReader};
@@ -99,6 +101,11 @@ impl Layout {
         self
     }
 
+    /// The bounds within which this handle reads.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The directory as it was given.
     pub fn path(&self) -> &Path {
         &self.root.path
@@ -151,14 +158,7 @@ impl Layout {
     /// # Errors
     /// [`Error::LimitExceeded`] for content larger than a document may be.
     pub fn get(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
-        let max = self.limits.document_bytes;
-        if descriptor.size > max {
-            return Err(Error::LimitExceeded { limit: "document", max });
-        }
-        let mut content = Vec::new();
-        let mut blob = self.open_blob(descriptor)?;
-        blob.read_to_end(&mut content).map_err(Error::sys("read", blob_path(&descriptor.digest)))?;
-        Ok(content)
+        self.root.get(descriptor, &self.limits)
     }
 
     /// Opens a blob; its last read, which returns 0, comes only after the content was verified.
@@ -258,6 +258,23 @@ impl Layout {
                 .of("manifest"));
         }
         Ok(Image { descriptor, manifest, config })
+    }
+
+    /// Keeps all blobs from being collected until the lease is dropped: take one before storing blobs, and drop it
+    /// when their image has a name. [`pack`](crate::pack::pack) and [`archive`](crate::archive) do so themselves.
+    ///
+    /// Waits while a collection runs.
+    pub fn lease(&self) -> Result<Lease> {
+        collect::lease(&self.root)
+    }
+
+    /// Removes blobs to which neither the index nor `roots` lead, and files that dead writers left.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while anyone holds a [`Lease`]. A document that cannot be read, and one of a kind that this
+    /// crate does not know: nothing is removed then.
+    pub fn collect_garbage(&self, roots: &[Descriptor]) -> Result<Collected> {
+        collect::collect(&self.root, &self.limits, roots)
     }
 
     /// Where a blob lies, for messages and for tools that take paths.

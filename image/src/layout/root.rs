@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::index_file::IndexFile;
+use crate::codec::VerifyReader;
 use crate::descriptor::Descriptor;
 use crate::digest::{Algorithm, Digest};
 use crate::error::{Error, Fault, Result};
@@ -158,6 +159,18 @@ impl Root {
             return Err(Error::SizeMismatch { digest: descriptor.digest, expected: descriptor.size, actual });
         }
         Ok(file)
+    }
+
+    /// A blob's content, verified, if it is no larger than a document may be.
+    pub(super) fn get(&self, descriptor: &Descriptor, limits: &Limits) -> Result<Vec<u8>> {
+        let max = limits.document_bytes;
+        if descriptor.size > max {
+            return Err(Error::LimitExceeded { limit: "document", max });
+        }
+        let mut content = Vec::new();
+        let mut blob = VerifyReader::new(self.open_blob(descriptor)?, descriptor);
+        blob.read_to_end(&mut content).map_err(Error::sys("read", blob_path(&descriptor.digest)))?;
+        Ok(content)
     }
 
     /// A new file that no other writer has, at the top of the layout, where other tools expect no blobs.

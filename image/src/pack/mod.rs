@@ -11,6 +11,7 @@ mod resolve;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -183,6 +184,26 @@ pub enum Hint {
     },
 }
 
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LoadsAtRunTime { object, symbol } => {
+                write!(f, "libraries that {} loads by name ({symbol})", object.display())
+            }
+            Self::NameService { object, symbol } => {
+                write!(f, "the name service that {} asks ({symbol}): libnss_*.so.2 and files of /etc", object.display())
+            }
+            Self::CharacterSets { object } => {
+                write!(f, "character sets that {} converts: gconv modules", object.display())
+            }
+            Self::UnknownDirectory { object, directory } => {
+                write!(f, "libraries below {}, where {} searches", directory.display(), object.display())
+            }
+            Self::SpecialFile { path } => write!(f, "{}: neither file, directory nor link", path.display()),
+        }
+    }
+}
+
 /// Packs a program into `layout` under the name `tag`.
 ///
 /// # Errors
@@ -230,6 +251,7 @@ pub fn pack(request: &PackRequest, layout: &Layout, tag: impl AsRef<str>) -> Res
     hints.sort();
     hints.dedup();
 
+    let _lease = layout.lease()?;
     let layers = write_layers(layout, layers, request.codec)?;
     let image = write_image(request, layout, &command, architecture, &layers)?;
     layout.tag(tag, &image)?;
