@@ -2,11 +2,14 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+mod condition;
+pub mod endpoints;
 mod error;
 pub mod kinds;
 pub mod names;
 pub mod probe;
 pub mod quantity;
+pub mod replication;
 pub mod resources;
 pub mod selector;
 pub mod status;

@@ -26,7 +26,7 @@ records! {
         progress_deadline_seconds: Option<i32> = "progressDeadlineSeconds" [9] Pointer,
         replicas: Option<i32> = "replicas" [1] Pointer,
         revision_history_limit: Option<i32> = "revisionHistoryLimit" [6] Pointer,
-        selector: LabelSelector = "selector" [2] Always,
+        selector: Option<Box<LabelSelector>> = "selector" [2] Always,
         strategy: DeploymentStrategy = "strategy" [4] Always,
         template: PodTemplateSpec = "template" [3] Always,
     }
@@ -86,7 +86,7 @@ records! {
         pod_management_policy: Option<String> = "podManagementPolicy" [6] OmitZero,
         replicas: Option<i32> = "replicas" [1] Pointer,
         revision_history_limit: Option<i32> = "revisionHistoryLimit" [8] Pointer,
-        selector: LabelSelector = "selector" [2] Always,
+        selector: Option<Box<LabelSelector>> = "selector" [2] Always,
         service_name: Option<String> = "serviceName" [5] OmitZero,
         template: PodTemplateSpec = "template" [3] Always,
         update_strategy: StatefulSetUpdateStrategy = "updateStrategy" [7] Always,
@@ -135,7 +135,7 @@ records! {
     DaemonSetSpec {
         min_ready_seconds: Option<i32> = "minReadySeconds" [4] OmitZero,
         revision_history_limit: Option<i32> = "revisionHistoryLimit" [6] Pointer,
-        selector: LabelSelector = "selector" [1] Always,
+        selector: Option<Box<LabelSelector>> = "selector" [1] Always,
         template: PodTemplateSpec = "template" [2] Always,
         update_strategy: DaemonSetUpdateStrategy = "updateStrategy" [3] Always,
     }

@@ -44,7 +44,7 @@ records! {
     ReplicaSetSpec {
         min_ready_seconds: Option<i32> = "minReadySeconds" [4] OmitZero,
         replicas: Option<i32> = "replicas" [1] Pointer,
-        selector: LabelSelector = "selector" [2] Always,
+        selector: Option<Box<LabelSelector>> = "selector" [2] Always,
         template: PodTemplateSpec = "template" [3] Always,
     }
     /// Kubernetes `ReplicaSetCondition` of `apps/v1`.

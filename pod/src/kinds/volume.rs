@@ -206,7 +206,7 @@ records! {
         gateway: Option<String> = "gateway" [1] Always,
         protection_domain: Option<String> = "protectionDomain" [5] OmitZero,
         read_only: Option<bool> = "readOnly" [10] OmitZero,
-        secret_ref: LocalObjectReference = "secretRef" [3] Always,
+        secret_ref: Option<Box<LocalObjectReference>> = "secretRef" [3] Always,
         ssl_enabled: Option<bool> = "sslEnabled" [4] OmitZero,
         storage_mode: Option<String> = "storageMode" [7] OmitZero,
         storage_pool: Option<String> = "storagePool" [6] OmitZero,
