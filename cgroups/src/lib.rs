@@ -51,28 +51,20 @@
 
 #![deny(unsafe_code)]
 
-mod apply;
 mod bpf;
 mod controller;
 mod cpuset;
-mod create;
-mod deadline;
 mod device;
-mod directory;
 mod error;
-mod events;
 mod format;
-mod freeze;
 mod group;
 mod hierarchy;
-mod kill;
 mod mountinfo;
 mod observed;
 mod path;
 mod pids;
 mod plan;
 mod reader;
-mod remove;
 mod report;
 mod resources;
 mod setting;

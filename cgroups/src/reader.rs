@@ -5,10 +5,10 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 
 use crate::controller::{Controller, Version};
-use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::format::{self, FormatError};
 use crate::group::Group;
+use crate::hierarchy::directory::Directory;
 use crate::stats::{Absence, Stats};
 use crate::value::Bytes;
 use crate::{pids, v1, v2};

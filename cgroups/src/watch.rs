@@ -9,11 +9,11 @@ use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
 use crate::controller::Version;
-use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::events::{GroupEvents, GroupState};
 use crate::format;
 use crate::group::Group;
+use crate::group::events::{GroupEvents, GroupState};
+use crate::hierarchy::directory::Directory;
 
 /// Something that happened to a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -8,12 +8,12 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::deadline::Deadline;
-use crate::directory::{Directory, WriteFailure};
 use crate::error::{Error, Holder, Result};
-use crate::events::GroupEvents;
-use crate::freeze::{freeze_v1, thaw_tree_v1};
+use crate::group::deadline::Deadline;
+use crate::group::events::GroupEvents;
+use crate::group::freeze::{freeze_v1, thaw_tree_v1};
 use crate::group::{Group, pids_in};
+use crate::hierarchy::directory::{Directory, WriteFailure};
 
 /// How long v1 processes may take to freeze before they are signalled unfrozen.
 const FREEZE_AT_MOST: Duration = Duration::from_millis(200);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::deadline::Deadline;
-use crate::directory::Directory;
 use crate::error::{Error, NotDelegated, Result};
-use crate::events::GroupEvents;
+use crate::group::deadline::Deadline;
+use crate::group::events::GroupEvents;
 use crate::group::{Group, Member};
+use crate::hierarchy::directory::Directory;
 use crate::{Controller, Version};
 
 const FREEZE: &str = "cgroup.freeze";

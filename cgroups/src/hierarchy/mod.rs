@@ -1,10 +1,12 @@
 //! Which hierarchies are mounted, which controllers they have, and where groups are made.
 
+pub(crate) mod directory;
+
 use std::sync::Arc;
 
 use crate::controller::{Controller, Version};
-use crate::directory::Directory;
 use crate::error::{Error, Result};
+use crate::hierarchy::directory::Directory;
 use crate::mountinfo::{self, Mount};
 use crate::observed::Home;
 use crate::report::Reason;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::bpf::DeviceProgram;
 use crate::controller::{Controller, Version};
-use crate::directory::{Directory, WriteFailure};
 use crate::error::{Error, FailedWrite, Result, Rollback};
 use crate::format::FormatError;
 use crate::group::Group;
+use crate::hierarchy::directory::{Directory, WriteFailure};
 use crate::observed::{Home, Layout, Observed};
 use crate::plan::Plan;
 use crate::report::{Reason, Report};

@@ -5,10 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
-use crate::deadline::Deadline;
-use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::format;
+use crate::group::deadline::Deadline;
+use crate::hierarchy::directory::Directory;
 
 /// The file, kept open so that the kernel tells of changes since the last reading.
 #[derive(Debug)]

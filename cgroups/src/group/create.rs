@@ -1,9 +1,9 @@
 //! Making groups: top down, with controllers passed on and cpusets filled before anything can be in them.
 
 use crate::controller::{Controller, Version};
-use crate::directory::{Directory, WriteFailure};
 use crate::error::{Error, Holder, NotDelegated, Result};
 use crate::group::{Group, Member};
+use crate::hierarchy::directory::{Directory, WriteFailure};
 use crate::hierarchy::{Hierarchies, Hierarchy, controllers_in};
 use crate::observed::Home;
 use crate::path::GroupPath;

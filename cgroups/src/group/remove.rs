@@ -5,12 +5,12 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::controller::Version;
-use crate::deadline::Deadline;
-use crate::directory::Directory;
 use crate::error::{Error, Holder, Result};
-use crate::events::GroupEvents;
+use crate::group::deadline::Deadline;
+use crate::group::events::GroupEvents;
+use crate::group::kill::{listed, open_all, wait_for_end};
 use crate::group::{Group, Member};
-use crate::kill::{listed, open_all, wait_for_end};
+use crate::hierarchy::directory::Directory;
 
 impl Group {
     /// How long [`remove`](Self::remove) waits for processes that are about to end.

@@ -1,12 +1,20 @@
 //! A group as descriptors: one directory in each hierarchy that it is in.
 
+mod apply;
+mod create;
+mod deadline;
+pub(crate) mod events;
+mod freeze;
+mod kill;
+mod remove;
+
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
 
 use crate::controller::{Controller, Version};
-use crate::directory::{Directory, WriteFailure};
 use crate::error::{Error, Holder, Result};
+use crate::hierarchy::directory::{Directory, WriteFailure};
 use crate::hierarchy::{Hierarchies, Hierarchy, controllers_in};
 use crate::observed::{Home, Layout};
 use crate::path::GroupPath;
