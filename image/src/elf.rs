@@ -5,11 +5,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use object::elf::{self, FileHeader32, FileHeader64};
-use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _, Sym as _};
+use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _, SectionHeader as _, Sym as _};
 use object::{Endianness, FileKind, ReadRef};
 
 /// Entries of a dynamic section beyond this number are taken for an attack.
 const DYNAMIC_ENTRIES_MAX: usize = 1 << 16;
+
+/// Longer names are no paths that the kernel would take.
+const NAME_BYTES_MAX: usize = 4096;
 
 /// Functions whose use means that files are loaded which the dynamic section does not name.
 const TELLING_IMPORTS: [&str; 12] = [
@@ -159,10 +162,11 @@ fn read_dynamic<'d, Header: FileHeader<Endian = Endianness>, R: ReadRef<'d>>(
     };
     let text = |offset: u64| -> Result<&OsStr, String> {
         let rest = usize::try_from(offset).ok().and_then(|offset| strings.get(offset..));
+        let rest = rest.map(|rest| &rest[..rest.len().min(NAME_BYTES_MAX)]);
         let end = rest.and_then(|rest| rest.iter().position(|byte| *byte == 0));
         match (rest, end) {
             (Some(rest), Some(end)) => Ok(OsStr::from_bytes(&rest[..end])),
-            _ => Err("a name in its dynamic section is outside of the strings".into()),
+            _ => Err("a name in its dynamic section is outside of the strings or too long".into()),
         }
     };
     for entry in entries.clone() {
@@ -199,10 +203,16 @@ fn telling_imports<'d, Header: FileHeader<Endian = Endianness>, R: ReadRef<'d>>(
 ) -> Vec<&'static str> {
     let Ok(sections) = header.sections(endian, data) else { return Vec::new() };
     let Ok(symbols) = sections.symbols(endian, data, elf::SHT_DYNSYM) else { return Vec::new() };
-    let imported = |symbol: &&Header::Sym| symbol.is_undefined(endian);
-    let names = symbols.iter().filter(imported).filter_map(|symbol| symbol.name(endian, symbols.strings()).ok());
+    // The strings as one slice: a table whose names have no end would be read once for each symbol.
+    let strings = sections.section(symbols.string_section()).and_then(|section| section.data(endian, data));
+    let Ok(strings) = strings else { return Vec::new() };
+    let is_named = |symbol: &Header::Sym, name: &str| {
+        let rest = usize::try_from(symbol.st_name(endian)).ok().and_then(|start| strings.get(start..));
+        rest.and_then(|rest| rest.strip_prefix(name.as_bytes())).is_some_and(|rest| rest.starts_with(&[0]))
+    };
+    let imported = symbols.iter().filter(|symbol| symbol.is_undefined(endian));
     let mut found: Vec<_> =
-        names.filter_map(|name| TELLING_IMPORTS.into_iter().find(|telling| telling.as_bytes() == name)).collect();
+        imported.filter_map(|symbol| TELLING_IMPORTS.into_iter().find(|name| is_named(symbol, name))).collect();
     found.sort_unstable();
     found.dedup();
     found
@@ -211,4 +221,55 @@ fn telling_imports<'d, Header: FileHeader<Endian = Endianness>, R: ReadRef<'d>>(
 /// The name of a library that stands for a path: with a slash it is one.
 pub(crate) fn is_path(needed: &OsStr) -> bool {
     Path::new(needed).components().count() > 1 || needed.as_bytes().contains(&b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn own_start() -> Vec<u8> {
+        let mut program = std::fs::read("/usr/bin/env").or_else(|_| std::fs::read("/proc/self/exe")).unwrap();
+        program.truncate(1 << 20);
+        program
+    }
+
+    #[test]
+    fn a_program_of_this_machine_is_understood() {
+        let elf = parse(&*own_start()).unwrap();
+        let host = crate::platform::Platform::host();
+        assert_eq!(elf.machine.architecture(), Some(host.architecture.as_str()));
+        assert!(elf.needed.iter().any(|name| name.as_bytes().starts_with(b"libc.so")), "{elf:?}");
+        assert!(elf.interpreter.is_some());
+    }
+
+    #[test]
+    fn other_files_are_described() {
+        for (content, message) in [
+            (&b"#!/bin/sh -e\necho"[..], "it is a script that starts with #!/bin/sh -e"),
+            (b"", "it is empty"),
+            (b"MZ\x90\0", "it has another magic number"),
+        ] {
+            assert_eq!(parse(content), Err(message.to_owned()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damage_is_an_error_or_read_without_harm(
+            changes in prop::collection::vec((0..4096_usize, any::<u8>()), 1..8), cut in any::<prop::sample::Index>(),
+        ) {
+            let mut program = own_start();
+            for (at, byte) in changes {
+                program[at] = byte;
+            }
+            let whole = parse(&*program);
+            program.truncate(cut.index(program.len()));
+            let part = parse(&*program);
+            for elf in [whole, part].into_iter().flatten() {
+                prop_assert!(elf.needed.len() <= DYNAMIC_ENTRIES_MAX);
+            }
+        }
+    }
 }

@@ -7,15 +7,23 @@ mod support;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::symlink;
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 use std::thread;
 
-use support::{directory, image_with_codec, names, small_layer, store_image};
-use trial::Test;
+use support::{directory, image_with_codec, names, run, small_layer, store_image};
+use trial::{Test, need};
 use windlass_image::codec::verify_diff_id;
 use windlass_image::{Codec, Descriptor, Digest, Error, Index, Layout, Limits, Manifest, MediaType, Platform};
 
+/// Set in the process that this test starts on a small file system.
+const SMALL: &str = "WINDLASS_IMAGE_TEST_SMALL";
+
 fn main() -> ExitCode {
+    if let Some(path) = std::env::var_os(SMALL) {
+        on_a_full_disk(Path::new(&path));
+        return ExitCode::SUCCESS;
+    }
     trial::main(vec![
         Test::new("an_image_comes_back_as_it_was_stored", round_trip),
         Test::new("blobs_with_one_bit_more_or_less_are_refused", corrupt_blobs),
@@ -31,6 +39,10 @@ fn main() -> ExitCode {
         Test::new("indexes_that_contain_themselves_end", endless_index),
         Test::new("confusing_manifests_are_refused", confusion),
         Test::new("other_directories_are_no_layouts", other_directories),
+        Test::new("a_name_that_is_there_twice_is_no_name", twice),
+        Test::new("a_full_disk_is_an_error_and_leaves_nothing", full_disk)
+            .needs(need::root)
+            .needs(need::program("unshare")),
     ])
 }
 
@@ -373,4 +385,46 @@ fn other_directories() {
     fs::write(directory.path().join("index.json"), "precious").unwrap();
     assert!(matches!(Layout::create(directory.path()), Err(Error::Invalid { .. })));
     assert_eq!(fs::read_to_string(directory.path().join("index.json")).unwrap(), "precious");
+    // What a killed creator leaves is completed.
+    let path = directory.path().join("half");
+    Layout::create(&path).unwrap();
+    fs::remove_file(path.join("oci-layout")).unwrap();
+    assert!(matches!(Layout::open(&path), Err(Error::NotFound { .. })));
+    image_with_codec(&Layout::create(&path).unwrap(), "a", Codec::None);
+}
+
+fn twice() {
+    let directory = directory();
+    let layout = Layout::create(directory.path()).unwrap();
+    image_with_codec(&layout, "a", Codec::Gzip);
+    image_with_codec(&layout, "b", Codec::Zstd);
+    let path = directory.path().join("index.json");
+    let index = fs::read_to_string(&path).unwrap();
+    fs::write(&path, index.replace(r#"name":"b""#, r#"name":"a""#)).unwrap();
+    assert_eq!(layout.images().unwrap().len(), 2);
+    assert!(matches!(layout.resolve("a"), Err(Error::Invalid { .. })));
+    // Naming it anew settles which one it is.
+    let image = image_with_codec(&layout, "a", Codec::None);
+    assert_eq!(layout.resolve("a").unwrap().digest(), image.digest);
+}
+
+fn full_disk() {
+    let directory = directory();
+    let program = std::env::current_exe().unwrap();
+    // The file system ends with the namespace it is mounted in.
+    let script = r#"mount -t tmpfs -o size=256k tmpfs "$0" && exec "$1""#;
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(directory.path()).arg(program);
+    run(command.env(SMALL, directory.path().join("layout")));
+}
+
+fn on_a_full_disk(path: &Path) {
+    let layout = Layout::create(path).unwrap();
+    let image = image_with_codec(&layout, "before", Codec::Gzip);
+    let error = layout.put_blob(MediaType::LAYER, io::repeat(7).take(1 << 20)).unwrap_err();
+    assert!(matches!(&error, Error::Sys { source, .. } if source.kind() == io::ErrorKind::StorageFull), "{error:?}");
+    assert_eq!(names(path), ["blobs", "index.json", "oci-layout"]);
+    assert_eq!(layout.resolve("before").unwrap().digest(), image.digest);
+    image_with_codec(&layout, "after", Codec::Gzip);
+    assert_eq!(layout.images().unwrap().len(), 2);
 }

@@ -297,6 +297,9 @@ fn refused() {
     assert!(matches!(error, Error::NotRegularFile { .. }), "{error:?}");
     let relative = PackRequest::new(Program::Path { path: "/usr/bin/env".into(), name: Some("env".into()) });
     assert!(matches!(pack(&relative, &layout, "test"), Err(Error::Invalid { .. })));
+    let mut included = request("/usr/bin/env");
+    included.includes = vec!["etc/hostname".into()];
+    assert!(matches!(pack(&included, &layout, "test"), Err(Error::Invalid { field: "included path", .. })));
     assert!(layout.images().unwrap().is_empty());
 }
 

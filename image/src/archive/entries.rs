@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn extended_headers() {
         let mut names = LongNames::default();
-        names.take_pax(b"12 path=a/b\n14 linkpath=c\n9 uid=1\n").unwrap_or_else(|error| panic!("{error}"));
+        names.take_pax(b"12 path=a/b\n14 linkpath=c\n8 uid=1\n").unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((names.path.as_deref(), names.link.as_deref()), (Some("a/b"), Some("c")));
         for broken in
             [&b"99 path=a\n"[..], b"x path=a\n", b"10 path=ab", b"4 ab", b"0 \n", b"5 a=\n\n", b"11 size=99\n"]

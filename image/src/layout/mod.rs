@@ -216,15 +216,23 @@ impl Layout {
     /// The image with this name, or with this digest; behind an index, the one that runs best on `platform`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an unknown name and an index without an image for the platform; whatever is wrong with
-    /// the manifest or the configuration.
+    /// [`Error::NotFound`] for an unknown name and an index without an image for the platform; [`Error::Invalid`] for a
+    /// name that another tool gave to several images; whatever is wrong with the manifest or the configuration.
     pub fn resolve_for(&self, name: impl AsRef<str>, platform: &Platform) -> Result<Image> {
         let name = name.as_ref();
         let index = self.root.read_index(&self.limits)?;
-        let named = index.manifests().iter().find(|entry| entry.ref_name() == Some(name));
+        let mut entries = index.manifests().iter();
         let by_digest = || index.manifests().iter().find(|entry| entry.digest.to_string() == name);
         let not_found = || Error::NotFound { object: format!("image {name} in {}", self.path().display()) };
-        self.image(named.or_else(by_digest).ok_or_else(not_found)?, platform)
+        let Some(named) = entries.find(|entry| entry.ref_name() == Some(name)) else {
+            return self.image(by_digest().ok_or_else(not_found)?, platform);
+        };
+        // Other tools may write a name twice; to take one of them would be a guess.
+        if entries.any(|entry| entry.ref_name() == Some(name) && entry.digest != named.digest) {
+            let reason = "names several images in the layout";
+            return Err(Error::Invalid { field: "name of an image", value: name.to_owned(), reason });
+        }
+        self.image(named, platform)
     }
 
     /// The image behind a descriptor of a manifest or of an index.

@@ -65,7 +65,9 @@ impl Root {
             root.check_marker()?;
             return Ok(root);
         }
-        if root.exists(INDEX)? {
+        let index = format!(r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#, MediaType::INDEX);
+        // A creator that was killed here has left this very index; any other one belongs to something else.
+        if root.exists(INDEX)? && root.read_document(INDEX, &Limits::DEFAULT)? != index.as_bytes() {
             return Err(Error::Invalid {
                 field: "layout",
                 value: path.display().to_string(),
@@ -75,7 +77,6 @@ impl Root {
         for directory in ["blobs", "blobs/sha256"] {
             root.make_directory(directory)?;
         }
-        let index = format!(r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#, MediaType::INDEX);
         root.replace(INDEX, index.as_bytes())?;
         // Last, because it is what makes the directory a layout.
         root.replace(MARKER, format!(r#"{{"imageLayoutVersion":"{VERSION}"}}"#).as_bytes())?;

@@ -64,7 +64,7 @@ pub struct PackRequest {
     pub user: Option<String>,
     /// Free text by key.
     pub labels: BTreeMap<String, String>,
-    /// Files and directories that the program opens by path; each becomes a layer of its own, and libraries that
+    /// Files and directories, by absolute paths, that the program opens by path; each becomes a layer of its own, and libraries that
     /// its ELF files load join the program's.
     pub includes: Vec<PathBuf>,
     /// How the layers are compressed.
@@ -306,7 +306,7 @@ fn place_program(code: &mut Builder, request: &Program, program: &OpenProgram) -
         });
     }
     let file = program.file.try_clone().map_err(Error::sys("duplicate", name))?;
-    let place = placer.relocate(name, 0o755, file)?;
+    let place = placer.relocate(name, &program.host, 0o755, file)?;
     Ok((name.clone(), place))
 }
 
@@ -330,7 +330,7 @@ fn place_libraries(layer: &mut Builder, dependencies: &host::Dependencies, progr
         } else {
             let file = File::open(&object.host).map_err(Error::sys("open", &object.host))?;
             let mode = file.metadata().map_err(Error::sys("examine", &object.host))?.mode() & 0o777;
-            placer.relocate(&object.image, mode, file)?;
+            placer.relocate(&object.image, &object.host, mode, file)?;
         }
         if let (true, Some(directory)) = (object.found_by_cache_only, &dependencies.library_directory) {
             // The image has no cache, so the library needs a name where the interpreter looks without one.

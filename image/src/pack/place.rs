@@ -1,6 +1,6 @@
 //! Putting files of this machine into layers, with the symbolic links that lead to them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
@@ -20,12 +20,13 @@ const MERGED: [&str; 7] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "li
 #[derive(Debug)]
 pub(super) struct Placer<'b> {
     pub(super) layer: &'b mut Builder,
-    placed: Vec<PathBuf>,
+    /// Each file's place in the image, and where it came from.
+    placed: BTreeMap<PathBuf, PathBuf>,
 }
 
 impl<'b> Placer<'b> {
     pub(super) fn new(layer: &'b mut Builder) -> Self {
-        Self { layer, placed: Vec::new() }
+        Self { layer, placed: BTreeMap::new() }
     }
 
     /// Adds the file behind `path` under its own name, and every symbolic link on the way to it: `/lib64/ld.so` of a
@@ -34,14 +35,14 @@ impl<'b> Placer<'b> {
         let real = self.links(path)?;
         let file = File::open(&real).map_err(Error::sys("open", &real))?;
         let mode = file.metadata().map_err(Error::sys("examine", &real))?.mode() & 0o777;
-        self.file(&real, mode, file)?;
+        self.file(&real, &real, mode, file)?;
         Ok(real)
     }
 
     /// Adds a file at another place than where it is on this machine.
-    pub(super) fn relocate(&mut self, image: &Path, mode: u32, file: File) -> Result<PathBuf> {
+    pub(super) fn relocate(&mut self, image: &Path, host: &Path, mode: u32, file: File) -> Result<PathBuf> {
         let place = self.behind_merged(image)?;
-        self.file(&place, mode, file)?;
+        self.file(&place, host, mode, file)?;
         Ok(place)
     }
 
@@ -105,12 +106,13 @@ impl<'b> Placer<'b> {
         }
     }
 
-    fn file(&mut self, place: &Path, mode: u32, file: File) -> Result<()> {
-        if self.placed.iter().any(|other| other == place) {
+    fn file(&mut self, place: &Path, host: &Path, mode: u32, file: File) -> Result<()> {
+        // One file under several names is placed once; two files for one place are the layer's error.
+        if self.placed.get(place).is_some_and(|other| other == host) {
             return Ok(());
         }
         self.layer.file(place, Metadata::root(mode), Source::File(file))?;
-        self.placed.push(place.to_path_buf());
+        self.placed.insert(place.to_path_buf(), host.to_path_buf());
         Ok(())
     }
 }
@@ -118,6 +120,10 @@ impl<'b> Placer<'b> {
 /// Adds a file or a whole directory of this machine under its own name; what is neither file, directory nor symbolic
 /// link is passed to `skipped`.
 pub(super) fn include(layer: &mut Builder, path: &Path, skipped: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>> {
+    if !path.is_absolute() {
+        let reason = "must be an absolute path";
+        return Err(Error::Invalid { field: "included path", value: path.display().to_string(), reason });
+    }
     let mut placer = Placer::new(layer);
     let mut files = Vec::new();
     let mut left = vec![placer.links(path)?];
