@@ -1,0 +1,118 @@
+//! Random runs of events and decisions: nothing is overcommitted, a plain scheduler agrees, a replay is identical.
+#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "small")]
+
+mod judge;
+mod plain;
+mod world;
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use windlass_scheduler_core::{Decision, PodRef, Profile, Ties};
+use world::{Outcome, Step, World};
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let outcome = prop_oneof![
+        4 => Just(Outcome::Commit),
+        4 => Just(Outcome::Confirm),
+        1 => Just(Outcome::Rollback),
+    ];
+    let step = prop_oneof![
+        4 => any::<u64>().prop_map(Step::ApplyNode),
+        1 => any::<usize>().prop_map(Step::RemoveNode),
+        8 => any::<u64>().prop_map(Step::ApplyPod),
+        1 => (any::<usize>(), any::<u64>()).prop_map(|(index, seed)| Step::ChangePod(index, seed)),
+        2 => any::<usize>().prop_map(Step::RemovePod),
+        10 => outcome.prop_map(Step::Decide),
+        2 => any::<u16>().prop_map(Step::Wait),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+fn run(profile: Profile, steps: &[Step], mut check: impl FnMut(&World, &Decision)) -> World {
+    let mut world = World::new(profile);
+    for step in steps {
+        world.step(*step, &mut check);
+    }
+    world
+}
+
+/// Whether every node has what the pods on it request together.
+fn assert_no_overcommitment(world: &World, decision: &Decision) {
+    let Decision::Bind { pod, node, .. } = decision else { return };
+    let (placed, node) = (&world.pods[pod.name()], &world.nodes[&**node]);
+    let beside = world.pods.values().filter(|other| other["spec"]["nodeName"].as_str() == Some(plain::name(node)));
+    let all: Vec<&Value> = beside.chain([placed]).collect();
+    let has = |name: &str| plain::millis_or_zero(&node["status"]["allocatable"][name]);
+    assert!(all.len() as i64 * 1000 <= has("pods"), "{decision:?}: too many pods");
+    for name in ["cpu", "memory", "example.com/gpu"] {
+        let sum: i64 = all.iter().filter_map(|pod| plain::requests(pod, &[]).get(name).copied()).sum();
+        assert!(sum <= has(name), "{decision:?}: {sum} of {} {name}", has(name));
+    }
+}
+
+/// What a decision is about, and whether the plain scheduler would have made it.
+fn assert_plain(world: &World, decision: &Decision) {
+    let names = |value: &Value| -> BTreeSet<String> {
+        plain::items(value).filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    match decision {
+        Decision::Bind { pod, node, score } => {
+            let result = plain::result(&world.record(pod.name()));
+            assert!(names(&result["best"]).contains(&**node), "{decision:?}: {result:#}");
+            assert_eq!(result["scores"][&**node]["="], *score, "{decision:?}: {result:#}");
+        }
+        Decision::Preempt { pod, node, victims } => {
+            let result = plain::result(&world.record(pod.name()));
+            let victims: BTreeSet<String> = victims.iter().map(PodRef::name).map(str::to_owned).collect();
+            assert_eq!(names(&result["evictions"][&**node]), victims, "{decision:?}: {result:#}");
+        }
+        Decision::Unschedulable { pod, .. } => {
+            let result = plain::result(&world.record(pod.name()));
+            assert_eq!(result["postFilter"], "Unschedulable", "{decision:?}: {result:#}");
+        }
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn never_overcommits(steps in steps()) {
+        run(Profile::default(), &steps, assert_no_overcommitment);
+    }
+
+    #[test]
+    fn a_plain_scheduler_agrees(steps in steps()) {
+        // It knows no nominations: what preempts takes it back.
+        let steps: Vec<Step> = steps
+            .into_iter()
+            .filter(|step| !matches!(step, Step::RemoveNode(_)))
+            .collect();
+        let mut world = World::new(Profile::default());
+        for step in steps {
+            let preempts = matches!(world.peek(), Decision::Preempt { .. }) && matches!(step, Step::Decide(_));
+            let step = if preempts { Step::Decide(Outcome::Rollback) } else { step };
+            world.step(step, &mut assert_plain);
+        }
+    }
+
+    #[test]
+    fn a_replay_is_identical(steps in steps(), seed in any::<u64>()) {
+        let told = || {
+            let mut told = Vec::new();
+            let profile = Profile { ties: Ties::Seeded(seed), ..Profile::default() };
+            let world = run(profile, &steps, |world, decision| {
+                if let Decision::Unschedulable { pod, .. } = decision {
+                    let explanation = world.scheduler.explain(pod.namespace(), pod.name());
+                    told.push(explanation.expect("the pod is pending").to_string());
+                }
+                told.push(format!("{decision:?}"));
+            });
+            (told, world.scheduler.counts())
+        };
+        prop_assert_eq!(told(), told());
+    }
+}
