@@ -19,13 +19,12 @@ echo "I can write /sys: $(test -w /sys && echo yes || echo no)"
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let program = arguments.next();
-    let mut command = match program {
-        Some(program) => Command::new(std::path::PathBuf::from(program)),
-        None => {
-            let mut command = Command::new("/bin/sh");
-            command.arg("-c").arg(LOOK_AROUND);
-            command
-        }
+    let mut command = if let Some(program) = program {
+        Command::new(program)
+    } else {
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(LOOK_AROUND);
+        shell
     };
     command.args(arguments);
     // A new user namespace makes this work for every user: who starts it is root inside.

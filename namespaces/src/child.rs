@@ -139,11 +139,14 @@ impl AsFd for Child {
     }
 }
 
+/// How long a drop waits for the end of what it killed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 impl Drop for Child {
     fn drop(&mut self) {
         if self.kill_on_drop == KillOnDrop::Yes && self.status.is_none() {
             // Nobody is left to tell: it fails only when the process is gone already.
-            let ended = send(self.pidfd.as_fd(), Signal::KILL).and_then(|()| reap(self.pidfd.as_fd()));
+            let ended = self.kill(Signal::KILL).and_then(|()| self.wait_timeout(PATIENCE));
             drop(ended);
         }
     }

@@ -32,7 +32,8 @@ impl<T: Into<OwnedFd>> From<T> for Stdio {
 /// What becomes of the process when its [`Child`](crate::Child) is dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KillOnDrop {
-    /// It is killed and waited for.
+    /// It is killed and waited for, two seconds at most: the first process of a pid namespace ends only when all others
+    /// in it have been reaped, and those that joined it are the caller's to reap.
     Yes,
     /// It runs on; like a [`std::process::Child`] it stays a zombie after its end until the caller ends.
     #[default]

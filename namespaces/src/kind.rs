@@ -72,6 +72,9 @@ pub enum Source {
     /// A fresh one.
     New,
     /// The one that a descriptor names: an opened `/proc/PID/ns/KIND`, or a bind mount of one.
+    ///
+    /// Kernel: the first process of a pid namespace takes all others along when it ends, and is itself waited for in
+    /// vain until the caller has waited for those that it let join.
     Join(OwnedFd),
 }
 

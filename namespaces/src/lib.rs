@@ -10,6 +10,7 @@ mod error;
 mod id;
 mod kind;
 mod mount;
+pub mod net;
 mod plan;
 mod rlimit;
 mod rootfs;

@@ -3,9 +3,10 @@
 mod facts;
 mod mapping;
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -48,10 +49,11 @@ impl Command {
         if matches!(self.root, Root::Given(Rootfs::Detached(_))) {
             self.root = Root::Spent;
         }
-        let made = if plan.stage.is_empty() { made } else { second(&plan, made, here.as_fd())? };
-        match accompany(&plan, &self.cgroups, &made, here.as_fd()) {
+        let mut line = Line { here, early: VecDeque::new() };
+        let made = if plan.stage.is_empty() { made } else { second(&plan, &made, &mut line)? };
+        match accompany(&plan, &self.cgroups, &made, &mut line) {
             Ok(()) => Ok(Child::new(Pid::new(made.pid), made.pidfd, self.kill_on_drop, plan.notices)),
-            Err(error) => Err(abandon(&plan, &made, here.as_fd(), error)),
+            Err(error) => Err(abandon(&plan, &made, &mut line, error)),
         }
     }
 
@@ -105,14 +107,10 @@ fn clone_object(plan: &Plan) -> String {
 }
 
 /// Hears from the intermediate process which process it made, and buries it.
-fn second(plan: &Plan, stage: Started, here: BorrowedFd<'_>) -> Result<Started> {
-    let message = match receive(here) {
-        Ok(message) => message,
-        Err(error) => return Err(abandon(plan, &stage, here, error)),
-    };
-    let Some(Message::Forked { pid }) = message else {
-        let status = reap(stage.pidfd.as_fd())?;
-        return Err(message.map_or(Error::Killed { status }, |message| failure(plan, message)));
+fn second(plan: &Plan, stage: &Started, line: &mut Line) -> Result<Started> {
+    let pid = match first_word(plan, stage, line) {
+        Ok(pid) => pid,
+        Err(error) => return Err(abandon(plan, stage, line, error)),
     };
     let opened = rustix::process::Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH).and_then(|pid| {
         // The process is this one's child and not reaped: the number is still its own.
@@ -123,26 +121,43 @@ fn second(plan: &Plan, stage: Started, here: BorrowedFd<'_>) -> Result<Started> 
     Ok(Started { pid, pidfd })
 }
 
+/// The number of the process that the intermediate one made.
+fn first_word(plan: &Plan, stage: &Started, line: &mut Line) -> Result<i32> {
+    let mut early = VecDeque::new();
+    loop {
+        match line.receive()? {
+            Some(Message::Forked { pid }) => {
+                line.early = early;
+                return Ok(pid);
+            }
+            Some(message @ Message::StageFailed { .. }) => return Err(failure(plan, message)),
+            // The new process was faster than the one that made it.
+            Some(message) => early.push_back(message),
+            None => return Err(Error::Killed { status: reap(stage.pidfd.as_fd())? }),
+        }
+    }
+}
+
 /// Does the caller's steps, and waits until the program runs.
-fn accompany(plan: &Plan, cgroups: &[OwnedFd], made: &Started, here: BorrowedFd<'_>) -> Result<()> {
+fn accompany(plan: &Plan, cgroups: &[OwnedFd], made: &Started, line: &mut Line) -> Result<()> {
     for step in &plan.parent {
         match step {
             ParentStep::MapIds { uid, gid } => mapping::write(made.pid, uid, gid)?,
-            ParentStep::ReleaseMapped => release(here, Release::Mapped)?,
+            ParentStep::ReleaseMapped => line.release(Release::Mapped)?,
             ParentStep::PlaceInCgroup(number) => {
                 let group = cgroups.iter().find(|group| group.as_raw_fd() == *number);
                 place(group.expect("the plan names descriptors of its command"), made.pid)?;
             }
-            ParentStep::ReleasePlaced => release(here, Release::Placed)?,
+            ParentStep::ReleasePlaced => line.release(Release::Placed)?,
         }
     }
-    match receive(here)? {
+    match line.receive()? {
         Some(Message::Executing) => {}
         Some(message) => return Err(failure(plan, message)),
         None => return Err(Error::Killed { status: reap(made.pidfd.as_fd())? }),
     }
     // The socket closes with the exec.
-    receive(here)?.map_or(Ok(()), |message| Err(failure(plan, message)))
+    line.receive()?.map_or(Ok(()), |message| Err(failure(plan, message)))
 }
 
 fn place(group: &OwnedFd, pid: i32) -> Result<()> {
@@ -153,21 +168,37 @@ fn place(group: &OwnedFd, pid: i32) -> Result<()> {
     File::from(file).write_all(pid.to_string().as_bytes()).map_err(|source| Error::sys("write", object(), source))
 }
 
-fn release(here: BorrowedFd<'_>, release: Release) -> Result<()> {
-    rustix::io::retry_on_intr(|| rustix::net::send(here, &[release as u8], SendFlags::NOSIGNAL))
-        .map_err(|errno| Error::sys("send", "to the new process", errno))?;
-    Ok(())
+/// The caller's end of the socket to the new process.
+struct Line {
+    here: OwnedFd,
+    /// What was heard before its turn.
+    early: VecDeque<Message>,
 }
 
-/// The next message; `None` when the other end is closed.
-fn receive(here: BorrowedFd<'_>) -> Result<Option<Message>> {
-    let mut bytes = [0; MESSAGE_LENGTH];
-    let (length, _) = rustix::io::retry_on_intr(|| rustix::net::recv(here, &mut bytes[..], RecvFlags::empty()))
-        .or_else(|errno| if errno == rustix::io::Errno::CONNRESET { Ok((0, 0)) } else { Err(errno) })
-        .map_err(|errno| Error::sys("recv", "from the new process", errno))?;
-    match length {
-        0 => Ok(None),
-        _ => Ok(Some(Message::decode(bytes).expect("only this crate's code writes to the socket"))),
+impl Line {
+    fn release(&self, release: Release) -> Result<()> {
+        rustix::io::retry_on_intr(|| rustix::net::send(&self.here, &[release as u8], SendFlags::NOSIGNAL))
+            .map_err(|errno| Error::sys("send", "to the new process", errno))?;
+        Ok(())
+    }
+
+    /// The next message; `None` when the other end is closed.
+    fn receive(&mut self) -> Result<Option<Message>> {
+        self.receive_with(RecvFlags::empty()).map_err(|errno| Error::sys("recv", "from the new process", errno))
+    }
+
+    fn receive_with(&mut self, flags: RecvFlags) -> rustix::io::Result<Option<Message>> {
+        if let Some(message) = self.early.pop_front() {
+            return Ok(Some(message));
+        }
+        let mut bytes = [0; MESSAGE_LENGTH];
+        let (length, _) = rustix::io::retry_on_intr(|| rustix::net::recv(&self.here, &mut bytes[..], flags))
+            // The other end was closed with something unread.
+            .or_else(|errno| if errno == rustix::io::Errno::CONNRESET { Ok((0, 0)) } else { Err(errno) })?;
+        match length {
+            0 => Ok(None),
+            _ => Ok(Some(Message::decode(bytes).expect("only this crate's code writes to the socket"))),
+        }
     }
 }
 
@@ -185,11 +216,11 @@ fn failure(plan: &Plan, message: Message) -> Error {
 }
 
 /// Ends a process whose start failed; a failure that it told itself is the better explanation.
-fn abandon(plan: &Plan, made: &Started, here: BorrowedFd<'_>, error: Error) -> Error {
-    let first = match (&error, receive_at_once(here)) {
-        (Error::Child { .. } | Error::Killed { .. }, _)
-        | (_, None | Some(Message::Forked { .. } | Message::Executing)) => error,
-        (_, Some(message)) => failure(plan, message),
+fn abandon(plan: &Plan, made: &Started, line: &mut Line, error: Error) -> Error {
+    let first = match (&error, line.receive_with(RecvFlags::DONTWAIT)) {
+        (Error::Child { .. } | Error::Killed { .. }, _) => error,
+        (_, Ok(Some(message @ (Message::Failed { .. } | Message::StageFailed { .. })))) => failure(plan, message),
+        _ => error,
     };
     let killed = crate::child::send(made.pidfd.as_fd(), Signal::KILL);
     match killed.and_then(|()| reap(made.pidfd.as_fd())) {
@@ -202,10 +233,4 @@ fn abandon(plan: &Plan, made: &Started, here: BorrowedFd<'_>, error: Error) -> E
 
 fn is_gone(error: &Error) -> bool {
     matches!(error.errno(), Some(libc::ESRCH | libc::ECHILD))
-}
-
-fn receive_at_once(here: BorrowedFd<'_>) -> Option<Message> {
-    let mut bytes = [0; MESSAGE_LENGTH];
-    let received = rustix::net::recv(here, &mut bytes[..], RecvFlags::DONTWAIT);
-    received.ok().filter(|(length, _)| *length > 0).and_then(|_| Message::decode(bytes))
 }

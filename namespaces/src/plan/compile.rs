@@ -1,7 +1,7 @@
 //! A command and the facts around it become a plan.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::credential::{Mappings, mappings};
@@ -172,7 +172,7 @@ fn last(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
 
 /// Every descriptor that a step uses, sorted.
 fn descriptors(command: &Command) -> Vec<RawFd> {
-    let mut descriptors: Vec<RawFd> = command.cgroups.iter().map(|group| group.as_raw_fd()).collect();
+    let mut descriptors: Vec<RawFd> = command.cgroups.iter().map(AsRawFd::as_raw_fd).collect();
     descriptors.extend(joins(command).into_iter().map(|(_, descriptor)| descriptor));
     descriptors.extend(command.stdio.iter().filter_map(|stdio| match stdio {
         Stdio::Fd(descriptor) => Some(descriptor.as_raw_fd()),

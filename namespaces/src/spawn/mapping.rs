@@ -24,7 +24,7 @@ fn map(pid: i32, map: &IdMap, file: &str, helper: &str) -> Result<()> {
 }
 
 fn lines(mappings: &[IdMapping]) -> String {
-    mappings.iter().map(|mapping| format!("{mapping}\n")).collect()
+    mappings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn write_file(pid: i32, name: &str, text: &str) -> Result<()> {

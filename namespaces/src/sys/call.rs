@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::RawFd;
-use std::os::raw::{c_int, c_long, c_ulong, c_void};
+use std::os::raw::{c_int, c_long, c_void};
 use std::{io, mem, ptr};
 
 macro_rules! calls {
@@ -66,37 +66,46 @@ pub(super) struct Failure {
 
 pub(super) type Outcome<T> = Result<T, Failure>;
 
-/// An argument of a system call, as a machine word.
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("system calls take their numbers in 64-bit registers here");
+
+/// An argument of a system call, as a machine word; negative numbers keep their bits.
 pub(super) trait Word {
-    fn word(self) -> c_ulong;
+    fn word(self) -> u64;
 }
 
-macro_rules! words {
-    ($($name:ty),*) => {
-        $(impl Word for $name {
-            #[expect(
-                clippy::cast_sign_loss,
-                clippy::cast_possible_truncation,
-                clippy::allow_attributes,
-                reason = "system calls take the bits: -1 means AT_FDCWD or an unchanged id"
-            )]
-            #[allow(trivial_numeric_casts, clippy::cast_lossless, clippy::unnecessary_cast, reason = "differs by type and architecture")]
-            fn word(self) -> c_ulong {
-                self as c_ulong
-            }
-        })*
-    };
+impl Word for i32 {
+    fn word(self) -> u64 {
+        i64::from(self).cast_unsigned()
+    }
 }
-words!(i32, u32, i64, u64, usize);
+
+impl Word for u32 {
+    fn word(self) -> u64 {
+        u64::from(self)
+    }
+}
+
+impl Word for u64 {
+    fn word(self) -> u64 {
+        self
+    }
+}
+
+impl Word for usize {
+    fn word(self) -> u64 {
+        self as u64
+    }
+}
 
 impl<T> Word for *const T {
-    fn word(self) -> c_ulong {
+    fn word(self) -> u64 {
         self.addr().word()
     }
 }
 
 impl<T> Word for *mut T {
-    fn word(self) -> c_ulong {
+    fn word(self) -> u64 {
         self.addr().word()
     }
 }
@@ -106,10 +115,10 @@ impl<T> Word for *mut T {
 /// # Safety
 /// The arguments must be what the kernel expects of this call; pointers must be valid for as much as it reads or
 /// writes.
-pub(super) unsafe fn raw(call: Call, arguments: [c_ulong; 6]) -> Outcome<c_long> {
-    let [a, b, c, d, e, f] = arguments;
+pub(super) unsafe fn raw(call: Call, arguments: [u64; 6]) -> Outcome<c_long> {
+    let [first, second, third, fourth, fifth, sixth] = arguments;
     // SAFETY: the caller vouches for the arguments; `syscall` itself touches only this thread's errno.
-    let result = unsafe { libc::syscall(call.number(), a, b, c, d, e, f) };
+    let result = unsafe { libc::syscall(call.number(), first, second, third, fourth, fifth, sixth) };
     if result == -1 {
         Err(Failure { call, errno: io::Error::last_os_error().raw_os_error().unwrap_or(0) })
     } else {

@@ -111,14 +111,23 @@ pub(super) fn symlink(root: RawFd, contents: &CStr, target: &Target) -> Outcome<
     match unsafe { call!(Symlinkat, contents.as_ptr(), parent, target.name.as_ptr()) } {
         Ok(_) => close(parent),
         Err(failure @ Failure { errno: libc::EEXIST, .. }) => {
-            let mut buffer = [0_u8; 4096];
-            let (name, length) = (target.name.as_ptr(), buffer.len());
-            // SAFETY: a live C string, and a buffer that is writable for its length.
-            let read = unsafe { call!(Readlinkat, parent, name, buffer.as_mut_ptr(), length) }?;
+            let is_same = says(parent, &target.name, contents)?;
             close(parent)?;
-            let length = usize::try_from(read).unwrap_or(0);
-            if buffer.get(..length) == Some(contents.to_bytes()) { Ok(()) } else { Err(failure) }
+            if is_same { Ok(()) } else { Err(failure) }
         }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether `name` is a symbolic link with these contents.
+fn says(parent: RawFd, name: &CStr, contents: &CStr) -> Outcome<bool> {
+    let mut buffer = [0_u8; 4096];
+    let (start, length) = (buffer.as_mut_ptr(), buffer.len());
+    // SAFETY: a live C string, and a buffer that is writable for its length.
+    match unsafe { call!(Readlinkat, parent, name.as_ptr(), start, length) } {
+        Ok(read) => Ok(buffer.get(..usize::try_from(read).unwrap_or(0)) == Some(contents.to_bytes())),
+        // Something else than a link.
+        Err(Failure { errno: libc::EINVAL, .. }) => Ok(false),
         Err(failure) => Err(failure),
     }
 }
@@ -275,8 +284,8 @@ fn set_attributes(directory: RawFd, path: &CStr, flags: u32, set: u64, propagati
     let clear = if set & MOUNT_ATTR_ATIME == 0 { 0 } else { MOUNT_ATTR_ATIME };
     // struct mount_attr: set, clear, propagation, user namespace.
     let attributes = [set, clear, propagation, 0];
-    // SAFETY: a live C string and a live structure of the size given.
     let size = size_of_val(&attributes);
+    // SAFETY: a live C string and a live structure of the size given.
     unsafe { call!(MountSetattr, directory, path.as_ptr(), flags, attributes.as_ptr(), size) }.map(drop)
 }
 

@@ -156,7 +156,10 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
         Step::ReadOnlyPath(path) => filesystem::read_only(state.root, path),
         Step::NewCgroupNamespace => call::unshare(Namespace::Cgroup.flag()),
         Step::ReadOnlyRoot => filesystem::read_only_mount(state.root),
-        Step::Pivot => filesystem::pivot(state.root),
+        Step::Pivot => {
+            filesystem::pivot(state.root)?;
+            call::close(state.root)
+        }
         Step::Stdio { descriptor, from } => call::dup3(*from, *descriptor, 0),
         Step::Null { descriptor } => null(*descriptor),
         Step::Rlimit(limit) => call::prlimit(limit.resource.number(), limit.soft.as_raw(), limit.hard.as_raw()),
