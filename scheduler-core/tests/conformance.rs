@@ -6,6 +6,7 @@
 
 mod judge;
 mod plain;
+mod wire;
 
 use std::fs::File;
 use std::io::Read;

@@ -1,4 +1,5 @@
 //! The scheduler as a machine: what wakes pods, what nominations keep free, what errors leave untouched.
+#![expect(clippy::unwrap_used, reason = "the objects are written here")]
 
 use std::time::Duration;
 

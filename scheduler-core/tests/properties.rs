@@ -1,8 +1,8 @@
 //! Random runs of events and decisions: nothing is overcommitted, a plain scheduler agrees, a replay is identical.
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "small")]
 
-mod judge;
 mod plain;
+mod wire;
 mod world;
 
 use std::collections::BTreeSet;

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
-use windlass_pod::{Kind, Namespace, Node, Pod, decode_json_as};
+use windlass_pod::{Kind, Namespace, Node, Pod};
 use windlass_scheduler_core::{Decision, Event, Explanation, PodRef, Profile, Scheduler, Verdict};
+
+use crate::wire::decode;
 
 /// What was compared, and what differed.
 #[derive(Debug, Default)]
@@ -117,14 +119,6 @@ impl Tally {
             self.compare(|| format!("seed {seed}: victims on {nominated}"), &ours, &Some(theirs));
         }
     }
-}
-
-/// The records' objects do not say what kind they are.
-pub(crate) fn decode<K: Kind>(value: &Value) -> K {
-    let mut value = value.clone();
-    value["apiVersion"] = K::API_VERSION.into();
-    value["kind"] = K::KIND.into();
-    decode_json_as(value.to_string().as_bytes()).expect("records hold Kubernetes objects")
 }
 
 fn list<K: Kind>(record: &Value, name: &str) -> Vec<K> {

@@ -93,7 +93,9 @@ pub(crate) fn requests(pod: &Value, unset: &[(&str, i64)]) -> BTreeMap<String, i
         amounts
     };
     let add = |sum: &mut BTreeMap<String, i64>, more: &BTreeMap<String, i64>| {
-        more.iter().for_each(|(name, amount)| *sum.entry(name.clone()).or_default() += amount);
+        for (name, amount) in more {
+            *sum.entry(name.clone()).or_default() += amount;
+        }
     };
     let mut running = BTreeMap::new();
     items(&pod["spec"]["containers"]).for_each(|container| add(&mut running, &of(container)));

@@ -127,9 +127,10 @@ fn spread(plain: &Plain<'_>, feasible: &[&Value]) -> Vec<i64> {
             let members = plain.nodes.iter().filter(|other| {
                 complete(other) && label(other, &key) == label(node, &key) && plain.constraint_counts(constraint, other)
             });
-            let count: i64 = match by_host {
-                true => plain.constraint_matches(constraint, node),
-                false => members.map(|other| plain.constraint_matches(constraint, other)).sum(),
+            let count: i64 = if by_host {
+                plain.constraint_matches(constraint, node)
+            } else {
+                members.map(|other| plain.constraint_matches(constraint, other)).sum()
             };
             let skew = constraint["maxSkew"].as_i64().unwrap_or(1);
             sum += count as f64 * ((size + 2) as f64).ln() + (skew - 1) as f64;

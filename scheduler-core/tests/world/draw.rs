@@ -154,7 +154,7 @@ pub(super) fn node(seed: u64) -> Value {
         images.map(|(name, size)| json!({"names": [name], "sizeBytes": size * 1024 * 1024})).collect();
     let mut allocatable = json!({"cpu": (1 + number).to_string(), "memory": format!("{}Gi", 1 + number % 3)});
     allocatable["pods"] = json!((2 + number).to_string());
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         allocatable["example.com/gpu"] = json!("2");
     }
     json!({

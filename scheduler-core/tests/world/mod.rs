@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use windlass_pod::{Namespace, Node, Pod};
 use windlass_scheduler_core::{Decision, Event, Profile, Scheduler};
 
-use crate::judge::decode;
+use crate::wire::decode;
 
 /// One step of a run; numbers choose among what is there.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +132,9 @@ impl World {
             }
             (Decision::Preempt { victims, .. }, _) => {
                 let victims: Vec<String> = victims.iter().map(|victim| victim.name().to_owned()).collect();
-                victims.iter().for_each(|victim| self.remove(victim));
+                for victim in victims {
+                    self.remove(&victim);
+                }
             }
             _ => {}
         }
