@@ -9,8 +9,7 @@
 //! use windlass_image::pack::{PackRequest, Program, pack};
 //! use windlass_image::{Layout, codec::verify_diff_id};
 //!
-//! # let directory = tempfile::tempdir().unwrap();
-//! # let directory = directory.path().join("layout");
+//! # let directory = std::env::temp_dir().join(format!("windlass-image-example-{}", std::process::id()));
 //! let layout = Layout::create(&directory)?;
 //! let request = PackRequest::new(Program::Path { path: "/usr/bin/env".into(), name: None });
 //! pack(&request, &layout, "env:latest")?;
@@ -21,6 +20,7 @@
 //!     verify_diff_id(tar, diff_id)?;
 //! }
 //! assert_eq!(image.config.execution().command_line().next(), Some("/usr/bin/env"));
+//! # std::fs::remove_dir_all(&directory).expect("the layout was made above");
 //! # Ok::<(), windlass_image::Error>(())
 //! ```
 //!
