@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod caller;
+pub mod controllers;
 pub mod http;
 pub mod images;
 pub mod net;
@@ -13,6 +14,7 @@ pub mod pause;
 pub mod proxy;
 pub mod registry;
 pub mod responder;
+pub mod scheduler;
 pub mod sidecar;
 pub mod signals;
 pub mod store;

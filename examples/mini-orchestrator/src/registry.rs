@@ -14,6 +14,7 @@ mod mirror;
 mod naming;
 mod removal;
 mod resource;
+mod warning;
 mod watch;
 mod write;
 
@@ -33,7 +34,7 @@ pub use crate::store::{EventKind, Revision};
 use crate::store::Store;
 
 /// The result of the registry's functions.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What objects are created with besides what the caller says: the time.
 type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use windlass_pod::Object;
 use windlass_pod::kinds::{ConfigMap, Node, Pod, ReplicationController};
 
-const NOW: Duration = Duration::from_secs(1_800_000_000);
+const NOW: Duration = Duration::from_secs(1_800_000_123);
 
 const POD: &str = "
 apiVersion: v1
@@ -48,7 +48,7 @@ async fn a_created_object_has_what_only_the_cluster_gives() {
     let created: Pod = registry.create(object(POD)).await.unwrap();
     let metadata = &created.metadata;
     assert_eq!(metadata.namespace.as_deref(), Some("default"));
-    assert_eq!(metadata.creation_timestamp.unwrap().to_string(), "2027-01-15T08:00:00Z");
+    assert_eq!(metadata.creation_timestamp.unwrap().to_string(), "2027-01-15T08:02:03Z");
     assert_eq!(metadata.resource_version.as_deref(), Some("1"));
     assert_eq!(metadata.generation, Some(1));
     assert_eq!(metadata.uid.as_ref().unwrap().len(), 36);

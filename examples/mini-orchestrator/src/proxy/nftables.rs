@@ -9,11 +9,13 @@
 //!
 //! The kernel applies a batch as a whole: no packet sees half a table.
 
+mod apply;
 mod attribute;
 mod expression;
 mod message;
 mod set;
 
+pub use self::apply::apply;
 use self::attribute::Attributes;
 use self::expression::{Base, PART_1, PART_2, REGISTER, SetName, VERDICT};
 use self::message::Action;
@@ -100,7 +102,8 @@ fn add_fresh(batch: &mut Batch, name: &str, table: &Table) {
         set::backend_map(batch, name, backends, &port.backends);
         add_rule(batch, name, chain, &balance(port, backends));
     }
-    add_rule(batch, name, REFUSE, &[expression::refuse()]);
+    add_rule(batch, name, REFUSE, &refuse_tcp());
+    add_rule(batch, name, REFUSE, &[expression::unreachable()]);
     for chain in ["refuse-prerouting", "refuse-output"] {
         let rule = [expression::first_of_connection().to_vec(), ask(WITHOUT_ENDPOINTS)].concat();
         add_rule(batch, name, chain, &rule);
@@ -166,6 +169,15 @@ fn balance(port: &ServicePort, backends: SetName<'_>) -> [Attributes; 5] {
         expression::random(count, REGISTER),
         expression::mapped(backends, REGISTER),
         expression::redirect(REGISTER, PART_1),
+    ]
+}
+
+/// `meta l4proto tcp reject with tcp reset`
+fn refuse_tcp() -> [Attributes; 3] {
+    [
+        expression::transport_protocol(REGISTER),
+        expression::equal(REGISTER, &[Protocol::Tcp.number()]),
+        expression::reset(),
     ]
 }
 

@@ -101,6 +101,11 @@ impl<R: Resource> Mirror<R> {
         self.objects.get(key)
     }
 
+    /// All objects by their names.
+    pub fn objects(&self) -> &BTreeMap<Key, Arc<R>> {
+        &self.objects
+    }
+
     /// All objects, by namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
         self.objects.values()

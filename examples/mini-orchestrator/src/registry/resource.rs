@@ -1,9 +1,9 @@
 //! The kinds that the registry holds.
 
 use windlass_pod::kinds::{
-    ConfigMap, EndpointSlice, Namespace, NamespaceSpec, NamespaceStatus, Node, NodeSpec, NodeStatus, Pod, PodSpec,
-    PodStatus, ReplicationController, ReplicationControllerSpec, ReplicationControllerStatus, Service, ServiceSpec,
-    ServiceStatus,
+    ConfigMap, EndpointSlice, Event, Namespace, NamespaceSpec, NamespaceStatus, Node, NodeSpec, NodeStatus, Pod,
+    PodSpec, PodStatus, ReplicationController, ReplicationControllerSpec, ReplicationControllerStatus, Service,
+    ServiceSpec, ServiceStatus,
 };
 use windlass_pod::{Kind, Object};
 
@@ -120,3 +120,4 @@ with_status!(Node, NodeStatus, "nodes", false, |_: NodeSpec, _: &mut NodeSpec| {
 with_status!(Namespace, NamespaceStatus, "namespaces", false, |_: NamespaceSpec, _: &mut NamespaceSpec| {});
 without_status!(ConfigMap, "configmaps", [data, binary_data, immutable]);
 without_status!(EndpointSlice, "endpointslices", [address_type, endpoints, ports]);
+without_status!(Event, "events", [count, last_timestamp]);

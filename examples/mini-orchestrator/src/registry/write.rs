@@ -22,7 +22,9 @@ impl Registry {
     /// [`Error::AlreadyExists`], [`Error::Invalid`], [`Error::Name`], [`Error::Unsupported`], [`Error::Store`].
     pub async fn create<R: Resource>(&self, object: R) -> Result<R> {
         let prefix = object.metadata().generate_name.clone().filter(|_| object.name().is_empty());
-        let Some(prefix) = prefix else { return self.create_named(object).await };
+        let Some(prefix) = prefix else {
+            return self.create_named(object).await;
+        };
         for tried in 1.. {
             let mut named = object.clone();
             named.metadata_mut().name = Some(naming::generated(&prefix, random()?));

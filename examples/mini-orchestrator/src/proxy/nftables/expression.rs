@@ -100,8 +100,17 @@ pub(super) fn masquerade() -> Attributes {
     expression("masq", &Attributes::new())
 }
 
-/// Refuses with "port unreachable", on which a caller gives up at once.
-pub(super) fn refuse() -> Attributes {
+/// Refuses a connection as a closed port does.
+///
+/// A caller on this very node holds its socket while it sends, and the kernel drops an ICMP error for a socket that is
+/// held; a reset waits until it is let go.
+pub(super) fn reset() -> Attributes {
+    const TCP_RESET: u32 = 1;
+    expression("reject", &Attributes::new().number(1, TCP_RESET))
+}
+
+/// Refuses with "port unreachable".
+pub(super) fn unreachable() -> Attributes {
     const ICMP: u32 = 0;
     const PORT_UNREACHABLE: u8 = 3;
     expression("reject", &Attributes::new().number(1, ICMP).byte(2, PORT_UNREACHABLE))

@@ -37,7 +37,9 @@ pub fn build(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &st
         let name = format!("{}/{}", service.namespace(), service.name());
         let mut notice = |field, reason: String| notices.push(Notice { service: name.clone(), field, reason });
         left_out(service, &mut notice);
-        let Some(address) = cluster_address(service, &mut notice) else { continue };
+        let Some(address) = cluster_address(service, &mut notice) else {
+            continue;
+        };
         let slices = of_service.get(&(service.namespace(), service.name())).map_or(&[][..], Vec::as_slice);
         for port in &service.spec.ports {
             let Some(frontend) = frontend(address, port) else {

@@ -19,6 +19,11 @@ pub(super) fn fields(object: &Object) -> Fields {
         Object::EndpointSlice(slice) => found.endpoints(slice),
         Object::Node(node) => found.node(node),
         Object::Service(service) => found.add("spec.clusterIP", service.spec.cluster_ip.as_deref()),
+        Object::Event(event) => {
+            found.add("reason", event.reason.as_deref());
+            found.add("message", event.message.as_deref());
+            found.add("count", event.count);
+        }
         Object::ConfigMap(map) => {
             for (key, value) in &map.data {
                 found.add(&format!("data[{key}]"), Some(value));
@@ -43,7 +48,9 @@ impl Found {
         self.add("status.phase", pod.status.phase.as_deref());
         self.add("status.podIP", pod.status.pod_ip.as_deref());
         for condition in &pod.status.conditions {
-            let Some(kind) = &condition.type_ else { continue };
+            let Some(kind) = &condition.type_ else {
+                continue;
+            };
             self.condition(kind, condition.status.as_deref(), condition.reason.as_deref());
         }
         for status in &pod.status.container_statuses {
@@ -82,7 +89,9 @@ impl Found {
             self.add(&format!("spec.taints[{key}]"), taint.effect.as_deref());
         }
         for condition in &node.status.conditions {
-            let Some(kind) = &condition.type_ else { continue };
+            let Some(kind) = &condition.type_ else {
+                continue;
+            };
             self.condition(kind, condition.status.as_deref(), condition.reason.as_deref());
         }
     }
