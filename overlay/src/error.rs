@@ -199,8 +199,10 @@ impl Error {
     /// The kernel's error number, where a system call failed.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Sys { source, .. } | Self::Read { source, .. } | Self::Mount { source, .. } => source.raw_os_error(),
-            Self::Write { source, .. } => source.raw_os_error(),
+            Self::Sys { source, .. }
+            | Self::Read { source, .. }
+            | Self::Write { source, .. }
+            | Self::Mount { source, .. } => source.raw_os_error(),
             Self::Cleanup { first, .. } => first.errno(),
             _ => None,
         }

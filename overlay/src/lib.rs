@@ -12,6 +12,7 @@ mod mount;
 mod options;
 mod path;
 pub mod plan;
+mod probe;
 mod record;
 mod scan;
 mod snapshot;
@@ -35,6 +36,7 @@ pub use options::{
     Xattrs,
 };
 pub use path::{PathError, SafePath};
+pub use probe::{Feature, Probe, Support, probe};
 pub use record::LayerRecord;
 pub use scan::Usage;
 pub use snapshot::{Origin, Snapshot, View};

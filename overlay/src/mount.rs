@@ -90,7 +90,7 @@ pub(crate) struct Directories {
 pub(crate) fn mount(
     directories: &Directories,
     namespace: XattrNamespace,
-    options: &MountOptions,
+    options: MountOptions,
 ) -> Result<DetachedMount> {
     if let Some((upper, _)) = &directories.upper {
         refuse_overlay(upper.as_fd(), &directories.object)?;
@@ -125,12 +125,12 @@ enum Failed {
 fn mount_by(
     directories: &Directories,
     namespace: XattrNamespace,
-    options: &MountOptions,
+    options: MountOptions,
     tier: LowerTier,
 ) -> std::result::Result<DetachedMount, (Error, Failed)> {
     let otherwise = |error| (error, Failed::Otherwise);
     let access = if directories.upper.is_some() { Access::ReadWrite } else { Access::ReadOnly };
-    let steps = plan(directories.lowers.len(), access, namespace, options, tier).map_err(otherwise)?;
+    let steps = plan(directories.lowers.len(), access, namespace, &options, tier).map_err(otherwise)?;
     let context = open_context().map_err(otherwise)?;
     for step in &steps {
         let set = execute(context.as_fd(), step, directories).map_err(otherwise)?;
@@ -212,7 +212,7 @@ const OVERLAY_MAGIC: i64 = 0x794c_7630;
 /// An upper directory on overlay would only fail with "invalid argument".
 fn refuse_overlay(upper: BorrowedFd<'_>, object: &Path) -> Result<()> {
     let found = rustix::fs::fstatfs(upper).named("fstatfs", object)?;
-    if i64::from(found.f_type) == OVERLAY_MAGIC {
+    if found.f_type == OVERLAY_MAGIC {
         return Err(Error::UpperOnOverlay { path: object.to_owned() });
     }
     Ok(())

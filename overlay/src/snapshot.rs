@@ -69,7 +69,7 @@ impl Home {
         sys::open_beneath(self.directory.as_fd(), &path, READ_DIRECTORY).named("open", &self.path.join(name))
     }
 
-    fn mount(&self, upper: Option<(OwnedFd, OwnedFd)>, options: &MountOptions) -> Result<DetachedMount> {
+    fn mount(&self, upper: Option<(OwnedFd, OwnedFd)>, options: MountOptions) -> Result<DetachedMount> {
         let mut lowers = Vec::with_capacity(self.lowers.len());
         for lower in &self.lowers {
             lowers.push(rustix::io::fcntl_dupfd_cloexec(lower, 0).named("dup", &self.path)?);
@@ -113,7 +113,7 @@ impl Snapshot {
     /// # Kernel
     /// Linux 5.11 for an ordinary user in a user and mount namespace of its own; `CAP_SYS_ADMIN` otherwise.
     pub fn mount(&self, options: &MountOptions) -> Result<DetachedMount> {
-        self.home.mount(Some((self.upper()?, self.home.child("work")?)), options)
+        self.home.mount(Some((self.upper()?, self.home.child("work")?)), *options)
     }
 
     /// What was changed in the writable layer, from that alone: a directory before what it holds, by path.
@@ -186,7 +186,7 @@ impl View {
 
     /// Mounts the stack read-only without attaching it anywhere, as often as wanted; errors as [`Snapshot::mount`].
     pub fn mount(&self, options: &MountOptions) -> Result<DetachedMount> {
-        self.home.mount(None, options)
+        self.home.mount(None, *options)
     }
 
     /// Which layer shows a path, links not followed; `None` where there is nothing.

@@ -264,7 +264,7 @@ impl LayerStore {
             });
         }
         let name = snapshot_name(key)?;
-        let directory = self.open_named(&self.rooms.snapshots, &name, "snapshot", key)?;
+        let directory = open_named(&self.rooms.snapshots, &name, "snapshot", key)?;
         let rooms = self.rooms.clone();
         let discard = {
             let rooms = rooms.clone();
@@ -280,7 +280,7 @@ impl LayerStore {
     }
 
     fn record_of(&self, key: &str) -> Result<SnapshotRecord> {
-        let directory = self.open_named(&self.rooms.snapshots, &snapshot_name(key)?, "snapshot", key)?;
+        let directory = open_named(&self.rooms.snapshots, &snapshot_name(key)?, "snapshot", key)?;
         SnapshotRecord::parse(&rooms::read(directory.as_fd(), "record")?)
     }
 
@@ -292,7 +292,7 @@ impl LayerStore {
             let directory = self.open_layer(*layer)?;
             rustix::fs::flock(&directory, FlockOperation::LockShared).named("flock", layer_name(*layer).as_path())?;
             if !self.contains(*layer)? {
-                return Err(not_found("layer", layer));
+                return Err(not_found("layer", &layer.to_string()));
             }
             let record = LayerRecord::parse(&rooms::read(directory.as_fd(), "record")?)?;
             locked.push((directory, *layer, record));
@@ -343,19 +343,19 @@ impl LayerStore {
     }
 
     fn open_layer(&self, layer: LayerId) -> Result<OwnedFd> {
-        self.open_named(&self.rooms.layers, &layer_name(layer), "layer", &layer.to_string())
-    }
-
-    fn open_named(&self, room: &OwnedFd, name: &SafePath, what: &'static str, text: &str) -> Result<OwnedFd> {
-        match sys::open_beneath(room.as_fd(), name, sys::READ_DIRECTORY) {
-            Err(Errno::NOENT) => Err(not_found(what, text)),
-            opened => opened.named("open", name.as_path()),
-        }
+        open_named(&self.rooms.layers, &layer_name(layer), "layer", &layer.to_string())
     }
 }
 
-fn not_found(what: &'static str, name: impl ToString) -> Error {
-    Error::NotFound { what, name: name.to_string() }
+fn open_named(room: &OwnedFd, name: &SafePath, what: &'static str, text: &str) -> Result<OwnedFd> {
+    match sys::open_beneath(room.as_fd(), name, sys::READ_DIRECTORY) {
+        Err(Errno::NOENT) => Err(not_found(what, text)),
+        opened => opened.named("open", name.as_path()),
+    }
+}
+
+fn not_found(what: &'static str, name: &str) -> Error {
+    Error::NotFound { what, name: name.to_owned() }
 }
 
 fn layer_name(layer: LayerId) -> SafePath {

@@ -199,9 +199,7 @@ impl Tree {
         }
         if self.directory(path).is_some() {
             self.keep_touched(layer, path);
-            if !layer.named.contains(path) {
-                self.directory(path).expect("it was just there").metadata = unnamed();
-            }
+            self.renew(layer, path);
         }
     }
 
@@ -211,6 +209,18 @@ impl Tree {
         let gone: Vec<SafePath> = self.names.keys().filter(gone).cloned().collect();
         for path in gone {
             self.remove(layer, &path);
+        }
+        let kept = |path: &&SafePath| path.starts_with(directory) && *path != directory;
+        let kept: Vec<SafePath> = self.names.keys().filter(kept).cloned().collect();
+        for path in kept {
+            self.renew(layer, &path);
+        }
+    }
+
+    /// A directory that this layer uses and does not name is a new one once the lower layers' is deleted.
+    fn renew(&mut self, layer: &Layer, path: &SafePath) {
+        if let Some(directory) = self.directory(path).filter(|_| !layer.named.contains(path)) {
+            directory.metadata = unnamed();
         }
     }
 

@@ -10,7 +10,7 @@ pub struct Unfinished {
     /// Directories that the layer uses and does not name: a directory beneath lends its owner, mode and time, and where
     /// there is a symbolic link beneath, what the layer has here belongs where the link leads.
     pub parents: BTreeSet<SafePath>,
-    /// Directories that the layer used before it named, replaced or deleted them. A symbolic link beneath would have led
+    /// What the layer used as a directory before it named, replaced or deleted it. A symbolic link beneath would have led
     /// what was used elsewhere: no part of this layer knows where to any more.
     pub passed: BTreeSet<SafePath>,
     /// Directories in which the layer deletes something. Where a directory is in no lower layer, the kernel lists what is

@@ -1,1 +1,426 @@
-fn main() {}
+//! Archives that mean harm, each with a canary outside the target that must stay as it is.
+
+mod support;
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use support::{Layer, archive, delete, directory, file, hard_link, listing, put, scratch, symlink};
+use trial::{Test, need};
+use windlass_overlay::{
+    Applied, ApplyOptions, Change, DeviceKind, DeviceNumber, Devices, Entry, Error, Fault, IdMap, IdRange, Kind, Limit,
+    Limits, Metadata, NoticeKind, SafePath, Whiteouts, Xattrs, apply,
+};
+
+fn main() -> ExitCode {
+    trial::main(vec![
+        Test::new("a name with dots is refused", dots),
+        Test::new("an absolute name stays beneath the target", absolute).needs(need::root),
+        Test::new("a symbolic link to the outside is written through inside only", through_symlink).needs(need::root),
+        Test::new("a hard link to the outside is made inside only", hard_links).needs(need::root),
+        Test::new("a root that is a symbolic link is refused", root_entry),
+        Test::new("modes are not set through a symbolic link", chmod).needs(need::root),
+        Test::new("times and owners are not set through a symbolic link", special).needs(need::root),
+        Test::new("parents swapped by another thread", swapped).needs(need::root),
+        Test::new("whiteouts of the outside", whiteouts),
+        Test::new("symbolic links in a circle end", circle),
+        Test::new("duplicate entries replace each other", duplicates).needs(need::root),
+        Test::new("attributes that forge overlay's own are dropped", forged).needs(need::root),
+        Test::new("devices only when asked for", devices).needs(need::root),
+        Test::new("set-id bits survive the change of owner", set_id).needs(need::root),
+        Test::new("owners outside the map are refused", owners).needs(need::root),
+        Test::new("look-alikes are kept apart", look_alikes).needs(need::root),
+        Test::new("deep and long paths", deep).needs(need::root),
+        Test::new("a sparse file is as long as it says and costs little", sparse).needs(need::root),
+        Test::new("a mount in the target is not entered", mounts).needs(need::root),
+    ])
+}
+
+/// A target with a canary beside it; whatever an archive does, the canary stays.
+struct Cage {
+    directory: tempfile::TempDir,
+    before: support::Listing,
+}
+
+impl Cage {
+    fn new() -> Self {
+        let directory = scratch();
+        let outside = directory.path().join("outside");
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("canary"), "alive").unwrap();
+        std::fs::set_permissions(outside.join("canary"), PermissionsExt::from_mode(0o640)).unwrap();
+        std::fs::create_dir(directory.path().join("target")).unwrap();
+        Self { before: listing(&outside), directory }
+    }
+
+    fn target(&self) -> PathBuf {
+        self.directory.path().join("target")
+    }
+
+    fn outside(&self) -> PathBuf {
+        self.directory.path().join("outside")
+    }
+
+    fn apply(&self, layer: &Layer, options: &ApplyOptions) -> Result<Applied, Error> {
+        self.apply_bytes(&archive(layer), options)
+    }
+
+    fn apply_bytes(&self, archive: &[u8], options: &ApplyOptions) -> Result<Applied, Error> {
+        let applied = apply(archive, &self.target(), options);
+        assert_eq!(listing(&self.outside()), self.before, "the canary was touched");
+        applied
+    }
+}
+
+/// As an ordinary user in a test: owners are the caller's.
+fn mine() -> ApplyOptions {
+    ApplyOptions { id_map: IdMap::CurrentUser, ..ApplyOptions::default() }
+}
+
+fn execute() -> ApplyOptions {
+    ApplyOptions { whiteouts: Whiteouts::Execute, ..mine() }
+}
+
+/// An archive of one entry with a name that the writer of this crate refuses to spell.
+fn raw(name: &str, kind: tar::EntryType, link: &str) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+    header.as_mut_bytes()[157..157 + link.len()].copy_from_slice(link.as_bytes());
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(0);
+    header.set_cksum();
+    [header.as_bytes(), &[0; 1024][..]].concat()
+}
+
+fn dots() {
+    for name in ["../outside/canary", "a/../../outside/canary", "/../outside/canary", ".."] {
+        for (kind, link) in [(tar::EntryType::Regular, ""), (tar::EntryType::Directory, "")] {
+            let error = Cage::new().apply_bytes(&raw(name, kind, link), &mine()).unwrap_err();
+            assert!(matches!(error, Error::Archive { offset: 0, fault: Fault::Path(_) }), "{name}: {error}");
+        }
+    }
+    let linked = raw("a", tar::EntryType::Link, "../outside/canary");
+    let error = Cage::new().apply_bytes(&linked, &mine()).unwrap_err();
+    assert!(matches!(error, Error::Archive { fault: Fault::Path(_), .. }), "{error}");
+}
+
+fn absolute() {
+    let cage = Cage::new();
+    let outside = cage.outside().join("canary");
+    cage.apply_bytes(&raw(outside.to_str().unwrap(), tar::EntryType::Regular, ""), &mine()).unwrap();
+    assert!(cage.target().join(outside.strip_prefix("/").unwrap()).exists());
+}
+
+fn through_symlink() {
+    for options in [mine(), execute()] {
+        let cage = Cage::new();
+        let outside = cage.outside();
+        for target in [outside.to_str().unwrap(), "../outside", "../../../../../../../../..", "/"] {
+            let layer = vec![symlink("l", target), file("l/canary", "dead"), file("l/new", ""), delete("l/canary")];
+            cage.apply(&layer, &options).unwrap();
+            assert!(!outside.join("new").exists());
+        }
+        // The same as what is inside a container: the target is the root.
+        assert!(cage.target().join("outside/new").exists());
+        assert!(cage.target().join("new").exists());
+    }
+}
+
+fn hard_links() {
+    let cage = Cage::new();
+    let outside = cage.outside();
+    let layer = vec![symlink("l", outside.to_str().unwrap()), hard_link("x", "l/canary")];
+    let error = cage.apply(&layer, &execute()).unwrap_err();
+    assert!(matches!(error, Error::LinkTarget { .. }), "{error}");
+    assert_eq!(std::fs::metadata(outside.join("canary")).unwrap().nlink(), 1);
+    // A link to the symbolic link itself is one more name of it, not of what it names.
+    let layer = vec![symlink("s", outside.join("canary").to_str().unwrap()), hard_link("t", "s")];
+    cage.apply(&layer, &execute()).unwrap();
+    assert!(cage.target().join("t").is_symlink());
+    assert_eq!(std::fs::metadata(outside.join("canary")).unwrap().nlink(), 1);
+}
+
+fn root_entry() {
+    for name in [".", "./", "/"] {
+        let cage = Cage::new();
+        let outside = cage.outside();
+        let link = raw(name, tar::EntryType::Symlink, outside.to_str().unwrap());
+        let error = cage.apply_bytes(&link, &mine()).unwrap_err();
+        assert!(matches!(error, Error::Archive { fault: Fault::Root | Fault::Contradiction(_), .. }), "{error}");
+        assert!(cage.target().is_dir() && !cage.target().is_symlink());
+    }
+}
+
+fn chmod() {
+    let cage = Cage::new();
+    let canary = cage.outside().join("canary");
+    let canary = canary.to_str().unwrap();
+    let fifo = put("p", Kind::Fifo, 0o777);
+    for options in [mine(), execute()] {
+        let layer =
+            vec![symlink("d", canary), symlink("p", canary), directory("d", 0o777), fifo.clone(), symlink("e", canary)];
+        cage.apply(&layer, &options).unwrap();
+        assert!(cage.target().join("d").is_dir());
+        assert_eq!(std::fs::metadata(cage.target().join("p")).unwrap().mode() & 0o7777, 0o777);
+    }
+}
+
+fn special() {
+    let cage = Cage::new();
+    let canary = cage.outside().join("canary");
+    let xattrs = [(b"trusted.x"[..].into(), b"y"[..].into())].into();
+    let metadata = Metadata { mode: 0o777, uid: 77, gid: 77, xattrs, ..Metadata::default() };
+    let kind = Kind::Symlink(canary.to_str().unwrap().as_bytes().into());
+    let entry = Entry { path: "l".parse().unwrap(), kind, metadata };
+    cage.apply(&vec![(Change::Put(entry), [][..].into())], &ApplyOptions::default()).unwrap();
+    let made = std::fs::symlink_metadata(cage.target().join("l")).unwrap();
+    assert_eq!((made.uid(), made.gid(), made.mtime()), (77, 77, 0));
+    let mut value = [0; 4];
+    assert_eq!(rustix::fs::lgetxattr(cage.target().join("l"), "trusted.x", &mut value), Ok(1));
+}
+
+/// Another process exchanges a directory of the target with a link to the outside all the time.
+fn swapped() {
+    let cage = Cage::new();
+    let target = cage.target();
+    let layer: Layer = (0..200).map(|number| file(&format!("a/b/f{number}"), "x")).collect();
+    std::fs::create_dir_all(target.join("a/b")).unwrap();
+    let outside = cage.outside();
+    std::os::unix::fs::symlink(&outside, target.join("evil")).unwrap();
+    let (stop, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let root = std::fs::File::open(&target).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                for name in ["a", "a/b"] {
+                    let flags = rustix::fs::RenameFlags::EXCHANGE;
+                    // The other thread may be replacing one of them: then there is nothing to exchange.
+                    if rustix::fs::renameat_with(&root, name, &root, "evil", flags).is_ok() {
+                        swaps.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        });
+        for _ in 0..20 {
+            // It may fail, as whatever it stands on moves away; where it wrote is what counts, and the cage looks.
+            drop(cage.apply(&layer, &execute()));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(swaps.into_inner() > 100, "the race did not happen");
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1, "something was written outside");
+}
+
+fn whiteouts() {
+    for name in [".wh...", ".wh..", ".wh.", "a/.wh...", "../.wh.outside"] {
+        for options in [mine(), execute()] {
+            let error = Cage::new().apply_bytes(&raw(name, tar::EntryType::Regular, ""), &options).unwrap_err();
+            assert!(matches!(error, Error::Archive { .. }), "{name}: {error}");
+        }
+    }
+    for name in [".wh..wh..opq/", ".wh.a/", ".wh..wh..opq/b", ".wh.a/b"] {
+        let error = Cage::new().apply_bytes(&raw(name, tar::EntryType::Directory, ""), &mine()).unwrap_err();
+        assert!(matches!(error, Error::Archive { fault: Fault::Whiteout, .. }), "{name}: {error}");
+    }
+    let cage = Cage::new();
+    let outside = cage.outside();
+    cage.apply(&vec![symlink("l", outside.to_str().unwrap()), delete("l/canary"), delete("l")], &execute()).unwrap();
+}
+
+fn circle() {
+    for options in [mine(), execute()] {
+        let layer = vec![symlink("a", "b"), symlink("b", "a"), file("a/x", "")];
+        let error = Cage::new().apply(&layer, &options).unwrap_err();
+        assert!(matches!(error, Error::LimitExceeded { limit: Limit::LinksFollowed, .. }), "{error}");
+    }
+    let mut layer: Layer = (0..39).map(|number| symlink(&format!("l{number}"), &format!("l{}", number + 1))).collect();
+    layer.push(file("l0/x", ""));
+    Cage::new().apply(&layer, &mine()).unwrap();
+}
+
+fn duplicates() {
+    let cage = Cage::new();
+    let layer = vec![
+        directory("d", 0o700),
+        file("d/x", "1"),
+        file("d", "now a file"),
+        symlink("s", "/"),
+        directory("s", 0o755),
+        file("s/y", ""),
+        file("s", "2"),
+        file("s", "3"),
+        hard_link("h", "s"),
+        file("s", "4"),
+    ];
+    cage.apply(&layer, &mine()).unwrap();
+    assert_eq!(std::fs::read_to_string(cage.target().join("d")).unwrap(), "now a file");
+    assert_eq!(std::fs::read_to_string(cage.target().join("s")).unwrap(), "4");
+    assert_eq!(std::fs::read_to_string(cage.target().join("h")).unwrap(), "3");
+    assert!(!cage.target().join("y").exists());
+}
+
+fn with_xattrs(path: &str, kind: Kind, names: &[&str]) -> (Change, std::sync::Arc<[u8]>) {
+    let xattrs = names.iter().map(|name| (name.as_bytes().into(), b"y"[..].into())).collect();
+    let metadata = Metadata { mode: 0o755, xattrs, ..Metadata::default() };
+    (Change::Put(Entry { path: path.parse().unwrap(), kind, metadata }), [][..].into())
+}
+
+fn forged() {
+    let cage = Cage::new();
+    let forged =
+        ["trusted.overlay.opaque", "user.overlay.whiteout", "user.overlay.redirect", "trusted.overlay.metacopy"];
+    let layer = vec![
+        with_xattrs("d", Kind::Directory, &forged),
+        with_xattrs("f", Kind::File { size: 0 }, &[&forged[..], &["trusted.kept"]].concat()),
+    ];
+    let applied = cage.apply(&layer, &mine()).unwrap();
+    let notices: Vec<_> = applied.notices.iter().map(|notice| (notice.kind, notice.count)).collect();
+    assert_eq!(notices, [(NoticeKind::OverlayXattr, 8)]);
+    for name in ["d", "f"] {
+        let mut names = vec![0; 4096];
+        let length = rustix::fs::listxattr(cage.target().join(name), &mut names).unwrap();
+        let names = String::from_utf8_lossy(&names[..length]).into_owned();
+        assert!(!names.contains("overlay"), "{names:?}");
+    }
+    let mut value = [0; 4];
+    assert_eq!(rustix::fs::getxattr(cage.target().join("f"), "trusted.kept", &mut value), Ok(1));
+    let dropped = cage.apply(&layer, &ApplyOptions { xattrs: Xattrs::Drop, ..mine() }).unwrap();
+    assert!(dropped.notices.iter().any(|notice| notice.kind == NoticeKind::DroppedXattr && notice.count == 1));
+}
+
+fn devices() {
+    let device = |major, minor| {
+        let number = DeviceNumber { major, minor };
+        vec![put("dev", Kind::Device(DeviceKind::Character, number), 0o600)]
+    };
+    let with = |devices| ApplyOptions { devices, ..mine() };
+    let error = Cage::new().apply(&device(1, 3), &mine()).unwrap_err();
+    assert!(matches!(error, Error::DeviceRefused { kind: "character device", .. }), "{error}");
+    let cage = Cage::new();
+    let applied = cage.apply(&device(1, 3), &with(Devices::Skip)).unwrap();
+    assert_eq!(applied.notices[0].kind, NoticeKind::Device);
+    assert!(!cage.target().join("dev").exists());
+    cage.apply(&device(1, 3), &with(Devices::Create)).unwrap();
+    assert_eq!(std::fs::metadata(cage.target().join("dev")).unwrap().rdev(), rustix::fs::makedev(1, 3));
+    // Overlay's own spelling of a deletion is not to be had from an archive.
+    for devices in [Devices::Refuse, Devices::Skip, Devices::Create] {
+        let error = Cage::new().apply(&device(0, 0), &with(devices)).unwrap_err();
+        assert!(matches!(error, Error::DeviceRefused { .. }), "{error}");
+    }
+}
+
+fn owned(path: &str, mode: u32, uid: u32, gid: u32) -> (Change, std::sync::Arc<[u8]>) {
+    let metadata = Metadata { mode, uid, gid, ..Metadata::default() };
+    (Change::Put(Entry { path: path.parse().unwrap(), kind: Kind::File { size: 0 }, metadata }), [][..].into())
+}
+
+fn set_id() {
+    let cage = Cage::new();
+    cage.apply(&vec![owned("s", 0o6755, 1000, 1001)], &ApplyOptions::default()).unwrap();
+    let made = std::fs::metadata(cage.target().join("s")).unwrap();
+    assert_eq!((made.mode() & 0o7777, made.uid(), made.gid()), (0o6755, 1000, 1001));
+}
+
+fn owners() {
+    let range = |archive| vec![IdRange { archive, disk: 100_000 + archive, length: 10 }];
+    let options = ApplyOptions { id_map: IdMap::Ranges { uids: range(0), gids: range(0) }, ..ApplyOptions::default() };
+    let cage = Cage::new();
+    cage.apply(&vec![owned("d/f", 0o644, 3, 4)], &options).unwrap();
+    let owner = |name: &str| {
+        let made = std::fs::metadata(cage.target().join(name)).unwrap();
+        (made.uid(), made.gid())
+    };
+    assert_eq!((owner("d/f"), owner("d")), ((100_003, 100_004), (100_000, 100_000)));
+    let error = Cage::new().apply(&vec![owned("f", 0o644, 3, 10)], &options).unwrap_err();
+    assert!(matches!(error, Error::UnmappedOwner { kind: "gid", id: 10, .. }), "{error}");
+    let error = Cage::new().apply(&vec![owned("f", 0o644, u32::MAX, 0)], &ApplyOptions::default()).unwrap_err();
+    assert!(matches!(error, Error::UnmappedOwner { kind: "uid", .. }), "{error}");
+}
+
+fn look_alikes() {
+    let cage = Cage::new();
+    let names = ["a", "A", "\u{e9}", "e\u{301}", "\u{ff41}", "a ", "a."];
+    cage.apply(&names.iter().map(|name| file(name, name)).collect(), &mine()).unwrap();
+    for name in names {
+        assert_eq!(std::fs::read_to_string(cage.target().join(name)).unwrap(), name);
+    }
+    let bytes = SafePath::parse(b"\xff\xfe").unwrap();
+    let entry = Entry { path: bytes, kind: Kind::Directory, metadata: Metadata { mode: 0o755, ..Metadata::default() } };
+    cage.apply(&vec![(Change::Put(entry), [][..].into())], &mine()).unwrap();
+}
+
+fn deep() {
+    let cage = Cage::new();
+    let long = "n".repeat(255);
+    let path = [&long[..]; 15].join("/");
+    cage.apply(&vec![file(&path, "deep")], &mine()).unwrap();
+    assert_eq!(std::fs::read_to_string(cage.target().join(&path)).unwrap(), "deep");
+    let error = Cage::new().apply(&vec![file(&["d"; 600].join("/"), "")], &mine());
+    assert!(matches!(error, Err(Error::LimitExceeded { limit: Limit::Depth, .. })));
+    let limits = Limits { entries: 10, ..Limits::default() };
+    let many: Layer = (0..11).map(|number| file(&number.to_string(), "")).collect();
+    let error = Cage::new().apply(&many, &ApplyOptions { limits, ..mine() }).unwrap_err();
+    assert!(matches!(error, Error::LimitExceeded { limit: Limit::Entries, max: 10 }), "{error}");
+}
+
+fn sparse() {
+    // 1 GiB with one byte in the middle, as GNU tar writes it in version 1.0.
+    let record = |text: String| {
+        let length = (1..).find(|length: &usize| format!("{length} {text}\n").len() == *length).unwrap();
+        format!("{length} {text}\n")
+    };
+    let size = 1 << 30;
+    let records: String = [
+        "GNU.sparse.major=1".to_owned(),
+        "GNU.sparse.minor=0".to_owned(),
+        "GNU.sparse.name=holes".to_owned(),
+        format!("GNU.sparse.realsize={size}"),
+    ]
+    .map(record)
+    .concat();
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::XHeader);
+    header.set_size(records.len() as u64);
+    header.set_cksum();
+    builder.append_data(&mut header, "pax", records.as_bytes()).unwrap();
+    let mut content = b"1\n536870912\n1\n".to_vec();
+    content.resize(512, 0);
+    content.push(b'x');
+    let mut header = tar::Header::new_ustar();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_cksum();
+    builder.append_data(&mut header, "GNUSparseFile.0/holes", &content[..]).unwrap();
+    let cage = Cage::new();
+    cage.apply_bytes(&builder.into_inner().unwrap(), &mine()).unwrap();
+    let made = std::fs::metadata(cage.target().join("holes")).unwrap();
+    assert_eq!(made.len(), size);
+    assert!(made.blocks() < 100, "{} blocks", made.blocks());
+    let file = std::fs::File::open(cage.target().join("holes")).unwrap();
+    let mut byte = [0];
+    std::os::unix::fs::FileExt::read_exact_at(&file, &mut byte, 536_870_912).unwrap();
+    assert_eq!(&byte, b"x");
+}
+
+fn mounts() {
+    let cage = Cage::new();
+    let at = cage.target().join("m");
+    std::fs::create_dir(&at).unwrap();
+    let store = windlass_overlay::LayerStore::open(&cage.directory.path().join("store")).unwrap();
+    let snapshot = store.snapshot("s", &[]).unwrap();
+    let guard = snapshot.mount(&windlass_overlay::MountOptions::default()).unwrap().attach(&at).unwrap();
+    let error = cage.apply(&vec![file("m/x", "")], &execute()).unwrap_err();
+    assert_eq!(error.errno(), Some(rustix::io::Errno::XDEV.raw_os_error()), "{error}");
+    assert_eq!(std::fs::read_dir(Path::new(&at)).unwrap().count(), 0);
+    guard.unmount().unwrap();
+}

@@ -1,1 +1,231 @@
-fn main() {}
+//! GNU tar, bsdtar and the `tar` crate against this crate's reader and writer.
+
+mod support;
+
+use std::io::Read as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+
+use support::{Listing, archive, assert_same, check, layers, listing, scratch};
+use trial::{Test, need};
+use windlass_overlay::{
+    ApplyOptions, Change, Devices, Entry, Kind, Limits, Metadata, SafePath, Tree, Whiteouts, apply, diff, tar as own,
+};
+
+fn main() -> ExitCode {
+    trial::main(vec![
+        Test::new("every format of GNU tar", gnu_formats).needs(need::root).needs(need::program("tar")),
+        Test::new("every version of sparse files", gnu_sparse).needs(need::root).needs(need::program("tar")),
+        Test::new("GNU tar reads what is written", gnu_reads).needs(need::root).needs(need::program("tar")),
+        Test::new("every format of bsdtar", bsd_formats).needs(need::root).needs(need::program("bsdtar")),
+        Test::new("bsdtar reads what is written", bsd_reads).needs(need::root).needs(need::program("bsdtar")),
+        Test::new("the tar crate reads what is written", crate_reads),
+    ])
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A tree with everything that a format may have trouble with.
+fn everything(root: &Path, long: bool) {
+    std::fs::create_dir(root).unwrap();
+    let write = |name: &str, content: &[u8]| {
+        let path = root.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    };
+    write("empty", b"");
+    write("d/block", &[7; 512]);
+    write("d/blocks", &[8; 5000]);
+    write("set-id", b"x");
+    std::fs::set_permissions(root.join("set-id"), PermissionsExt::from_mode(0o4751)).unwrap();
+    std::fs::set_permissions(root.join("d"), PermissionsExt::from_mode(0o1777)).unwrap();
+    std::os::unix::fs::symlink("d/../empty", root.join("link")).unwrap();
+    std::fs::hard_link(root.join("d/block"), root.join("other-name")).unwrap();
+    std::os::unix::fs::chown(root.join("empty"), Some(1234), Some(4321)).unwrap();
+    if long {
+        let name = format!("{}/{}", "n".repeat(150), "m".repeat(200));
+        write(&name, b"long");
+        std::os::unix::fs::symlink("t".repeat(300), root.join("far")).unwrap();
+        std::os::unix::fs::chown(root.join(&name), Some(3_000_000), Some(3_000_001)).unwrap();
+    }
+}
+
+/// What the archive means to this crate.
+fn applied(archive: &[u8]) -> Listing {
+    let directory = scratch();
+    let options = ApplyOptions { whiteouts: Whiteouts::Execute, devices: Devices::Create, ..ApplyOptions::default() };
+    let applied = apply(archive, directory.path(), &options).unwrap();
+    assert_eq!(applied.notices, []);
+    listing(directory.path())
+}
+
+/// What the archive means to another program.
+fn extracted(archive: &Path, command: &mut Command) -> Listing {
+    let directory = scratch();
+    run(command.arg("-xpf").arg(archive).arg("-C").arg(directory.path()));
+    listing(directory.path())
+}
+
+fn gnu() -> Command {
+    let mut command = Command::new("tar");
+    command.args(["--numeric-owner", "--xattrs", "--xattrs-include=*", "--same-owner", "--delay-directory-restore"]);
+    command
+}
+
+fn bsd() -> Command {
+    let mut command = Command::new("bsdtar");
+    command.args(["--numeric-owner", "--same-owner", "--xattrs"]);
+    command
+}
+
+fn made(command: &mut Command, root: &Path, to: &Path) -> Vec<u8> {
+    run(command.arg("-cf").arg(to).arg("-C").arg(root).arg("."));
+    std::fs::read(to).unwrap()
+}
+
+fn gnu_formats() {
+    for format in ["v7", "ustar", "oldgnu", "gnu", "posix"] {
+        let directory = scratch();
+        let (root, to) = (directory.path().join("root"), directory.path().join("archive"));
+        everything(&root, !matches!(format, "v7" | "ustar"));
+        if format == "posix" {
+            rustix::fs::setxattr(root.join("d"), "user.name", b"a\0\nb", rustix::fs::XattrFlags::empty()).unwrap();
+        }
+        let mut command = Command::new("tar");
+        command.args(["--numeric-owner", &format!("--format={format}")]);
+        if format == "posix" {
+            command.arg("--xattrs");
+        }
+        let archive = made(&mut command, &root, &to);
+        let found = applied(&archive);
+        assert!(found.len() > 7, "{format}: {} entries", found.len());
+        assert_same(found, extracted(&to, &mut gnu()));
+    }
+}
+
+fn bsd_formats() {
+    for format in ["v7", "ustar", "gnutar", "pax", "restricted"] {
+        let directory = scratch();
+        let (root, to) = (directory.path().join("root"), directory.path().join("archive"));
+        everything(&root, !matches!(format, "v7" | "ustar"));
+        let format = if format == "restricted" { "pax" } else { format };
+        let archive = made(Command::new("bsdtar").args(["--format", format]), &root, &to);
+        assert_same(applied(&archive), extracted(&to, &mut bsd()));
+    }
+}
+
+/// Files with holes at the start, in the middle, at the end, and many of them.
+fn holes(root: &Path) {
+    std::fs::create_dir(root).unwrap();
+    let sparse = |name: &str, size: u64, places: &[u64]| {
+        let file = std::fs::File::create(root.join(name)).unwrap();
+        for place in places {
+            file.write_all_at(b"data", *place).unwrap();
+        }
+        file.set_len(size).unwrap();
+    };
+    sparse("start", 1 << 20, &[(1 << 20) - 4]);
+    sparse("middle", 1 << 20, &[0, 500_000]);
+    sparse("end", 1 << 20, &[0]);
+    sparse("nothing", 1 << 20, &[]);
+    let many: Vec<u64> = (0..60).map(|number| number * 32_768).collect();
+    sparse("many", 3 << 20, &many);
+    std::fs::write(root.join("dense"), [1; 9000]).unwrap();
+}
+
+fn gnu_sparse() {
+    for arguments in [
+        &["--format=oldgnu"][..],
+        &["--format=gnu"],
+        &["--format=posix", "--sparse-version=0.0"],
+        &["--format=posix", "--sparse-version=0.1"],
+        &["--format=posix", "--sparse-version=1.0"],
+    ] {
+        let directory = scratch();
+        let (root, to) = (directory.path().join("root"), directory.path().join("archive"));
+        holes(&root);
+        let archive = made(Command::new("tar").args(["--numeric-owner", "-S"]).args(arguments), &root, &to);
+        assert!(archive.len() < 1 << 20, "the archive is sparse: {}", archive.len());
+        let found = applied(&archive);
+        assert_same(found.clone(), listing(&root).into_iter().map(whole_seconds(&found)).collect());
+        assert_same(found, extracted(&to, &mut gnu()));
+    }
+}
+
+/// Only pax keeps parts of seconds.
+fn whole_seconds(found: &Listing) -> impl Fn((Entry, Arc<[u8]>)) -> (Entry, Arc<[u8]>) {
+    let has_parts = found.iter().any(|(entry, _)| entry.metadata.mtime.nanoseconds != 0);
+    move |(mut entry, content)| {
+        if !has_parts {
+            entry.metadata.mtime.nanoseconds = 0;
+        }
+        (entry, content)
+    }
+}
+
+/// Layers without deletions: a tree that any tar holds.
+fn trees(check_one: impl Fn(&Tree, &[u8])) {
+    check(60, &layers(), |layers| {
+        let tree = support::tree(&layers).unwrap();
+        let mut layer = diff(&Tree::new(), &tree);
+        let metadata = Metadata { mode: 0o755, ..Metadata::default() };
+        let root = Entry { path: SafePath::root(), kind: Kind::Directory, metadata };
+        layer.insert(0, (Change::Put(root), Arc::default()));
+        check_one(&tree, &archive(&layer));
+    });
+}
+
+fn gnu_reads() {
+    trees(|tree, archive| {
+        let directory = scratch();
+        let to = directory.path().join("archive");
+        std::fs::write(&to, archive).unwrap();
+        assert_same(extracted(&to, &mut gnu()), tree.entries());
+        assert_same(applied(archive), tree.entries());
+    });
+}
+
+fn bsd_reads() {
+    trees(|tree, archive| {
+        let directory = scratch();
+        let to = directory.path().join("archive");
+        std::fs::write(&to, archive).unwrap();
+        assert_same(extracted(&to, &mut bsd()), tree.entries());
+    });
+}
+
+fn crate_reads() {
+    trees(|_, archive| {
+        let mut reader = own::Reader::new(archive, Limits::default());
+        let mut other = ::tar::Archive::new(archive);
+        let mut others = other.entries().unwrap();
+        while let Some(entry) = reader.next_entry().unwrap() {
+            let mut other = others.next().expect("as many entries").unwrap();
+            assert_eq!(SafePath::from_archive(&other.path_bytes()).unwrap(), entry.path);
+            let header = other.header();
+            let (mode, mtime) = (header.mode().unwrap(), entry.metadata.mtime);
+            assert_eq!((mode, header.uid().unwrap()), (entry.metadata.mode, u64::from(entry.metadata.uid)));
+            if mtime.nanoseconds == 0 {
+                assert_eq!(header.mtime().unwrap(), u64::try_from(mtime.seconds).unwrap());
+            }
+            let link = other.link_name_bytes().map(std::borrow::Cow::into_owned);
+            match &entry.kind {
+                Kind::Symlink(target) => assert_eq!(link.as_deref(), Some(&**target)),
+                Kind::HardLink(target) => assert_eq!(link.as_deref(), Some(target.as_bytes())),
+                _ => assert_eq!(link, None),
+            }
+            let (mut content, mut buffer, mut own) = (Vec::new(), [0; 100], Vec::new());
+            other.read_to_end(&mut content).unwrap();
+            while let Some(chunk) = reader.read_chunk(&mut buffer).unwrap() {
+                own.extend_from_slice(&buffer[..chunk.length]);
+            }
+            assert_eq!(content, own);
+        }
+        assert!(others.next().is_none(), "no more entries");
+    });
+}

@@ -97,7 +97,7 @@ impl Target {
     /// The place of a new object; what has its name is removed.
     pub(super) fn place(&mut self, path: &SafePath) -> Result<Place> {
         let place = self.locate(path)?;
-        let found = self.stat(&place)?;
+        let found = stat(&place)?;
         self.vacate(&place, found)?;
         self.mark(&place.path);
         Ok(place)
@@ -109,7 +109,7 @@ impl Target {
             (SafePath::root(), self.open(&entry.path, READ_DIRECTORY).named("open", entry.path.as_path())?)
         } else {
             let place = self.locate(&entry.path)?;
-            let found = self.stat(&place)?;
+            let found = stat(&place)?;
             let opened = if found.is_some_and(|stat| sys::is_directory(&stat)) {
                 sys::open_beneath(place.parent.as_fd(), &place.name, READ_DIRECTORY)
                     .named("open", place.path.as_path())?
@@ -137,7 +137,7 @@ impl Target {
         if from.path == to.path {
             return Err(unlinkable(offset));
         }
-        match self.stat(&from)? {
+        match stat(&from)? {
             Some(stat) if sys::is_directory(&stat) => return Err(unlinkable(offset)),
             Some(stat) if self.overlay.is_some() && sys::is_whiteout(&stat) => return Err(unlinkable(offset)),
             Some(_) => {}
@@ -188,13 +188,12 @@ impl Target {
     pub(super) fn whiteout(&mut self, path: &SafePath) -> Result<()> {
         let place = self.locate(path)?;
         let object = place.path.as_path();
-        let found = self.stat(&place)?;
+        let found = stat(&place)?;
         let Some(namespace) = self.overlay else {
             return match found {
-                None => Ok(()),
                 Some(_) if !self.placed.contains(&place.path) => self.remove(&place),
                 Some(stat) if sys::is_directory(&stat) => self.renew(&place),
-                Some(_) => Ok(()),
+                Some(_) | None => Ok(()),
             };
         };
         match found {
@@ -244,12 +243,16 @@ impl Target {
         let directory =
             sys::open_beneath(place.parent.as_fd(), &place.name, READ_DIRECTORY).named("open", place.path.as_path())?;
         self.keep_only_placed(directory.as_fd(), &place.path)?;
-        let is_named = self.finishes.get(&place.path).is_some_and(|finish| finish.mode.is_some());
-        if !is_named {
-            clear_attributes(directory.as_fd(), &place.path)?;
-            self.dress_parent(directory.as_fd(), &place.path)?;
+        self.renew_metadata(directory.as_fd(), &place.path)
+    }
+
+    fn renew_metadata(&mut self, directory: BorrowedFd<'_>, path: &SafePath) -> Result<()> {
+        let is_named = self.finishes.get(path).is_some_and(|finish| finish.mode.is_some());
+        if is_named {
+            return Ok(());
         }
-        Ok(())
+        clear_attributes(directory, path)?;
+        self.dress_parent(directory, path)
     }
 
     fn keep_only_placed(&mut self, directory: BorrowedFd<'_>, path: &SafePath) -> Result<()> {
@@ -262,7 +265,10 @@ impl Target {
                 continue;
             }
             match sys::open_beneath(directory, &name, READ_DIRECTORY) {
-                Ok(below) => self.keep_only_placed(below.as_fd(), &child)?,
+                Ok(below) => {
+                    self.keep_only_placed(below.as_fd(), &child)?;
+                    self.renew_metadata(below.as_fd(), &child)?;
+                }
                 Err(Errno::NOTDIR | Errno::LOOP) => {}
                 Err(errno) => return Err(errno).named("open", child.as_path()),
             }
@@ -324,7 +330,7 @@ impl Target {
             let name = SafePath::parse(&part).map_err(|_| invalid_link(path))?;
             let below = here.path.join(&part).map_err(|_| invalid_link(path))?;
             let place = Place { parent: here.descriptor.clone(), name, path: below };
-            match self.stat(&place)? {
+            match stat(&place)? {
                 Some(stat) if sys::is_directory(&stat) => {}
                 Some(stat) if sys::file_type(&stat) == FileType::Symlink => {
                     followed += 1;
@@ -361,11 +367,14 @@ impl Target {
 
     /// Makes a directory that no entry named so far.
     fn make_parent(&mut self, place: &Place, found: Option<Stat>) -> Result<()> {
-        let replaces = found.is_some() || self.unfinished.links.contains_key(&place.path);
+        let link = self.unfinished.links.get(&place.path).cloned();
+        let replaces = found.is_some() || link.is_some();
+        // A lower layer's file gives way to a directory; a symbolic link would have been followed.
+        self.unfinished.passed.extend(link);
         let opened = self.make_directory(place, found)?;
         self.dress_parent(opened.as_fd(), &place.path)?;
         self.mark(&place.path);
-        if self.overlay.is_some() && !replaces {
+        if self.overlay.is_some() && !replaces && !self.is_hidden(&place.path)? {
             self.unfinished.parents.insert(place.path.clone());
         }
         Ok(())
@@ -402,13 +411,6 @@ impl Target {
 
     fn open(&self, path: &SafePath, flags: rustix::fs::OFlags) -> rustix::io::Result<OwnedFd> {
         sys::open_beneath(self.root.descriptor.as_fd(), path, flags)
-    }
-
-    fn stat(&self, place: &Place) -> Result<Option<Stat>> {
-        match rustix::fs::statat(&*place.parent, place.name.as_path(), AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => Ok(None),
-            stat => stat.map(Some).named("stat", place.path.as_path()),
-        }
     }
 
     fn remove(&mut self, place: &Place) -> Result<()> {
@@ -453,6 +455,14 @@ impl Target {
         let mtime = Timestamp { seconds: stat.st_mtime, nanoseconds };
         self.finishes.insert(directory.path.clone(), Finish { mode: None, mtime });
         Ok(())
+    }
+}
+
+/// What is at a place, not followed.
+fn stat(place: &Place) -> Result<Option<Stat>> {
+    match rustix::fs::statat(&*place.parent, place.name.as_path(), AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(None),
+        stat => stat.map(Some).named("stat", place.path.as_path()),
     }
 }
 

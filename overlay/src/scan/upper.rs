@@ -83,13 +83,12 @@ fn change(
 fn linked(change: Change, found: &Stat, first_names: &mut HashMap<(u64, u64), SafePath>) -> Change {
     match change {
         Change::Put(Entry { path, kind, metadata }) if kind != Kind::Directory && found.st_nlink > 1 => {
-            match first_names.get(&(found.st_dev, found.st_ino)) {
-                Some(first) => Change::Put(Entry { path, kind: Kind::HardLink(first.clone()), metadata }),
-                None => {
-                    first_names.insert((found.st_dev, found.st_ino), path.clone());
-                    Change::Put(Entry { path, kind, metadata })
-                }
+            let number = (found.st_dev, found.st_ino);
+            if let Some(first) = first_names.get(&number) {
+                return Change::Put(Entry { path, kind: Kind::HardLink(first.clone()), metadata });
             }
+            first_names.insert(number, path.clone());
+            Change::Put(Entry { path, kind, metadata })
         }
         change => change,
     }

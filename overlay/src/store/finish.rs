@@ -74,15 +74,13 @@ pub(super) fn dress_root(root: BorrowedFd<'_>, layers: &[(OwnedFd, LayerId, Laye
             return dress(root, &metadata(tree.as_fd(), &here)?, &here);
         }
     }
-    let owner = match layers.first() {
-        // All layers were applied for the same owners.
-        Some((directory, ..)) => metadata(super::rooms::open_child(directory.as_fd(), "tree")?.as_fd(), &here)?,
-        None => {
-            let stat = rustix::fs::fstat(root).named("stat", here.as_path())?;
-            Metadata { mode: 0o755, uid: stat.st_uid, gid: stat.st_gid, ..Metadata::default() }
-        }
+    // No layer names it: as the lowest one was applied, or the caller's own.
+    let like = match layers.first() {
+        Some((directory, ..)) => Some(super::rooms::open_child(directory.as_fd(), "tree")?),
+        None => None,
     };
-    dress(root, &owner, &here)
+    let like = metadata(like.as_ref().map_or(root, AsFd::as_fd), &here)?;
+    dress(root, &Metadata { mode: 0o755, mtime: Timestamp::default(), ..like }, &here)
 }
 
 /// Finishes one layer.
@@ -103,7 +101,8 @@ impl Finisher<'_> {
     /// What cannot be told any more is refused.
     fn passed(&self) -> Result<()> {
         for path in &self.unfinished.passed {
-            if self.below.find(path)?.is_some_and(|found| found.is_symlink()) {
+            let real = self.below.resolve(path, Last::Keep)?;
+            if self.below.find(&real)?.is_some_and(|found| found.is_symlink()) {
                 return Err(ambiguous(path, "was used through a lower layer's symbolic link and then changed"));
             }
         }
@@ -119,8 +118,8 @@ impl Finisher<'_> {
             if found.is_symlink() {
                 self.relocate(parent)?;
             } else if found.is_directory() {
-                let lent = self.directory_metadata(&self.below, found.index, parent)?;
-                if lent != self.directory_metadata(&self.layer, 0, parent)? {
+                let lent = directory_metadata(&self.below, found.index, parent)?;
+                if lent != directory_metadata(&self.layer, 0, parent)? {
                     self.ensure(parent)?;
                 }
             }
@@ -139,7 +138,7 @@ impl Finisher<'_> {
                 return Err(ambiguous(target, "is linked to, and written by another path to the same place"));
             }
             let found = self.below.find(&source)?.filter(|found| !found.is_directory()).ok_or_else(missing)?;
-            let link = self.translate(link)?;
+            let link = self.translate(link);
             self.ensure(&link.parent().expect("a link has a name"))?;
             let (from, from_name) = self.below.place(found.index, &source)?;
             self.link(from.as_fd(), &from_name, &link)?;
@@ -175,25 +174,24 @@ impl Finisher<'_> {
     }
 
     /// Where a path of the layer belongs: beneath the directory that its own was moved to, or where it is.
-    fn translate(&self, path: &SafePath) -> Result<SafePath> {
+    fn translate(&self, path: &SafePath) -> SafePath {
         let moved = self.moved.iter().rev().find(|(from, _)| path.starts_with(from));
-        let Some((from, to)) = moved else { return Ok(path.clone()) };
+        let Some((from, to)) = moved else { return path.clone() };
         let mut translated = to.clone();
         for part in path.components().skip(from.depth()) {
             translated = translated.join(part).expect("a part of a path is a name");
         }
-        Ok(translated)
+        translated
     }
 
     /// Shows the symbolic link again, and the layer's directory where the link leads.
     fn relocate(&mut self, path: &SafePath) -> Result<()> {
-        let link = self.translate(path)?;
+        let link = self.translate(path);
         let to = self.below.resolve(&link, Last::Follow)?;
         if to.starts_with(&link) {
             return Err(ambiguous(&link, "leads beneath itself, and the layer has files there"));
         }
-        let is_changed = self.layer.find(&to)?.is_some_and(|found| !found.is_directory());
-        if is_changed || self.layer.top_hides(&to)? {
+        if self.replaces(&to)? || self.layer.top_hides(&to)? {
             return Err(ambiguous(&to, "is changed by the layer, and written through a lower layer's symbolic link"));
         }
         if link == *path
@@ -208,11 +206,23 @@ impl Finisher<'_> {
         self.copy_children(path, &to)
     }
 
+    /// Whether the layer has something at a path that does not merge with what is beneath.
+    fn replaces(&self, path: &SafePath) -> Result<bool> {
+        Ok(match self.layer.find(path)? {
+            Some(found) if found.is_directory() => self.layer.is_opaque(self.layer.directories[0], path)?,
+            Some(_) => true,
+            None => false,
+        })
+    }
+
     fn copy_children(&mut self, from: &SafePath, to: &SafePath) -> Result<()> {
         let directory = sys::open_beneath(self.layer.directories[0], from, READ_DIRECTORY);
         let directory = directory.named("open", from.as_path())?;
         let opaque = Object::Open(directory.as_fd()).get(self.layer.namespace.opaque().as_bytes(), from.as_path())?;
         if opaque.as_deref() == Some(b"y") {
+            if self.layer.find(to)?.is_some() {
+                return Err(ambiguous(to, TWICE));
+            }
             self.set_opaque(to)?;
         }
         for name in sys::names(directory.as_fd(), from.as_path())? {
@@ -239,13 +249,14 @@ impl Finisher<'_> {
                 self.copy_children(&source, &elsewhere)?;
                 continue;
             }
-            let in_layer = self.layer.find(&target)?;
-            if in_layer.is_some() && !is_used_only && !self.unfinished.parents.contains(&target) {
+            let is_named_twice =
+                !is_used_only && self.layer.find(&target)?.is_some() && !self.unfinished.parents.contains(&target);
+            if is_named_twice || self.replaces(&target)? {
                 return Err(ambiguous(&target, TWICE));
             }
             self.ensure(&target)?;
             if !is_used_only {
-                let metadata = self.directory_metadata(&self.layer, 0, &source)?;
+                let metadata = directory_metadata(&self.layer, 0, &source)?;
                 self.dress(&target, &metadata)?;
             }
             self.copy_children(&source, &target)?;
@@ -272,7 +283,7 @@ impl Finisher<'_> {
     fn ensure(&mut self, path: &SafePath) -> Result<()> {
         if self.own.is_none() {
             let own = self.work.directory(&self.name)?;
-            dress(own.as_fd(), &self.directory_metadata(&self.layer, 0, &SafePath::root())?, &SafePath::root())?;
+            dress(own.as_fd(), &directory_metadata(&self.layer, 0, &SafePath::root())?, &SafePath::root())?;
             self.own = Some(own);
         }
         let mut here = SafePath::root();
@@ -297,15 +308,15 @@ impl Finisher<'_> {
         let in_layer = self.layer.find(path)?.filter(scan::Found::is_directory);
         let is_lent = self.unfinished.parents.contains(path) && !self.layer.top_hides(path)?;
         if in_layer.is_some() && !is_lent {
-            return self.directory_metadata(&self.layer, 0, path);
+            return directory_metadata(&self.layer, 0, path);
         }
         if let Some(found) = self.below.find(path)?.filter(scan::Found::is_directory) {
-            return self.directory_metadata(&self.below, found.index, path);
+            return directory_metadata(&self.below, found.index, path);
         }
         if in_layer.is_some() {
-            return self.directory_metadata(&self.layer, 0, path);
+            return directory_metadata(&self.layer, 0, path);
         }
-        let root = self.directory_metadata(&self.layer, 0, &SafePath::root())?;
+        let root = directory_metadata(&self.layer, 0, &SafePath::root())?;
         Ok(Metadata { mode: 0o755, uid: root.uid, gid: root.gid, ..Metadata::default() })
     }
 
@@ -315,11 +326,11 @@ impl Finisher<'_> {
         self.times.insert(path.clone(), metadata.mtime);
         dress(directory.as_fd(), metadata, path)
     }
+}
 
-    fn directory_metadata(&self, stack: &Stack<'_>, index: usize, path: &SafePath) -> Result<Metadata> {
-        let directory = sys::open_beneath(stack.directories[index], path, READ_DIRECTORY);
-        metadata(directory.named("open", path.as_path())?.as_fd(), path)
-    }
+fn directory_metadata(stack: &Stack<'_>, index: usize, path: &SafePath) -> Result<Metadata> {
+    let directory = sys::open_beneath(stack.directories[index], path, READ_DIRECTORY);
+    metadata(directory.named("open", path.as_path())?.as_fd(), path)
 }
 
 const TWICE: &str = "is in the layer twice: by its own path and through a symbolic link of a lower layer";

@@ -35,15 +35,16 @@ pub(super) struct Rooms {
 
 const NAMES: [&str; 4] = ["layers", "snapshots", "ingest", "trash"];
 const FORMAT: &str = "format";
+const FORMAT_NEW: &str = "format.new";
 
 impl Rooms {
     /// Opens the rooms of a store, or makes them where there is nothing yet.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let directory = sys::open_directory(path)?;
         let names = sys::names(directory.as_fd(), path)?;
-        let is_foreign =
-            |name: &&Box<[u8]>| !NAMES.iter().chain([&FORMAT, &"format.new"]).any(|known| known.as_bytes() == &***name);
-        if let Some(foreign) = names.iter().find(is_foreign) {
+        let known = || NAMES.into_iter().chain([FORMAT, FORMAT_NEW]);
+        let is_foreign = |name: &&[u8]| !known().any(|known| known.as_bytes() == *name);
+        if let Some(foreign) = names.iter().map(AsRef::as_ref).find(is_foreign) {
             return Err(Error::Invalid {
                 field: "store",
                 value: path.join(String::from_utf8_lossy(foreign).as_ref()).display().to_string(),
@@ -229,8 +230,8 @@ fn namespace(directory: BorrowedFd<'_>, path: &Path) -> Result<XattrNamespace> {
                 XattrNamespace::Trusted => TRUSTED,
                 XattrNamespace::User => USER,
             };
-            write(directory, "format.new", text.as_bytes())?;
-            rustix::fs::renameat(directory, "format.new", directory, FORMAT).named("rename", path)?;
+            write(directory, FORMAT_NEW, text.as_bytes())?;
+            rustix::fs::renameat(directory, FORMAT_NEW, directory, FORMAT).named("rename", path)?;
             text.to_owned()
         }
         Err(errno) => return Err(errno).named("stat", path),

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 use crate::path::SafePath;
 use crate::whiteout::XattrNamespace;
 
+/// Values by name.
+type Attributes = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
 /// What has attributes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Object<'a> {
@@ -57,7 +60,7 @@ impl Object<'_> {
     }
 
     /// All attributes that the caller may see.
-    pub(crate) fn all(self, object: &Path) -> Result<BTreeMap<Box<[u8]>, Box<[u8]>>> {
+    pub(crate) fn all(self, object: &Path) -> Result<Attributes> {
         let mut names = Vec::with_capacity(256);
         loop {
             let room = rustix::buffer::spare_capacity(&mut names);

@@ -31,8 +31,8 @@ pub(super) struct Header {
 
 impl Header {
     /// Reads a block that is not all zeros.
-    pub(super) fn parse(block: [u8; BLOCK]) -> Result<Self, Fault> {
-        check_sum(&block)?;
+    pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Self, Fault> {
+        check_sum(block)?;
         let dialect = match &block[257..265] {
             b"ustar\x0000" => Dialect::Ustar,
             b"ustar  \0" => Dialect::Gnu,
@@ -60,7 +60,7 @@ impl Header {
             gid: unsigned(&block[116..124], "gid")?,
             size: unsigned(&block[124..136], "size")?,
             mtime: number(&block[136..148], "mtime")?,
-            block,
+            block: *block,
         })
     }
 

@@ -151,7 +151,7 @@ impl<R: Read> Reader<R> {
                 self.end()?;
                 return Ok(None);
             }
-            let header = Header::parse(block).map_err(|fault| Error::archive(offset, fault))?;
+            let header = Header::parse(&block).map_err(|fault| Error::archive(offset, fault))?;
             if !matches!(header.kind, b'x' | b'g' | b'L' | b'K') {
                 return self.entry(&header, extensions, offset).map(Some);
             }

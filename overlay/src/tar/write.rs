@@ -79,7 +79,7 @@ impl<W: Write> Writer<W> {
         let block = header(entry, &mut records)?;
         for (name, value) in &entry.metadata.xattrs {
             let key = std::str::from_utf8(name).ok().filter(|name| !name.contains('='));
-            let key = key.ok_or_else(|| invalid("extended attribute", name.escape_ascii()))?;
+            let key = key.ok_or_else(|| invalid("extended attribute", &name.escape_ascii()))?;
             record(&mut records, &format!("SCHILY.xattr.{key}"), value);
         }
         if !records.is_empty() {
@@ -113,7 +113,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-fn invalid(field: &'static str, value: impl ToString) -> Error {
+fn invalid(field: &'static str, value: &dyn std::fmt::Display) -> Error {
     Error::Invalid { field, value: value.to_string(), reason: "has no place in a tar header" }
 }
 
@@ -150,7 +150,7 @@ fn header(entry: &Entry, records: &mut Vec<u8>) -> Result<[u8; BLOCK]> {
     if let Kind::Device(_, DeviceNumber { major, minor }) = entry.kind {
         for (range, number) in [(329..337, major), (337..345, minor)] {
             if number > 0o777_7777 {
-                return Err(invalid("device number", number));
+                return Err(invalid("device number", &number));
             }
             block.octal(range, u64::from(number));
         }

@@ -1,0 +1,165 @@
+//! What overlay can do here, found out by doing it.
+
+use std::fmt;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode};
+
+use crate::error::{Error, Result};
+use crate::mount::{Directories, mount};
+use crate::options::{LowerTier, MountOptions, Syncing};
+use crate::path::SafePath;
+use crate::sys::{self, Named as _, READ_DIRECTORY};
+use crate::whiteout::XattrNamespace;
+
+/// What overlay can do on this kernel, as this user and on this file system.
+///
+/// Printing it gives a line for each feature, with the reason where one is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The kernel's release.
+    pub kernel: String,
+    /// Which of overlay's attributes this user may write here; `None` where neither.
+    pub namespace: Option<XattrNamespace>,
+    /// Every feature and whether it works.
+    pub features: Vec<(Feature, Support)>,
+}
+
+/// One thing that may work or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Feature {
+    /// Writing a deletion as a character device 0:0.
+    Whiteout,
+    /// Mounting layers without a writable one.
+    View,
+    /// Mounting with a writable layer.
+    Snapshot,
+    /// Mounting with a writable layer that is never synced.
+    Volatile,
+    /// Naming lower directories in this way.
+    Lowers(LowerTier),
+}
+
+/// Whether something works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Support {
+    /// It was tried and works.
+    Works,
+    /// It was tried and this is why not.
+    Missing(String),
+}
+
+impl Probe {
+    /// Whether a feature works.
+    pub fn supports(&self, feature: Feature) -> bool {
+        self.features.iter().any(|(probed, support)| *probed == feature && *support == Support::Works)
+    }
+}
+
+/// Tries every feature in a directory of its own inside `directory`, which is removed again.
+///
+/// # Errors
+/// [`Error::Sys`] where nothing can be made in `directory`; what is missing is no error.
+pub fn probe(directory: &Path) -> Result<Probe> {
+    let parent = sys::open_directory(directory)?;
+    let (name, own) = sys::unique_directory(parent.as_fd(), directory)?;
+    let features = features(own.as_fd());
+    let removed = sys::remove(parent.as_fd(), &name);
+    let (namespace, features) = match (features, removed) {
+        (Ok(features), Ok(())) => features,
+        (Err(first), Err(cleanup)) => {
+            return Err(Error::Cleanup { cleanup: Box::new(cleanup), first: Box::new(first) });
+        }
+        (Err(error), Ok(())) | (Ok(_), Err(error)) => return Err(error),
+    };
+    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    Ok(Probe { kernel, namespace, features })
+}
+
+/// The attributes that may be written, and the features.
+type Found = (Option<XattrNamespace>, Vec<(Feature, Support)>);
+
+fn features(own: BorrowedFd<'_>) -> Result<Found> {
+    for name in ["a", "b", "upper", "work"] {
+        rustix::fs::mkdirat(own, name, Mode::RWXU).named("mkdirat", Path::new(name))?;
+    }
+    let whiteout = rustix::fs::mknodat(own, "a/gone", FileType::CharacterDevice, Mode::empty(), 0);
+    let mut features = vec![(Feature::Whiteout, support(whiteout.named("mknodat", Path::new("a/gone"))))];
+    let found = sys::native_namespace(own, Path::new("a probe's directory"));
+    let namespace = match &found {
+        Ok(namespace) => *namespace,
+        // Mounting does not depend on it.
+        Err(_) => XattrNamespace::User,
+    };
+    let options = MountOptions::default();
+    let volatile = MountOptions { syncing: Syncing::Volatile, ..options };
+    let tiers = [LowerTier::OptionString, LowerTier::Path, LowerTier::Descriptor];
+    let tiers = tiers.map(|tier| (Feature::Lowers(tier), MountOptions { lowers: Some(tier), ..options }));
+    for (feature, options) in
+        [(Feature::View, options), (Feature::Snapshot, options), (Feature::Volatile, volatile)].into_iter().chain(tiers)
+    {
+        let is_writable = matches!(feature, Feature::Snapshot | Feature::Volatile);
+        let upper = if is_writable { Some((open(own, "upper")?, open(own, "work")?)) } else { None };
+        let lowers = vec![open(own, "a")?, open(own, "b")?];
+        let directories = Directories { lowers, upper, object: "a probe's directory".into() };
+        features.push((feature, support(mount(&directories, namespace, options).map(drop))));
+        if feature == Feature::Volatile {
+            // The kernel leaves a mark that keeps the work directory from being used again.
+            sys::remove(own, &child("work"))?;
+            rustix::fs::mkdirat(own, "work", Mode::RWXU).named("mkdirat", Path::new("work"))?;
+        }
+    }
+    Ok((found.ok(), features))
+}
+
+fn open(own: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    sys::open_beneath(own, &child(name), READ_DIRECTORY).named("open", Path::new(name))
+}
+
+fn child(name: &str) -> SafePath {
+    SafePath::parse(name.as_bytes()).expect("letters are a name")
+}
+
+fn support(tried: Result<()>) -> Support {
+    match tried {
+        Ok(()) => Support::Works,
+        Err(error) => {
+            let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            Support::Missing(format!("{error}{source}"))
+        }
+    }
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attributes = match self.namespace {
+            Some(XattrNamespace::Trusted) => "trusted.overlay",
+            Some(XattrNamespace::User) => "user.overlay",
+            None => "none",
+        };
+        writeln!(f, "kernel {}, attributes {attributes}", self.kernel)?;
+        for (feature, support) in &self.features {
+            match support {
+                Support::Works => writeln!(f, "{feature}: works")?,
+                Support::Missing(reason) => writeln!(f, "{feature}: missing: {reason}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Whiteout => "deletions as devices",
+            Self::View => "read-only mounts",
+            Self::Snapshot => "writable mounts",
+            Self::Volatile => "volatile mounts",
+            Self::Lowers(LowerTier::OptionString) => "lower directories in one string",
+            Self::Lowers(LowerTier::Path) => "lower directories by path",
+            Self::Lowers(LowerTier::Descriptor) => "lower directories by descriptor",
+        })
+    }
+}
