@@ -195,7 +195,9 @@ fn v2_oom_group() {
     let mut actor = Actor::within(&scratch, "hog 64");
     assert_eq!((actor.wait().signal(), bystander.wait().signal()), (Some(9), Some(9)));
     let memory = scratch.stats().unwrap().memory.unwrap();
-    assert_eq!((memory.oom_group_kills, memory.oom_kills), (Some(1), Some(2)));
+    assert_eq!(memory.oom_group_kills, Some(1));
+    // Some kernels count the victim once more when its group follows it.
+    assert!(memory.oom_kills.unwrap() >= 2, "{memory:?}");
 }
 
 fn v2_populated() {
