@@ -34,7 +34,7 @@ pub enum Verdict {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self::new(Duration::from_secs(10), Duration::from_secs(300))
+        Self::new(Duration::from_secs(10), Duration::from_mins(5))
     }
 }
 

@@ -1,4 +1,4 @@
-//! From a service and its pods to the EndpointSlices that name where it is reached.
+//! From a service and its pods to the slices that name where it is reached.
 //!
 //! Source: `staging/src/k8s.io/endpointslice`.
 

@@ -3,6 +3,7 @@
 
 pub mod backoff;
 mod condition;
+pub mod defaults;
 pub mod endpoints;
 mod error;
 pub mod kinds;

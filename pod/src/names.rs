@@ -16,15 +16,8 @@ fn too_long(maximum: usize) -> String {
 
 /// A message with examples and the form asked for, as the original words it.
 fn with_form(message: &str, form: &str, examples: &[&str]) -> String {
-    let mut text = format!("{message} (e.g. ");
-    for (index, example) in examples.iter().enumerate() {
-        if index > 0 {
-            text.push_str(" or ");
-        }
-        text.push_str(&format!("'{example}', "));
-    }
-    text.push_str(&format!("regex used for validation is '{form}')"));
-    text
+    let examples: Vec<String> = examples.iter().map(|example| format!("'{example}', ")).collect();
+    format!("{message} (e.g. {}regex used for validation is '{form}')", examples.join(" or "))
 }
 
 fn is_lower_or_digit(byte: u8) -> bool {

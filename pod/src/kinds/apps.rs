@@ -87,7 +87,7 @@ records! {
         replicas: Option<i32> = "replicas" [1] Pointer,
         revision_history_limit: Option<i32> = "revisionHistoryLimit" [8] Pointer,
         selector: Option<Box<LabelSelector>> = "selector" [2] Always,
-        service_name: Option<String> = "serviceName" [5] OmitZero,
+        service_name: Option<String> = "serviceName" [5] Always,
         template: PodTemplateSpec = "template" [3] Always,
         update_strategy: StatefulSetUpdateStrategy = "updateStrategy" [7] Always,
         volume_claim_templates: Vec<PersistentVolumeClaim> = "volumeClaimTemplates" [4] OmitZero,
@@ -102,7 +102,7 @@ records! {
     }
     /// Kubernetes `StatefulSetStatus` of `apps/v1`.
     StatefulSetStatus {
-        available_replicas: Option<i32> = "availableReplicas" [11] OmitZero,
+        available_replicas: Option<i32> = "availableReplicas" [11] Always,
         collision_count: Option<i32> = "collisionCount" [9] Pointer,
         conditions: Vec<StatefulSetCondition> = "conditions" [10] OmitZero,
         current_replicas: Option<i32> = "currentReplicas" [4] OmitZero,

@@ -149,6 +149,12 @@ impl Quantity {
         Self::from_decimal(self.decimal().plus(&other.decimal().negated()), format)
     }
 
+    /// The nearest multiple of `10^scale` away from zero, in canonical form.
+    #[must_use]
+    pub fn rounded_up(&self, scale: i32) -> Self {
+        Self::from_decimal(self.decimal().rounded_away(scale), self.format)
+    }
+
     /// The amount with the other sign.
     #[must_use]
     pub fn negated(&self) -> Self {

@@ -1,6 +1,6 @@
 //! Replication: how many pods to create and which to delete.
 //!
-//! [`decide`] looks at the pods of a ReplicationController or ReplicaSet once; the caller creates in batches
+//! [`decide`] looks at the pods of a replication controller or replica set once; the caller creates in batches
 //! ([`Decision::batches`]), so that a mistake in the template fails once and not five hundred times.
 
 mod rank;

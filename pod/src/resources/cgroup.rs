@@ -1,8 +1,8 @@
 //! Requests and limits as the numbers that cgroups take.
 
 use super::{
-    Effective, QosClass, aggregate, all_containers, effective, is_node_critical, is_pod_level, is_sidecar, millis,
-    qos_class, units,
+    Effective, QosClass, all_containers, container_requests, effective, is_node_critical, is_pod_level, is_sidecar,
+    millis, qos_class, units,
 };
 use crate::kinds::{Container, Pod, PodSpec};
 
@@ -114,7 +114,7 @@ fn oom_score_adj(spec: &PodSpec, container: &Container, node_memory: u64) -> i32
         // A sidecar goes no sooner than the containers it serves.
         own = own.min(score(least));
     }
-    own.max(1000 + GUARANTEED).min(BEST_EFFORT - 1)
+    own.clamp(1000 + GUARANTEED, BEST_EFFORT - 1)
 }
 
 /// What the pod asks for beyond its containers, divided among them.
@@ -123,25 +123,37 @@ fn shared_memory_request(spec: &PodSpec) -> i64 {
     if !own.requests.keys().any(|name| is_pod_level(name)) || units(&own.requests, "memory") == 0 {
         return 0;
     }
-    let containers = aggregate(spec, |resources| &resources.requests);
+    let containers = container_requests(spec);
     let count = i64::try_from(all_containers(spec).count()).unwrap_or(i64::MAX).max(1);
     (units(&own.requests, "memory") - units(&containers, "memory")) / count
+}
+
+/// Every container has a limit, or the pod has. The sidecars before an init container lend it theirs.
+fn all_limited(spec: &PodSpec, name: &str) -> bool {
+    let limited = |list: &super::ResourceList| list.get(name).is_some_and(|amount| !amount.is_zero());
+    if spec.resources.as_ref().is_some_and(|own| limited(&own.limits)) {
+        return true;
+    }
+    let mut sidecars_limited = false;
+    for container in &spec.init_containers {
+        let own = limited(&container.resources.limits);
+        if !own && !sidecars_limited {
+            return false;
+        }
+        sidecars_limited |= own && is_sidecar(container);
+    }
+    spec.containers.iter().all(|container| limited(&container.resources.limits))
 }
 
 /// The numbers for the group that holds all containers of a pod.
 pub fn pod_cgroup(pod: &Pod) -> PodCgroup {
     let spec = &pod.spec;
     let Effective { requests, limits } = effective(pod);
-    let all_limited = |name: &str| {
-        let limited = |list: &super::ResourceList| list.get(name).is_some_and(|amount| !amount.is_zero());
-        spec.resources.as_ref().is_some_and(|own| limited(&own.limits))
-            || all_containers(spec).all(|container| limited(&container.resources.limits))
-    };
     let cpu_shares = cpu_shares(millis(&requests, "cpu"));
     match qos_class(spec) {
         QosClass::BestEffort => PodCgroup { cpu_shares: SHARES_MIN, cpu_quota: None, memory_limit: None },
         class => {
-            let applies = |name: &str| class == QosClass::Guaranteed || all_limited(name);
+            let applies = |name: &str| class == QosClass::Guaranteed || all_limited(spec, name);
             PodCgroup {
                 cpu_shares,
                 cpu_quota: if applies("cpu") { cpu_quota(millis(&limits, "cpu"), PERIOD_US) } else { None },

@@ -24,8 +24,8 @@ pub enum Scope {
     Whole,
     /// Everything but the overhead.
     WithoutOverhead,
-    /// Only what the containers ask for.
-    Containers,
+    /// Everything but the pod's own resources.
+    WithoutPodLevel,
 }
 
 /// What a pod asks for and may use.
@@ -85,6 +85,16 @@ fn aggregate(spec: &PodSpec, of: impl Fn(&ResourceRequirements) -> &ResourceList
     total
 }
 
+/// What the containers ask for.
+pub(crate) fn container_requests(spec: &PodSpec) -> ResourceList {
+    aggregate(spec, |resources| &resources.requests)
+}
+
+/// What the containers may use at the most.
+pub(crate) fn container_limits(spec: &PodSpec) -> ResourceList {
+    aggregate(spec, |resources| &resources.limits)
+}
+
 /// A resource that a pod may set for all of its containers together.
 pub(crate) fn is_pod_level(name: &str) -> bool {
     matches!(name, "cpu" | "memory") || name.starts_with("hugepages-")
@@ -99,13 +109,10 @@ fn override_with(total: &mut ResourceList, own: &ResourceList) {
 /// What is set aside for a pod on a node.
 pub fn requests(spec: &PodSpec, scope: Scope) -> ResourceList {
     let mut total = aggregate(spec, |resources| &resources.requests);
-    if scope == Scope::Containers {
-        return total;
-    }
-    if let Some(own) = &spec.resources {
+    if let Some(own) = spec.resources.as_ref().filter(|_| scope != Scope::WithoutPodLevel) {
         override_with(&mut total, &own.requests);
     }
-    if scope == Scope::Whole {
+    if scope != Scope::WithoutOverhead {
         add(&mut total, &spec.overhead);
     }
     total
@@ -114,15 +121,12 @@ pub fn requests(spec: &PodSpec, scope: Scope) -> ResourceList {
 /// What a pod may use at the most; the overhead counts where there is a limit.
 pub fn limits(spec: &PodSpec, scope: Scope) -> ResourceList {
     let mut total = aggregate(spec, |resources| &resources.limits);
-    if scope == Scope::Containers {
-        return total;
-    }
-    if let Some(own) = &spec.resources {
+    if let Some(own) = spec.resources.as_ref().filter(|_| scope != Scope::WithoutPodLevel) {
         override_with(&mut total, &own.limits);
     }
-    if scope == Scope::Whole {
+    if scope != Scope::WithoutOverhead {
         for (name, amount) in &spec.overhead {
-            if let Some(limit) = total.get_mut(name) {
+            if let Some(limit) = total.get_mut(name).filter(|limit| !limit.is_zero()) {
                 *limit = limit.plus(amount);
             }
         }
@@ -164,7 +168,7 @@ fn add_compute(total: &mut ResourceList, own: &ResourceList) -> usize {
 pub fn qos_class(spec: &PodSpec) -> QosClass {
     let (mut requests, mut limits) = (ResourceList::new(), ResourceList::new());
     let mut limited = true;
-    match spec.resources.as_deref().filter(|own| sets_pod_level(own)) {
+    match spec.resources.as_deref() {
         Some(own) => {
             add_compute(&mut requests, &own.requests);
             let found = add_compute(&mut limits, &own.limits);
@@ -181,11 +185,6 @@ pub fn qos_class(spec: &PodSpec) -> QosClass {
         return QosClass::BestEffort;
     }
     if limited && requests == limits { QosClass::Guaranteed } else { QosClass::Burstable }
-}
-
-/// The pod sets resources for all of its containers together.
-fn sets_pod_level(own: &ResourceRequirements) -> bool {
-    own.requests.keys().chain(own.limits.keys()).any(|name| is_pod_level(name))
 }
 
 /// The pod must run, or the node does not work.
