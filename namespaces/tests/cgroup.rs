@@ -1,1 +1,188 @@
-fn main() {}
+//! Placement in control groups.
+
+mod support;
+
+use std::fs;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus};
+use std::time::{Duration, Instant};
+
+use support::{fresh, output, said, shell, unique};
+use trial::{Test, need::root};
+use windlass_namespaces::{Error, Mount, Namespace, Source};
+
+fn main() -> ExitCode {
+    trial::main(vec![
+        Test::new("a_cgroup2_group_takes_the_process_in_at_its_birth", version_two).needs(root).needs(unified),
+        Test::new("v1_groups_hold_the_process_before_its_exec", version_one).needs(root).needs(legacy),
+        Test::new("groups_of_many_hierarchies_go_together", together).needs(root).needs(unified).needs(legacy),
+        Test::new("a_new_cgroup_namespace_begins_at_the_group", namespace).needs(root).needs(unified).needs(legacy),
+        Test::new("a_process_that_joins_is_placed_too", joined).needs(root).needs(unified).needs(legacy),
+        Test::new("what_is_no_group_is_refused", refused).needs(root),
+        Test::new("two_groups_of_one_hierarchy_are_refused", twice).needs(root).needs(unified),
+        Test::new("a_group_that_takes_nobody_fails_the_start", full).needs(root).needs(legacy),
+    ])
+}
+
+/// Mount points of the hierarchies: cgroup2, or those of v1 with controllers.
+fn hierarchies(version: &str) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("procfs");
+    let found = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    found.filter(|fields| fields[2] == version).map(|fields| PathBuf::from(fields[1])).collect()
+}
+
+fn unified() -> Result<(), String> {
+    if hierarchies("cgroup2").is_empty() { Err("needs a cgroup2 hierarchy".into()) } else { Ok(()) }
+}
+
+fn version_one_folder(controller: &str) -> Option<PathBuf> {
+    hierarchies("cgroup").into_iter().find(|path| path.ends_with(controller))
+}
+
+fn legacy() -> Result<(), String> {
+    let found = ["pids", "freezer"].iter().all(|name| version_one_folder(name).is_some());
+    if found { Ok(()) } else { Err("needs the v1 hierarchies of pids and freezer".into()) }
+}
+
+/// A group that is removed when dropped; its processes must have ended.
+struct Group(PathBuf);
+
+impl Group {
+    fn new(hierarchy: &Path) -> Self {
+        let path = hierarchy.join(unique("ns-test-"));
+        fs::create_dir(&path).expect("a new group");
+        Self(path)
+    }
+
+    fn descriptor(&self) -> OwnedFd {
+        fs::File::open(&self.0).expect("the group's directory").into()
+    }
+
+    fn name(&self) -> String {
+        self.0.file_name().expect("a group has a name").to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // A group is busy until its last process has been buried.
+        let until = Instant::now() + Duration::from_secs(5);
+        while fs::remove_dir(&self.0).is_err() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!self.0.exists() || std::thread::panicking(), "{} is left", self.0.display());
+    }
+}
+
+fn unified_group() -> Group {
+    Group::new(&hierarchies("cgroup2")[0])
+}
+
+fn legacy_group(controller: &str) -> Group {
+    Group::new(&version_one_folder(controller).expect("a v1 hierarchy"))
+}
+
+fn path_in(text: &str, hierarchy: &str) -> String {
+    let line = text.lines().find(|line| line.split(':').nth(1) == Some(hierarchy)).expect(text);
+    line.rsplit(':').next().unwrap_or_default().to_owned()
+}
+
+fn version_two() {
+    let group = unified_group();
+    let mut command = shell("cat /proc/self/cgroup");
+    command.cgroup(group.descriptor());
+    let plan = command.plan().unwrap().to_string();
+    assert!(plan.contains("into cgroup"), "{plan}");
+    assert!(path_in(&said(&mut command), "").ends_with(&group.name()));
+}
+
+fn version_one() {
+    let group = legacy_group("pids");
+    // No second process fits, and the shell fails with 2: were it placed later, its fork would be counted elsewhere.
+    fs::write(group.0.join("pids.max"), "1").unwrap();
+    let mut command = shell("cat /proc/self/cgroup & wait; true");
+    command.cgroup(group.descriptor()).stderr(windlass_namespaces::Stdio::Null);
+    assert_eq!(output(&mut command), (ExitStatus::from_raw(2 << 8), String::new()));
+    fs::write(group.0.join("pids.max"), "2").unwrap();
+    assert!(path_in(&said(&mut command), "pids").ends_with(&group.name()));
+}
+
+fn together() {
+    let groups = [unified_group(), legacy_group("pids"), legacy_group("freezer")];
+    let mut command = fresh("cat /proc/self/cgroup", &[Namespace::Mount, Namespace::Pid, Namespace::Net]);
+    command.mount(Mount::proc("/proc"));
+    for group in &groups {
+        command.cgroup(group.descriptor());
+    }
+    let text = said(&mut command);
+    for (group, hierarchy) in groups.iter().zip(["", "pids", "freezer"]) {
+        assert!(path_in(&text, hierarchy).ends_with(&group.name()), "{text}");
+    }
+}
+
+fn namespace() {
+    let groups = [unified_group(), legacy_group("pids")];
+    fs::create_dir(groups[1].0.join("below")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let script =
+        format!("cat /proc/self/cgroup; cd {}; ls -d one/below; cat two/cgroup.procs", folder.path().display());
+    let mut command = fresh(&script, &[Namespace::Mount, Namespace::Cgroup]);
+    command
+        .mount(Mount::tmpfs(folder.path()))
+        .mount(Mount::cgroup(folder.path().join("one"), &["pids"]).read_only())
+        .mount(Mount::cgroup2(folder.path().join("two")).read_only());
+    for group in &groups {
+        command.cgroup(group.descriptor());
+    }
+    let text = said(&mut command);
+    assert_eq!((path_in(&text, "").as_str(), path_in(&text, "pids").as_str()), ("/", "/"));
+    assert!(text.contains("one/below\n"), "{text}");
+    // The shell and `cat`, and none of the host's.
+    assert_eq!(text.lines().rev().take_while(|line| line.parse::<u32>().is_ok()).count(), 2, "{text}");
+    fs::remove_dir(groups[1].0.join("below")).unwrap();
+}
+
+fn joined() {
+    let groups = [unified_group(), legacy_group("pids")];
+    let own = fs::File::open("/proc/self/ns/pid").unwrap();
+    let mut command = shell("cat /proc/self/cgroup");
+    command.namespace(Namespace::Pid, Source::Join(own.into()));
+    for group in &groups {
+        command.cgroup(group.descriptor());
+    }
+    let text = said(&mut command);
+    for (group, hierarchy) in groups.iter().zip(["", "pids"]) {
+        assert!(path_in(&text, hierarchy).ends_with(&group.name()), "{text}");
+    }
+}
+
+fn refused() {
+    let folder = fs::File::open("/tmp").unwrap();
+    let result = shell("true").cgroup(folder.into()).spawn();
+    assert!(matches!(result, Err(Error::Invalid { field: "cgroup", .. })), "{result:?}");
+}
+
+fn twice() {
+    let group = unified_group();
+    let result = shell("true").cgroup(group.descriptor()).cgroup(group.descriptor()).spawn();
+    assert!(matches!(result, Err(Error::Invalid { field: "cgroup", .. })), "{result:?}");
+}
+
+fn full() {
+    // A group that is gone: its file cannot be opened, and the process that waits for it must end.
+    let group = legacy_group("freezer");
+    let descriptor = group.descriptor();
+    let number = descriptor.as_raw_fd();
+    drop(group);
+    match shell("true").cgroup(descriptor).spawn() {
+        Err(Error::Sys { op: "open", object, source }) => {
+            assert_eq!(object, format!("cgroup.procs of cgroup {number}"));
+            assert_eq!(source.raw_os_error(), Some(libc::ENOENT));
+        }
+        other => panic!("{other:?}"),
+    }
+    let children = fs::read_to_string("/proc/thread-self/children").unwrap();
+    assert_eq!(children, "");
+}

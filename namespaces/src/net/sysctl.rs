@@ -24,7 +24,8 @@ const PROC_MAGIC: u64 = 0x9fa0;
 /// `/proc/sys/net` shows the settings of the network namespace of whoever opens it. Needs `CAP_NET_ADMIN` over it.
 pub fn sysctl(netns: BorrowedFd<'_>, name: &str, value: &str) -> Result<()> {
     let path = if name.contains('/') { name.to_owned() } else { name.replace('.', "/") };
-    if !path.starts_with("net/") {
+    let leaves = path.split('/').any(|part| part == "..");
+    if leaves || !path.starts_with("net/") {
         return Err(Error::invalid("sysctl", name, "only settings below `net` belong to a network namespace"));
     }
     enter::within(&[(Namespace::Net, netns)], || set(&path, value))?
