@@ -68,6 +68,8 @@ pub(crate) struct Elf {
     pub(crate) soname: Option<OsString>,
     /// `DT_NEEDED`, in order.
     pub(crate) needed: Vec<OsString>,
+    /// `DT_FILTER` and `DT_AUXILIARY`: libraries that stand in for this one's symbols.
+    pub(crate) filters: Vec<OsString>,
     /// The directories of `DT_RPATH`.
     pub(crate) rpath: Vec<OsString>,
     /// The directories of `DT_RUNPATH`.
@@ -121,6 +123,7 @@ fn read<'d, Header: FileHeader<Endian = Endianness>, R: ReadRef<'d>>(data: R) ->
         interpreter: None,
         soname: None,
         needed: Vec::new(),
+        filters: Vec::new(),
         rpath: Vec::new(),
         runpath: Vec::new(),
         no_default_libraries: false,
@@ -173,6 +176,7 @@ fn read_dynamic<'d, Header: FileHeader<Endian = Endianness>, R: ReadRef<'d>>(
         let value = entry.val(endian);
         match entry.tag(endian) {
             elf::DT_NEEDED => result.needed.push(text(value)?.to_owned()),
+            elf::DT_FILTER | elf::DT_AUXILIARY => result.filters.push(text(value)?.to_owned()),
             elf::DT_SONAME => result.soname = Some(text(value)?.to_owned()),
             elf::DT_RPATH => result.rpath = directories(text(value)?),
             elf::DT_RUNPATH => result.runpath = directories(text(value)?),

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Test::new("a_merged_usr_stays_merged", merged_usr).needs(need::path("/lib64/ld-linux-x86-64.so.2")),
         Test::new("what_is_no_program_is_refused", refused),
         Test::new("a_missing_library_is_named", missing_library).needs(cc()),
+        Test::new("a_filter_is_told", filter).needs(cc()),
     ])
 }
 
@@ -301,6 +302,17 @@ fn refused() {
     included.includes = vec!["etc/hostname".into()];
     assert!(matches!(pack(&included, &layout, "test"), Err(Error::Invalid { field: "included path", .. })));
     assert!(layout.images().unwrap().is_empty());
+}
+
+fn filter() {
+    let directory = directory();
+    let shared = ["-shared", "-fPIC", "-Wl,-soname,libfront.so", "-Wl,--auxiliary=libback.so"];
+    cc(directory.path(), "libfront.so", "int front(void) { return 0; }\n", &shared);
+    let source = "int front(void); int main(void) { return front(); }\n";
+    let program = cc(directory.path(), "program", source, &["-L.", "-lfront", "-Wl,-rpath,$ORIGIN"]);
+    let (_, packed) = pack_fresh(directory.path(), &request(&program.display().to_string()));
+    let object = directory.path().join("libfront.so");
+    assert!(packed.hints.contains(&Hint::Filter { object, library: "libback.so".into() }), "{:?}", packed.hints);
 }
 
 fn missing_library() {

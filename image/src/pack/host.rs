@@ -85,6 +85,9 @@ fn included_object(path: &Path, machine: Machine) -> Result<Option<Object>> {
 }
 
 fn check_interpreter(path: &Path) -> Result<()> {
+    if !path.is_absolute() {
+        return Err(Error::Unsupported { feature: format!("the relative dynamic linker {}", path.display()) });
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.starts_with("ld-linux") || name.starts_with("ld64.so") || name == "ld.so.1" {
         return Ok(());

@@ -177,6 +177,13 @@ pub enum Hint {
         /// The directory as it is written.
         directory: OsString,
     },
+    /// The object is a filter: the dynamic linker also loads a library that has its symbols, and that was not sought.
+    Filter {
+        /// Which object.
+        object: PathBuf,
+        /// The name of the library.
+        library: OsString,
+    },
     /// A socket, FIFO or device in an included directory was left out.
     SpecialFile {
         /// Which file.
@@ -198,6 +205,9 @@ impl fmt::Display for Hint {
             }
             Self::UnknownDirectory { object, directory } => {
                 write!(f, "libraries below {}, where {} searches", directory.display(), object.display())
+            }
+            Self::Filter { object, library } => {
+                write!(f, "{}, which is loaded for the symbols of {}", library.display(), object.display())
             }
             Self::SpecialFile { path } => write!(f, "{}: neither file, directory nor link", path.display()),
         }
@@ -362,7 +372,11 @@ fn hints_of(resolved: &Resolved) -> Vec<Hint> {
             symbol => Hint::NameService { object: path.clone(), symbol },
         })
     });
-    unknown.chain(imported).collect()
+    let filters = resolved.objects.iter().flat_map(|object| {
+        let path = &object.host;
+        object.elf.filters.iter().map(move |library| Hint::Filter { object: path.clone(), library: library.clone() })
+    });
+    unknown.chain(filters).chain(imported).collect()
 }
 
 fn write_layers(layout: &Layout, layers: Vec<(Role, Builder)>, codec: Codec) -> Result<Vec<PackedLayer>> {

@@ -215,6 +215,7 @@ mod tests {
             interpreter: None,
             soname: None,
             needed: needed.iter().map(OsString::from).collect(),
+            filters: Vec::new(),
             rpath: Vec::new(),
             runpath: Vec::new(),
             no_default_libraries: false,
