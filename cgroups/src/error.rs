@@ -80,9 +80,9 @@ pub enum Error {
         group: String,
     },
     /// Controllers that the caller may not use, or that are not there.
-    #[error("no controller {} in {stopped_at}: {reason}", names(controllers))]
+    #[error("no {} in {stopped_at}: {reason}", names(controllers))]
     NotDelegated {
-        /// Which controllers.
+        /// Which controllers; none where not even a group can be made.
         controllers: Vec<Controller>,
         /// The group in which they are missing, or the file that could not be written.
         stopped_at: String,
@@ -245,5 +245,9 @@ fn list(settings: &[ReportItem]) -> String {
 }
 
 fn names(controllers: &[Controller]) -> String {
-    controllers.iter().map(|controller| controller.name()).collect::<Vec<_>>().join(", ")
+    if controllers.is_empty() {
+        return "group".to_owned();
+    }
+    let names: Vec<&str> = controllers.iter().map(|controller| controller.name()).collect();
+    format!("controller {}", names.join(", "))
 }

@@ -24,6 +24,13 @@ fn main() -> ExitCode {
         Test::new("v2_processes_inside_keep_controllers_from_passing", v2_processes_inside)
             .needs(need::root)
             .needs(has(Version::V2, &[Controller::Hugetlb])),
+        Test::new("v2_a_container_makes_room_for_groups", v2_makes_room)
+            .needs(need::root)
+            .needs(has(Version::V2, &[Controller::Hugetlb])),
+        Test::new("v2_a_delegated_group_is_the_users", v2_delegated)
+            .needs(need::root)
+            .needs(has(Version::V2, &[Controller::Hugetlb]))
+            .needs(need::path("/sys/kernel/cgroup/delegate")),
         Test::new("v2_controllers_are_passed_on_top_down", v2_controllers_are_passed_on_top_down)
             .needs(need::root)
             .needs(has(Version::V2, &[Controller::Hugetlb])),
@@ -223,6 +230,32 @@ fn v2_controllers_are_passed_on_top_down() {
     assert_eq!(group.layout().unwrap().home(Controller::Hugetlb), Home::V2);
     let error = scratch.add(std::process::id()).unwrap_err();
     assert!(matches!(error, Error::Busy { holder: Holder::PassedOnControllers, .. }), "{error}");
+}
+
+fn v2_makes_room() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Hugetlb]);
+    let mut actor = Actor::within(&scratch, "delegated hugetlb");
+    assert_eq!(actor.news(), Some(b'y'));
+    assert_eq!(scratch.pids().unwrap(), [0; 0], "the process is in a leaf now");
+}
+
+fn v2_delegated() {
+    const NOBODY: u32 = 65534;
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Hugetlb]);
+    let refused = |role| {
+        let mut actor = Actor::new_as(NOBODY, role);
+        scratch.add(actor.pid()).unwrap();
+        actor.go();
+        actor.news()
+    };
+    assert_eq!(refused("refused"), Some(b'y'));
+    scratch.delegate(NOBODY, NOBODY).unwrap();
+    let mut actor = Actor::new_as(NOBODY, "delegated hugetlb");
+    scratch.add(actor.pid()).unwrap();
+    actor.go();
+    assert_eq!(actor.news(), Some(b'y'));
+    let limit = format!("{}/hugetlb.2MB.max", scratch.directory(Controller::Hugetlb));
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(limit).unwrap()), 0, "its limits are not");
 }
 
 /// A process whose own group is known makes a group below it.

@@ -26,6 +26,9 @@ fn main() -> ExitCode {
         root("v1_io_is_none_until_a_rule_counts_it", v1_io)
             .needs(has(Version::V1, &[Controller::Io]))
             .needs(|| disk().map(|_| ())),
+        root("v2_io_is_throttled_and_counted", v2_io)
+            .needs(has(Version::V2, &[Controller::Io]))
+            .needs(|| disk().map(|_| ())),
         root("v1_what_the_group_lacks_is_absent", v1_lacks).needs(has(Version::V1, &[Controller::Pids])),
         root("v2_throttling_is_counted", v2_throttling).needs(has(Version::V2, &[Controller::Cpu])),
         root("v2_pressure_is_read", v2_pressure).needs(has(Version::V2, &[])).needs(need::path("/proc/pressure/cpu")),
@@ -112,6 +115,25 @@ fn v1_io() {
     assert!(io.write_bytes() >= Bytes::mib(1), "{io:?}");
     assert_eq!(io.devices[0].device, disk().unwrap());
     assert!(io.devices[0].write_operations > 0);
+}
+
+fn v2_io() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Io]);
+    assert_eq!(scratch.stats().unwrap().io.unwrap().devices, []);
+    let rule = IoMax { write_bytes: Some(Limit::At(Bytes::mib(1))), ..IoMax::new(disk().unwrap()) };
+    scratch.apply(&Resources { io: Io { max: vec![rule], ..Io::default() }, ..Resources::default() }).unwrap();
+    let expected = format!("{} rbps=max wbps={} riops=max wiops=max", disk().unwrap(), 1 << 20);
+    assert_eq!(scratch.file(Controller::Io, "io.max"), expected);
+    let path = std::env::current_dir().unwrap().join(format!("windlass-test-{}", std::process::id()));
+    let start = std::time::Instant::now();
+    let mut actor = Actor::within(&scratch, &format!("write {}", path.display()));
+    let news = actor.news();
+    std::fs::remove_file(&path).unwrap();
+    news.unwrap();
+    assert!(start.elapsed() > Duration::from_millis(500), "a MiB at a MiB a second");
+    let io = scratch.stats().unwrap().io.unwrap();
+    assert!(io.write_bytes() >= Bytes::mib(1), "{io:?}");
+    assert_eq!(io.devices[0].device, disk().unwrap());
 }
 
 fn v1_lacks() {

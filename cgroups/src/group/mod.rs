@@ -3,6 +3,7 @@
 mod apply;
 mod create;
 mod deadline;
+mod delegate;
 pub(crate) mod events;
 mod freeze;
 mod kill;

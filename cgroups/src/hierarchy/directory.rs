@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::controller::Version;
-use crate::error::{Error, Result};
+use crate::error::{Error, NotDelegated, Result};
 
 const SUPER_MAGIC_V1: i64 = 0x0027_e0eb;
 const SUPER_MAGIC_V2: i64 = 0x6367_7270;
@@ -74,6 +74,11 @@ impl Directory {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => Ok(false),
             Err(Errno::NOENT) => Err(self.gone()),
+            Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Err(Error::NotDelegated {
+                controllers: Vec::new(),
+                stopped_at: self.path.clone(),
+                reason: NotDelegated::Permission,
+            }),
             Err(error) => Err(Error::sys("create", format!("{}/{name}", self.path), error)),
         }
     }

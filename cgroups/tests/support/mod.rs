@@ -3,11 +3,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use windlass_cgroups::{Controller, DeviceNumber, Error, Group, GroupPath, Hierarchies, Home, Version};
+use windlass_cgroups::{Anchor, Controller, DeviceNumber, Error, Group, GroupPath, Hierarchies, Home, Version};
 
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
@@ -125,13 +126,17 @@ const ROLE: &str = "WINDLASS_CGROUPS_ROLE";
 impl Actor {
     /// Starts it held: it does nothing until [`go`](Self::go).
     pub(crate) fn new(role: &str) -> Self {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .env(ROLE, role)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::spawn(&mut Command::new(std::env::current_exe().unwrap()), role)
+    }
+
+    /// The same as another user.
+    pub(crate) fn new_as(uid: u32, role: &str) -> Self {
+        Self::spawn(Command::new(std::env::current_exe().unwrap()).uid(uid).gid(uid), role)
+    }
+
+    fn spawn(command: &mut Command, role: &str) -> Self {
+        let child =
+            command.env(ROLE, role).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         Self { child }
     }
 
@@ -238,10 +243,36 @@ fn act(role: &str) -> std::process::ExitCode {
             std::thread::sleep(Duration::from_millis(100));
             tell(b'.');
         }
+        "refused" => {
+            let all = Hierarchies::discover_at(Anchor::OwnGroup).unwrap().only(Version::V2).unwrap();
+            let error = all.create(&GroupPath::new("work").unwrap(), &[]).unwrap_err();
+            let refused =
+                matches!(error, Error::NotDelegated { reason: windlass_cgroups::NotDelegated::Permission, .. });
+            tell(if refused { b'y' } else { b'n' });
+        }
+        "delegated" => tell(if delegated(argument).is_ok() { b'y' } else { b'n' }),
         other => panic!("no role {other}"),
     }
     std::thread::sleep(Duration::from_hours(1));
     std::process::ExitCode::SUCCESS
+}
+
+/// Makes groups below the own one, as an unprivileged program does that was given it.
+fn delegated(controller: &str) -> Result<(), Error> {
+    let wanted: Vec<Controller> =
+        Controller::ALL.into_iter().filter(|candidate| candidate.name() == controller).collect();
+    let all = Hierarchies::discover_at(Anchor::OwnGroup)?.only(Version::V2)?;
+    let path = GroupPath::new("work")?;
+    // The process itself is in the way.
+    match all.create(&path, &wanted) {
+        Err(Error::Busy { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(all.vacate(&GroupPath::new("self")?)?, 1);
+    assert_eq!(all.vacate(&GroupPath::new("self")?)?, 0);
+    let group = all.create(&path, &wanted)?;
+    assert_eq!(group.layout()?.home(wanted[0]), Home::V2);
+    group.remove()
 }
 
 /// Multiplies without end; the test bounds it by `pids.max`.
