@@ -11,6 +11,7 @@ mod drain;
 mod driver;
 mod endpoints;
 mod garbage;
+mod perform;
 mod replication;
 mod taints;
 mod view;

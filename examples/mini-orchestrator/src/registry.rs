@@ -21,6 +21,7 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::task::JoinError;
 use windlass_pod::Time;
 
 pub use self::error::Error;
@@ -104,5 +105,14 @@ impl Registry {
 
     fn time(&self) -> Time {
         Time::since_epoch(self.now())
+    }
+}
+
+/// The answer of a task that uses the registry; a panic in it goes on in the caller.
+pub(crate) fn joined<T>(answer: std::result::Result<Result<T>, JoinError>) -> Result<T> {
+    match answer {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(Error::Ended),
     }
 }

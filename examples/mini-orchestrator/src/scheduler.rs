@@ -16,7 +16,7 @@ use windlass_scheduler_core::{Decision, Profile, Scheduler};
 
 use self::carry::{Carried, carry_out};
 use self::feed::Feed;
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, joined};
 
 /// What this task calls itself in the events that it records.
 const COMPONENT: &str = "scheduler";
@@ -85,14 +85,6 @@ fn settle(core: &mut Scheduler, carried: Carried) {
         Carried::Bound(pod) => drop(core.commit(&pod)),
         Carried::Refused(pod) => drop(core.rollback(&pod)),
         Carried::Told => {}
-    }
-}
-
-fn joined(carried: Result<registry::Result<Carried>, tokio::task::JoinError>) -> registry::Result<Carried> {
-    match carried {
-        Ok(carried) => carried,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(crate::store::StoreError::Closed.into()),
     }
 }
 

@@ -9,12 +9,12 @@ use tokio::time::Instant;
 use windlass_pod::Object;
 use windlass_pod::kinds::{EndpointSlice, Node, Pod, ReplicationController, Service};
 
-use super::action::{Action, Outcome, perform};
+use super::action::{Action, Outcome};
+use super::perform::perform;
 use super::view::View;
 use super::work::{self, Work};
 use super::{COMPONENT, Settings, address, endpoints, garbage, replication, taints};
-use crate::registry::{Error, Mirror, Registry, Result, Scope};
-use crate::store::StoreError;
+use crate::registry::{Error, Mirror, Registry, Result, Scope, joined};
 
 /// How long a part of the cluster rests after its first failure; twice as long after each further one.
 const REST: Duration = Duration::from_millis(50);
@@ -46,7 +46,7 @@ pub async fn run(registry: Registry, settings: Settings, mut stop: watch::Receiv
         let outcome = reconcile(&part, cluster.view(), registry.now(), settings, agenda.failure(&part));
         match perform_all(&registry, outcome.stages).await {
             Ok(()) => agenda.done(part, outcome.again),
-            Err(error) if is_fatal(&error) => return Err(error),
+            Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {
                 if let Some(object) = object(&part, cluster.view()) {
                     registry.warn(&object, COMPONENT, "FailedReconcile", &error.to_string()).await?;
@@ -90,21 +90,12 @@ async fn perform_all(registry: &Registry, stages: Vec<Vec<Action>>) -> Result<()
             tasks.spawn(async move { perform(&registry, action).await });
         }
         let mut first = Ok(());
-        while let Some(joined) = tasks.join_next().await {
-            let result = match joined {
-                Ok(result) => result,
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Err(_) => Err(Error::Store(StoreError::Closed)),
-            };
-            first = first.and(result);
+        while let Some(done) = tasks.join_next().await {
+            first = first.and(joined(done));
         }
         first?;
     }
     Ok(())
-}
-
-fn is_fatal(error: &Error) -> bool {
-    matches!(error, Error::Store(_) | Error::Undecodable { .. })
 }
 
 /// What there is to look at, now and later.

@@ -79,7 +79,17 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The program ends, and with it the task that was asked.
+    #[error("the program ends")]
+    Ended,
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Error {
+    /// Whether it concerns the registry as a whole rather than one object.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Undecodable { .. } | Self::Random { .. } | Self::Ended)
+    }
 }

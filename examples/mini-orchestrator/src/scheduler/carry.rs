@@ -36,8 +36,8 @@ pub(super) async fn carry_out(registry: Registry, decision: Decision) -> Result<
         _ => return Ok(Carried::Told),
     };
     match result {
-        Err(Error::Store(_) | Error::Undecodable { .. }) | Ok(_) => result,
-        Err(_) => Ok(Carried::Refused(pod)),
+        Err(error) if !error.is_fatal() => Ok(Carried::Refused(pod)),
+        result => result,
     }
 }
 
