@@ -1,7 +1,11 @@
 //! How each promised line is measured: one module a crate, one function a line.
 
+mod cgroups;
 mod image;
+mod namespaces;
+mod overlay;
 mod pod;
+mod scheduler_core;
 
 use crate::measure::{Contest, Skipped};
 
@@ -9,12 +13,19 @@ use crate::measure::{Contest, Skipped};
 pub type Prepare = fn() -> Result<Contest, Skipped>;
 
 /// The lines that can be measured, by crate and name, in the order of `BUDGETS.toml`.
-pub const LINES: [(&str, &str, Prepare); 5] = [
+pub const LINES: [(&str, &str, Prepare); 12] = [
+    ("namespaces", "spawn", namespaces::spawn),
+    ("namespaces", "plain", namespaces::plain),
+    ("cgroups", "stats", cgroups::stats),
+    ("cgroups", "lifecycle", cgroups::lifecycle),
+    ("overlay", "apply", overlay::apply),
+    ("overlay", "container", overlay::container),
     ("image", "reference", image::reference),
     ("image", "manifest", image::manifest),
     ("image", "layer", image::layer),
     ("pod", "decode", pod::decode),
     ("pod", "quantity", pod::quantity),
+    ("scheduler-core", "basic", scheduler_core::basic),
 ];
 
 /// The preparation of a line.
