@@ -71,6 +71,12 @@ fn extracted(archive: &Path, command: &mut Command) -> Listing {
     listing(directory.path())
 }
 
+/// bsdtar leaves the directory alone that it extracts into.
+fn without_root(mut entries: Listing) -> Listing {
+    entries.remove(0);
+    entries
+}
+
 fn gnu() -> Command {
     let mut command = Command::new("tar");
     command.args(["--numeric-owner", "--xattrs", "--xattrs-include=*", "--same-owner", "--delay-directory-restore"]);
@@ -109,13 +115,12 @@ fn gnu_formats() {
 }
 
 fn bsd_formats() {
-    for format in ["v7", "ustar", "gnutar", "pax", "restricted"] {
+    for format in ["v7", "ustar", "gnutar", "pax"] {
         let directory = scratch();
         let (root, to) = (directory.path().join("root"), directory.path().join("archive"));
         everything(&root, !matches!(format, "v7" | "ustar"));
-        let format = if format == "restricted" { "pax" } else { format };
         let archive = made(Command::new("bsdtar").args(["--format", format]), &root, &to);
-        assert_same(applied(&archive), extracted(&to, &mut bsd()));
+        assert_same(without_root(applied(&archive)), without_root(extracted(&to, &mut bsd())));
     }
 }
 
@@ -195,7 +200,7 @@ fn bsd_reads() {
         let directory = scratch();
         let to = directory.path().join("archive");
         std::fs::write(&to, archive).unwrap();
-        assert_same(extracted(&to, &mut bsd()), tree.entries());
+        assert_same(without_root(extracted(&to, &mut bsd())), without_root(tree.entries()));
     });
 }
 

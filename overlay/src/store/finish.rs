@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid};
+use rustix::io::Errno;
 
 use super::rooms::{Rooms, Work};
 use crate::entry::{Metadata, Timestamp};
@@ -275,8 +276,10 @@ impl Finisher<'_> {
     fn link(&mut self, from: BorrowedFd<'_>, name: &SafePath, to: &SafePath) -> Result<()> {
         let own = self.own.as_ref().expect("the directory of a new name was ensured");
         let (parent, to_name) = scan::place(own.as_fd(), to)?;
-        rustix::fs::linkat(from, name.as_path(), &parent, to_name.as_path(), AtFlags::empty())
-            .named("linkat", to.as_path())
+        match rustix::fs::linkat(from, name.as_path(), &parent, to_name.as_path(), AtFlags::empty()) {
+            Err(Errno::EXIST) => Err(ambiguous(to, TWICE)),
+            linked => linked.named("linkat", to.as_path()),
+        }
     }
 
     /// Makes a directory of the finishing one, and those above it, as the stack shows them so far.
@@ -296,7 +299,11 @@ impl Finisher<'_> {
             }
             let parent = sys::open_beneath(own.as_fd(), &parent, PLACE).named("open", parent.as_path())?;
             let name = SafePath::parse(part).expect("a part of a path is a path");
-            rustix::fs::mkdirat(parent, name.as_path(), Mode::RWXU).named("mkdirat", here.as_path())?;
+            match rustix::fs::mkdirat(parent, name.as_path(), Mode::RWXU) {
+                // The link that leads here, or what another path brought here.
+                Err(Errno::EXIST) => return Err(ambiguous(&here, TWICE)),
+                made => made.named("mkdirat", here.as_path())?,
+            }
             let metadata = self.shown(&here)?;
             self.dress(&here, &metadata)?;
         }
