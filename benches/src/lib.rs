@@ -5,6 +5,9 @@
 
 pub mod budget;
 pub mod measure;
+// The examples of the workspace's README are compiled and run as this crate's, which knows all the others.
+#[cfg(doctest)]
+mod readme;
 pub mod statistics;
 pub mod subject;
 pub mod table;
