@@ -68,6 +68,7 @@ mod reader;
 mod report;
 mod resources;
 mod setting;
+mod stat_file;
 mod stats;
 #[expect(unsafe_code, reason = "bpf(2) has no safe call in the crates in use")]
 mod sys;
@@ -86,10 +87,11 @@ pub use hierarchy::{Anchor, Hierarchies, Placement};
 pub use observed::{Home, Layout, Observed};
 pub use path::{GroupPath, ParseGroupPathError};
 pub use plan::Plan;
-pub use reader::{StatKind, StatReader, StatSelection};
+pub use reader::StatReader;
 pub use report::{Outcome, Reason, Report, ReportItem};
 pub use resources::{Cpu, Cpuset, CpusetPartition, Hugetlb, Io, IoMax, Memory, Pids, Resources, swap_of_total};
 pub use setting::{Action, Check, Conversion, Setting, Undo, Write};
+pub use stat_file::{StatKind, StatSelection};
 pub use stats::{
     Absence, CpuStats, HugetlbStats, IoDeviceStats, IoStats, MemoryStats, PidsStats, Pressure, PressureShare,
     PressureStats, Stats,

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         ("v1_strict_writes_nothing_of_an_unsupported_request", v1, &[Controller::Memory], v1_strict),
         ("v1_refused_values_are_put_back", v1, &[Controller::Pids, Controller::Io, Controller::Cpuset], v1_refused),
         ("v1_pids_zero_forbids_every_fork", v1, &[Controller::Pids], v1_pids_zero),
+        ("v1_io_weight_is_that_of_bfq", v1, &[Controller::Io], v1_io_weight),
         ("v1_device_filter", v1, &[Controller::Devices], v1_device_filter),
         ("v1_a_controller_that_was_not_asked_for", v1, &[Controller::Pids], v1_not_enabled),
         ("v2_device_filter", v2, &[Controller::Devices], v2_device_filter),
@@ -233,6 +234,24 @@ fn v1_io_throttle() {
     assert_eq!(scratch.file(Controller::Io, "blkio.throttle.read_iops_device"), format!("{device} 9000"));
     let error = set(IoMax { write_bytes: Some(Limit::At(Bytes::new(0))), ..IoMax::new(device) }).unwrap_err();
     assert!(matches!(error, Error::Invalid { .. }), "{error}");
+}
+
+fn v1_io_weight() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Io]);
+    let weight = |weight| {
+        let weight = Some(windlass_cgroups::IoWeight::new(weight).unwrap());
+        scratch.apply_best_effort(&Resources { io: Io { weight, ..Io::default() }, ..Resources::default() }).unwrap()
+    };
+    let (moderate, great) = (weight(200), weight(5000));
+    let file = format!("{}/blkio.bfq.weight", scratch.directory(Controller::Io));
+    if let Ok(content) = std::fs::read_to_string(file) {
+        assert_eq!(content.trim(), "1000");
+        assert!(matches!(moderate.get("io.weight"), Some(Outcome::Converted { lossy: false, .. })));
+        assert!(matches!(great.get("io.weight"), Some(Outcome::Converted { lossy: true, .. })));
+    } else {
+        let unsupported = great.get("io.weight");
+        assert!(matches!(unsupported, Some(Outcome::Unsupported { reason: Reason::Kernel, .. })), "{great:?}");
+    }
 }
 
 fn v1_parent_cpuset() {
