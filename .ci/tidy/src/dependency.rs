@@ -71,15 +71,7 @@ fn dependencies(manifest: &toml::Table) -> Vec<String> {
 }
 
 fn uses_crate(source: &Source, name: &str) -> bool {
-    struct Finder<'a>(&'a str, bool);
-    impl<'ast> syn::visit::Visit<'ast> for Finder<'_> {
-        fn visit_ident(&mut self, ident: &'ast proc_macro2::Ident) {
-            self.1 |= ident == self.0;
-        }
-    }
-    let mut finder = Finder(name, false);
-    syn::visit::Visit::visit_file(&mut finder, &source.file);
-    finder.1
+    source.paths().iter().any(|path| path.first().is_some_and(|first| first == name))
 }
 
 #[cfg(test)]
