@@ -28,16 +28,6 @@ const WORLD: [&[&str]; 14] = [
     &["std", "time", "Instant"],
     &["std", "time", "SystemTime"],
     &["std", "collections", "hash_map", "RandomState"],
-]; 9] = [
-    &["std", "fs"],
-    &["std", "env"],
-    &["std", "net"],
-    &["std", "os", "unix", "net"],
-    &["std", "process"],
-    &["std", "thread"],
-    &["std", "time", "Instant"],
-    &["std", "time", "SystemTime"],
-    &["std", "collections", "hash_map", "RandomState"],
 ];
 
 /// Violations of the flow in one crate.
