@@ -5,15 +5,19 @@
 mod support;
 
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use support::{directory, image_with_codec, names, small_layer};
-use trial::Test;
+use trial::{Test, need};
 use windlass_image::codec::verify_diff_id;
 use windlass_image::layout::Durability;
 use windlass_image::{Codec, Descriptor, Error, Index, Layout, MediaType};
+
+/// Set in the processes that this test starts to write one image while system calls fail.
+const ONE_IMAGE: &str = "WINDLASS_IMAGE_TEST_ONE_IMAGE";
 
 /// Set in the processes that this test starts to write and to be killed.
 const WRITER: &str = "WINDLASS_IMAGE_TEST_WRITER";
@@ -22,12 +26,17 @@ fn main() -> ExitCode {
     if let Some(layout) = std::env::var_os(WRITER) {
         write_without_end(Path::new(&layout));
     }
+    if let Some(layout) = std::env::var_os(ONE_IMAGE) {
+        image_with_codec(&Layout::create(layout).unwrap(), "second", Codec::Gzip);
+        return ExitCode::SUCCESS;
+    }
     trial::main(vec![
         Test::new("what_nothing_leads_to_is_removed", collected),
         Test::new("roots_of_the_caller_count", roots),
         Test::new("a_lease_keeps_everything", leases),
         Test::new("what_is_not_understood_is_not_collected", unknown),
         Test::new("killed_writers_leave_a_layout_that_verifies", killed),
+        Test::new("each_failing_call_is_an_error_and_leaves_nothing", failing_calls).needs(need::program("strace")),
     ])
 }
 
@@ -162,4 +171,55 @@ fn killed() {
     }
     println!("kills {KILLS}, images at the end {images}, files of dead writers {unfinished}");
     assert!(images > 0, "the writers got nowhere");
+}
+
+/// Makes each call fail once and kills the writer before each call once, one run for each.
+fn failing_calls() {
+    const CALLS: [&str; 6] = ["openat2", "renameat", "write", "fsync", "flock", "mkdirat"];
+    let (mut runs, mut failures) = (0, 0);
+    for call in CALLS {
+        for fault in ["error=ENOSPC", "signal=KILL"] {
+            for number in 1.. {
+                let directory = directory();
+                let path = directory.path().join("layout");
+                let layout = Layout::create(&path).unwrap().with_durability(Durability::Lazy);
+                image_with_codec(&layout, "first", Codec::Gzip);
+                let said = directory.path().join("said");
+                let mut command = Command::new("strace");
+                command.args(["-f", "-qq", "-e", "signal=none", "-e", &format!("trace={call}"), "-o"]).arg(&said);
+                command.args(["-e", &format!("inject={call}:{fault}:when={number}")]);
+                command.arg(std::env::current_exe().unwrap()).env(ONE_IMAGE, &path);
+                let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+                // strace ends by the signal that ended the program.
+                let happened = std::fs::read_to_string(&said).unwrap();
+                let hit = happened.contains("(INJECTED)") || status.signal() == Some(nix::libc::SIGKILL);
+                if !hit {
+                    assert!(status.success(), "{call} {fault} {number}: {happened}");
+                    break;
+                }
+                runs += 1;
+                failures += u32::from(!status.success());
+                if fault != "signal=KILL" {
+                    assert_eq!(names(&path), ["blobs", "index.json", "oci-layout"], "{call} {number}: {happened}");
+                }
+                check_after_fault(&path, &format!("{call} {fault} {number}"));
+            }
+        }
+    }
+    println!("faults {runs}, of which the writer failed {failures}");
+    assert_eq!(runs, failures, "a call that failed was passed over");
+}
+
+fn check_after_fault(path: &Path, fault: &str) {
+    let layout = Layout::create(path).unwrap().with_durability(Durability::Lazy);
+    let second = layout.resolve("second");
+    for image in [Some(layout.resolve("first").unwrap()), second.ok()].into_iter().flatten() {
+        for (blob, diff_id) in image.layers() {
+            verify_diff_id(layout.layer(blob).unwrap(), diff_id).unwrap_or_else(|error| panic!("{fault}: {error}"));
+        }
+    }
+    layout.collect_garbage(&[]).unwrap_or_else(|error| panic!("{fault}: {error}"));
+    assert_eq!(names(path), ["blobs", "index.json", "oci-layout"], "{fault}");
+    image_with_codec(&layout, "second", Codec::Gzip);
+    assert_eq!(layout.images().unwrap().len(), 2, "{fault}");
 }

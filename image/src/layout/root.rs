@@ -183,7 +183,10 @@ impl Root {
             match self.open_beneath(&name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL) {
                 Ok(file) => {
                     // The lock tells a writer that lives from one that was killed.
-                    file.lock_shared().map_err(Error::sys("lock", self.path.join(&name)))?;
+                    if let Err(error) = file.lock_shared() {
+                        self.remove(&name)?;
+                        return Err(Error::sys("lock", self.path.join(&name))(error));
+                    }
                     // A collector that saw the file before it was locked took it for a dead writer's.
                     if fstat(&file).map_err(Error::errno("examine", self.path.join(&name)))?.st_nlink > 0 {
                         return Ok((file, name));
