@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::signal::Signal;
+
 /// Why an operation of this crate failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -27,10 +29,10 @@ pub enum Error {
         source: io::Error,
     },
     /// The new process ended before its program began, and said nothing: something killed it.
-    #[error("the new process was ended by {status} before its program began")]
+    #[error("the new process was ended{} before its program began", signal.map(|signal| format!(" by {signal}")).unwrap_or_default())]
     Killed {
-        /// How it ended.
-        status: std::process::ExitStatus,
+        /// What ended it.
+        signal: Option<Signal>,
     },
     /// A value, or a combination of values, cannot be honoured.
     #[error("{field}: {value}: {reason}")]

@@ -1,4 +1,55 @@
 //! Start an isolated Linux process: namespaces, mounts, credentials, network.
+//!
+//! A [`Command`] is built like [`std::process::Command`], says beside the program which namespaces, root file system,
+//! mounts, user, capabilities and control groups it gets, and gives a [`Child`] whose descriptor is a pidfd:
+//!
+//! ```
+//! use windlass_namespaces::{CapabilitySets, Command, Mount, Namespace, Source};
+//!
+//! let mut command = Command::new("sh");
+//! command.args(["-c", "test $$ = 1 && test $(hostname) = box"]);
+//! for kind in [Namespace::User, Namespace::Mount, Namespace::Pid, Namespace::Net, Namespace::Uts] {
+//!     command.namespace(kind, Source::New);
+//! }
+//! command.hostname("box").mount(Mount::proc("/proc")).capabilities(CapabilitySets::docker());
+//! let status = command.spawn()?.wait()?;
+//! assert!(status.success());
+//! # Ok::<(), windlass_namespaces::Error>(())
+//! ```
+//!
+//! It runs as root and, thanks to the user namespace, as anybody whom the kernel lets make one.
+//!
+//! # How data flows
+//!
+//! - Values: [`Namespace`] and [`Source`], [`IdMapping`], [`Mount`], [`Rootfs`], [`CapabilitySets`], [`Rlimit`].
+//! - [`Command`] collects them; [`Command::plan`] checks them together and orders what has to be done into a [`Plan`]
+//!   of steps, plain data that prints a line a step. Every string is already as the kernel takes it.
+//! - [`Command::spawn`] makes the process with one `clone3`: into its new namespaces, with a pidfd, into its cgroup2
+//!   group. The new process works through the steps with raw system calls alone (no allocation, no lock), so the caller
+//!   may have any number of threads. Meanwhile the caller does its part: id maps, `cgroup.procs` of v1 groups.
+//!   A pid or user namespace that is joined takes an intermediate process, which is gone before `spawn` returns.
+//! - What fails in the new process comes back over a socket as [`Error::Child`], with the step and the system call.
+//!   `spawn` returns when the program runs, or when no process is left.
+//! - [`enter::within`] runs code of the caller inside other namespaces; [`net`] makes network namespaces, devices,
+//!   addresses and routes.
+//!
+//! # Hygiene
+//!
+//! The program gets three descriptors and no other, default signal actions and an empty signal mask. Mounts inside never
+//! reach the host's tree. All below the root file system is done by descriptor and resolved inside it, so that links of
+//! a hostile image lead nowhere else. What the caller asked for and cannot give is an error or, for capabilities, a
+//! [`Notice`] of the [`Child`].
+//!
+//! # What it does not do
+//!
+//! It makes no image, layer or control group: it takes a mount descriptor or a path, and directory descriptors. It has
+//! no default policy: nothing is isolated that was not asked for. It installs no signal handler and no reaper: a child
+//! that nobody waits for stays a zombie. System call filters, terminals and OCI configurations are not part of it yet.
+//!
+//! # Kernel
+//!
+//! Linux 5.14 or newer, 64 bit: `clone3` into a cgroup, `close_range`, `openat2`, the mount calls by descriptor and
+//! `mount_setattr`.
 
 #![deny(unsafe_code)]
 

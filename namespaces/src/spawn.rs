@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::os::unix::process::ExitStatusExt as _;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -133,7 +134,7 @@ fn first_word(plan: &Plan, stage: &Started, line: &mut Line) -> Result<i32> {
             Some(message @ Message::StageFailed { .. }) => return Err(failure(plan, message)),
             // The new process was faster than the one that made it.
             Some(message) => early.push_back(message),
-            None => return Err(Error::Killed { status: reap(stage.pidfd.as_fd())? }),
+            None => return Err(killed(stage)?),
         }
     }
 }
@@ -154,10 +155,16 @@ fn accompany(plan: &Plan, cgroups: &[OwnedFd], made: &Started, line: &mut Line) 
     match line.receive()? {
         Some(Message::Executing) => {}
         Some(message) => return Err(failure(plan, message)),
-        None => return Err(Error::Killed { status: reap(made.pidfd.as_fd())? }),
+        None => return Err(killed(made)?),
     }
     // The socket closes with the exec.
     line.receive()?.map_or(Ok(()), |message| Err(failure(plan, message)))
+}
+
+/// The error that tells of an end without a word.
+fn killed(made: &Started) -> Result<Error> {
+    let signal = reap(made.pidfd.as_fd())?.signal().and_then(Signal::new);
+    Ok(Error::Killed { signal })
 }
 
 fn place(group: &OwnedFd, pid: i32) -> Result<()> {

@@ -5,9 +5,12 @@ mod clone;
 mod credential;
 mod filesystem;
 mod parent;
+mod prepared;
+mod start;
 mod stepper;
 
 pub(crate) use call::Call;
-pub(crate) use clone::{Prepared, Started, start};
 pub(crate) use parent::{attach_netlink_options, join_mount, new_net_namespace, send_signal};
+pub(crate) use prepared::Prepared;
+pub(crate) use start::{Started, start};
 pub(crate) use stepper::{MESSAGE_LENGTH, Message, Release};

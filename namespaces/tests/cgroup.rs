@@ -1,5 +1,7 @@
 //! Placement in control groups.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::fs;

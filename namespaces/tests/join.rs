@@ -1,5 +1,7 @@
 //! Joining the namespaces of others, as a process and as a thread.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::fs::File;

@@ -1,5 +1,7 @@
 //! Network namespaces, devices, addresses and routes, compared with what `ip` and procfs say.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::io::{Read as _, Write as _};
@@ -319,7 +321,7 @@ fn table(netns: &NetNamespace, objects: &[(&str, u16)]) -> Result<Vec<(u32, Opti
             match reply {
                 Reply::Ack { sequence } => answers.push((sequence - expected[0], None)),
                 Reply::Refused { sequence, source, .. } => {
-                    answers.push((sequence - expected[0], source.raw_os_error()))
+                    answers.push((sequence - expected[0], source.raw_os_error()));
                 }
                 other => panic!("{other:?}"),
             }

@@ -1,5 +1,7 @@
 //! The root file system and the mounts in it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::fs;

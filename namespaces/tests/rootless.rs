@@ -2,6 +2,8 @@
 //!
 //! The test runs itself again as an unused user and group; what that run finds wrong is its failure.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::fs;

@@ -3,7 +3,7 @@
 use std::os::fd::RawFd;
 
 use super::call::{self, Call, Failure, Outcome};
-use super::clone::Prepared;
+use super::prepared::Prepared;
 use super::{clone, credential, filesystem};
 use crate::kind::Namespace;
 use crate::plan::step::{RootSource, Step, Verify};
