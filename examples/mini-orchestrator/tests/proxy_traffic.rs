@@ -135,7 +135,8 @@ async fn serve(way: Way, network: &Network, backends: &Backends) {
 async fn reached(in_force: &mut [watch::Receiver<InForce>], is_there: impl Fn(&InForce) -> bool) {
     for one in in_force {
         let there = tokio::time::timeout(Duration::from_secs(5), one.wait_for(|now| is_there(now))).await;
-        assert_eq!(there.unwrap().unwrap().failure, None);
+        let there = there.unwrap().unwrap();
+        assert_eq!((&there.failure, &there.notices), (&None, &Vec::new()));
     }
 }
 

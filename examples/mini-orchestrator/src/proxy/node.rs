@@ -199,7 +199,12 @@ impl Server {
                 let (netns, batch) = (Arc::clone(netns), nftables::replace(TABLE, table));
                 blocking(move || nftables::apply(netns.as_fd(), &batch)).await
             }
-            Self::Userspace { tables, .. } => tables.send(table.clone()).map_err(|_| Error::Stopped),
+            Self::Userspace { tables, served, .. } => {
+                tables.send(table.clone()).map_err(|_| Error::Stopped)?;
+                let mut served = served.clone();
+                let there = served.wait_for(|served| served.table == *table).await;
+                there.map(drop).map_err(|_| Error::Stopped)
+            }
         }
     }
 

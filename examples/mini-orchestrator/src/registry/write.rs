@@ -178,7 +178,9 @@ fn defaulted<R: Resource>(mut object: R) -> R {
     if R::IS_NAMESPACED && object.namespace().is_empty() {
         object.metadata_mut().namespace = Some(DEFAULT_NAMESPACE.to_owned());
     }
-    object
+    let mut object = object.into_object();
+    windlass_pod::defaults::apply(&mut object);
+    R::from_object(object).expect("defaults leave an object its kind")
 }
 
 fn keep_identity<R: Resource>(before: &R, after: &mut R) {
