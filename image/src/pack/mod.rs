@@ -2,24 +2,27 @@
 //!
 //! The program goes into one layer and what it loads into another, so that a rebuilt program ships only its own
 //! layer. Nothing is run to find the libraries: the ELF headers are read and the rules of the dynamic linker of the
-//! GNU C library followed. What those rules cannot see comes back as [`Hint`]s.
+//! GNU C library followed, as if `LD_LIBRARY_PATH` and `ld.so.preload` were not there. What those rules cannot see
+//! comes back as [`Hint`]s.
 
 mod host;
 mod ld_cache;
+mod packed;
 mod place;
+mod request;
 mod resolve;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fmt;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+pub use packed::{Hint, Library, Packed, PackedLayer, Role};
+pub use request::{PackRequest, Program};
+
 use crate::config::{Contents, Execution, History, ImageConfig, rfc3339};
 use crate::descriptor::Descriptor;
-use crate::digest::Digest;
 use crate::elf::Elf;
 use crate::error::{Error, Result};
 use crate::layer::Builder;
@@ -29,190 +32,6 @@ use crate::media_type::Codec;
 use crate::platform::Platform;
 use place::Placer;
 use resolve::{Object, Resolved};
-
-/// The program to pack.
-#[derive(Debug)]
-pub enum Program {
-    /// A file of this machine. Without a name of its own it keeps its path, and the symbolic links on the way.
-    Path {
-        /// Where it is.
-        path: PathBuf,
-        /// Where it shall be in the image.
-        name: Option<PathBuf>,
-    },
-    /// An open file, such as `/proc/self/exe`; its position does not change.
-    File {
-        /// The program.
-        file: File,
-        /// Where it shall be in the image; absolute.
-        name: PathBuf,
-    },
-}
-
-/// What to pack, and how the image shall run it.
-#[derive(Debug)]
-pub struct PackRequest {
-    /// The program.
-    pub program: Program,
-    /// Arguments that a container's caller may replace.
-    pub args: Vec<String>,
-    /// `NAME=VALUE`.
-    pub env: Vec<String>,
-    /// Where the program starts.
-    pub working_dir: Option<String>,
-    /// `USER[:GROUP]`.
-    pub user: Option<String>,
-    /// Free text by key.
-    pub labels: BTreeMap<String, String>,
-    /// Files and directories, by absolute paths, that the program opens by path; each becomes a layer of its own, and libraries that
-    /// its ELF files load join the program's.
-    pub includes: Vec<PathBuf>,
-    /// How the layers are compressed.
-    pub codec: Codec,
-    /// The modification time of every entry and the image's date, in seconds since 1970: the same input and number
-    /// give the same digests. Without it entries have the time 0 and the image no date.
-    pub epoch: Option<u64>,
-}
-
-impl PackRequest {
-    /// Packs `program` alone, with gzip and nothing else set.
-    pub fn new(program: Program) -> Self {
-        Self {
-            program,
-            args: Vec::new(),
-            env: Vec::new(),
-            working_dir: None,
-            user: None,
-            labels: BTreeMap::new(),
-            includes: Vec::new(),
-            codec: Codec::Gzip,
-            epoch: None,
-        }
-    }
-}
-
-/// An image that was packed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Packed {
-    /// Of the manifest.
-    pub image: Descriptor,
-    /// Bottom first. A static program has no layer of dependencies.
-    pub layers: Vec<PackedLayer>,
-    /// The interpreter and the libraries, in the order in which they were found.
-    pub libraries: Vec<Library>,
-    /// What the program may load or open that is not in the image.
-    pub hints: Vec<Hint>,
-}
-
-/// What a layer is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Role {
-    /// The interpreter and the shared libraries.
-    Dependencies,
-    /// A file or directory that was asked for.
-    Include(PathBuf),
-    /// The program.
-    Code,
-}
-
-/// One layer of a packed image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PackedLayer {
-    /// What it is for.
-    pub role: Role,
-    /// Its blob.
-    pub descriptor: Descriptor,
-    /// The digest of its uncompressed form.
-    pub diff_id: Digest,
-    /// Bytes uncompressed.
-    pub bytes: u64,
-}
-
-/// The interpreter or a library of a packed program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Library {
-    /// The name by which it was asked for.
-    pub name: OsString,
-    /// Where it was found.
-    pub host_path: PathBuf,
-    /// Where it is in the image; a symbolic link may lead from there to the file.
-    pub image_path: PathBuf,
-    /// The object that asked for it.
-    pub needed_by: PathBuf,
-    /// Bytes of the file.
-    pub bytes: u64,
-}
-
-/// Something that reading ELF headers cannot see.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Hint {
-    /// The object loads libraries by names that it computes.
-    LoadsAtRunTime {
-        /// Which object.
-        object: PathBuf,
-        /// The function that it calls.
-        symbol: &'static str,
-    },
-    /// The object looks up hosts, users or groups: the C library loads `libnss_*.so.2` and reads `/etc` for that.
-    NameService {
-        /// Which object.
-        object: PathBuf,
-        /// The function that it calls.
-        symbol: &'static str,
-    },
-    /// The object converts character sets: the C library loads modules from its `gconv` directory for that.
-    CharacterSets {
-        /// Which object.
-        object: PathBuf,
-    },
-    /// The object names a search directory with a token other than `$ORIGIN`, or one relative to wherever the
-    /// program is started; it was passed over.
-    UnknownDirectory {
-        /// Which object.
-        object: PathBuf,
-        /// The directory as it is written.
-        directory: OsString,
-    },
-    /// The object is a filter: the dynamic linker also loads a library that has its symbols, and that was not sought.
-    Filter {
-        /// Which object.
-        object: PathBuf,
-        /// The name of the library.
-        library: OsString,
-    },
-    /// A socket, FIFO or device in an included directory was left out.
-    SpecialFile {
-        /// Which file.
-        path: PathBuf,
-    },
-}
-
-impl fmt::Display for Hint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LoadsAtRunTime { object, symbol } => {
-                write!(f, "libraries that {} loads by name ({symbol})", object.display())
-            }
-            Self::NameService { object, symbol } => {
-                write!(f, "the name service that {} asks ({symbol}): libnss_*.so.2 and files of /etc", object.display())
-            }
-            Self::CharacterSets { object } => {
-                write!(f, "character sets that {} converts: gconv modules", object.display())
-            }
-            Self::UnknownDirectory { object, directory } => {
-                write!(f, "libraries below {}, where {} searches", directory.display(), object.display())
-            }
-            Self::Filter { object, library } => {
-                write!(f, "{}, which is loaded for the symbols of {}", library.display(), object.display())
-            }
-            Self::SpecialFile { path } => write!(f, "{}: neither file, directory nor link", path.display()),
-        }
-    }
-}
 
 /// Packs a program into `layout` under the name `tag`.
 ///
