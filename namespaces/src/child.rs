@@ -171,6 +171,8 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<ExitStatus> {
 }
 
 fn wait_for(pidfd: BorrowedFd<'_>, options: WaitIdOptions) -> Result<Option<ExitStatus>> {
+    // A process that ended before its exec has no exit signal, and is found by `__WALL` alone.
+    let options = options | WaitIdOptions::from_bits_retain(libc::__WALL.cast_unsigned());
     let status = retry_on_intr(|| waitid(WaitId::PidFd(pidfd), options))
         .map_err(|errno| Error::sys("waitid", format!("{pidfd:?}"), errno))?;
     Ok(status.as_ref().map(exit_status))

@@ -10,7 +10,7 @@ mod start;
 mod stepper;
 
 pub(crate) use call::Call;
-pub(crate) use parent::{attach_netlink_options, join_mount, new_net_namespace, send_signal};
+pub(crate) use parent::{join_mount, new_net_namespace, send_signal, set_netlink_options};
 pub(crate) use prepared::Prepared;
 pub(crate) use start::{Started, start};
 pub(crate) use stepper::{MESSAGE_LENGTH, Message, Release};

@@ -111,18 +111,19 @@ fn contained(script: &str, root: &Path) -> Command {
         .mount(Mount::bind_recursive("/usr", "/usr").read_only())
         .mounts(Mount::defaults())
         .hostname("rootless")
+        .oom_score_adj(700)
         .no_new_privileges();
     command
 }
 
 fn container() {
     let root = tempfile::tempdir().unwrap();
-    let script = "hostname; echo $$; id -u; ls -d /proc/[0-9]* | wc -l; tail -n +3 /proc/net/dev | cut -d: -f1; \
+    let script = "hostname; cat /proc/self/oom_score_adj; echo $$; id -u; ls -d /proc/[0-9]* | wc -l; tail -n +3 /proc/net/dev | cut -d: -f1; \
         stat -c %t:%T /dev/null; echo x > /dev/null; echo x > /file; stat -c %u /file; mkdir /sys/x || echo read-only";
     let mut command = contained(script, root.path());
     command.stderr(Stdio::Null);
     let text = words(&mut command);
-    assert_eq!(text, "rootless 1 0 3 lo 1:3 0 read-only");
+    assert_eq!(text, "rootless 700 1 0 3 lo 1:3 0 read-only");
     let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(root.path().join("file")).unwrap());
     assert_eq!(owner, NOBODY);
 }

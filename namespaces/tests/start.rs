@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Test::new("the_environment_and_directory_are_as_told", environment),
         Test::new("programs_are_found_in_the_path", search),
         Test::new("many_threads_start_processes_at_once", threads).needs(root),
+        Test::new("a_failed_start_shows_itself_to_no_wait_of_the_caller", unseen),
         Test::new("nothing_stays_open", leaks).needs(root),
     ])
 }
@@ -337,10 +338,31 @@ fn threads() {
     assert_eq!(children(), Vec::<String>::new());
 }
 
+fn unseen() {
+    use rustix::process::{WaitOptions, wait};
+    // Another part of the caller that buries every child it can find, all the while.
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let thief = scope.spawn(|| {
+            let mut stolen = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                stolen += usize::from(matches!(wait(WaitOptions::NOHANG), Ok(Some(_))));
+            }
+            stolen
+        });
+        for _ in 0..50 {
+            assert_eq!(step_of(&mut Command::new("/does/not/exist")).2, libc::ENOENT);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(thief.join().unwrap(), 0);
+    });
+}
+
 fn leaks() {
+    let folder = tempfile::tempdir().unwrap();
     let once = || {
         let mut command = fresh("true", &[Namespace::Mount, Namespace::Pid, Namespace::Net]);
-        command.mount(Mount::tmpfs("/mnt"));
+        command.mount(Mount::tmpfs(folder.path()));
         assert!(output(&mut command).0.success());
         let mut command = fresh("true", &[Namespace::Mount]);
         assert!(command.mount(Mount::bind("/does/not/exist", "/mnt")).spawn().is_err());
@@ -352,12 +374,12 @@ fn leaks() {
         assert_eq!(link(&child.pid().to_string(), Namespace::Uts), own(Namespace::Uts));
     };
     once();
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let before = descriptors();
     for _ in 0..20 {
         once();
     }
     assert_eq!(descriptors(), before);
-    assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(&*folder.path().to_string_lossy()), "{mounts}");
     assert_eq!(children(), Vec::<String>::new());
 }

@@ -189,3 +189,110 @@ fn descriptors(command: &Command) -> Vec<RawFd> {
     descriptors.dedup();
     descriptors
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::{CapabilitySet, CapabilitySets};
+    use crate::id::IdMapping;
+    use crate::mount::Mount;
+    use crate::rlimit::{Limit, Resource, Rlimit};
+
+    fn facts(uid: u32, held: CapabilitySet) -> Facts {
+        Facts {
+            uid,
+            gid: uid,
+            effective: held,
+            held,
+            umask: 0o22,
+            ignored_signals: 1 << 12,
+            environment: Vec::new(),
+            cgroups: Vec::new(),
+        }
+    }
+
+    fn container() -> Command {
+        let mut command = Command::new("/bin/app");
+        for kind in Namespace::ALL {
+            command.namespace(kind, Source::New);
+        }
+        command
+            .rootfs(Rootfs::Path("/root".into()))
+            .mount(Mount::proc("/proc").no_suid())
+            .mount(Mount::cgroup2("/sys/fs/cgroup").read_only())
+            .mount(Mount::masked("/proc/keys"))
+            .hostname("box")
+            .capabilities(CapabilitySets::docker())
+            .rlimit(Rlimit { resource: Resource::Core, soft: Limit::At(0), hard: Limit::Max })
+            .oom_score_adj(5)
+            .no_new_privileges();
+        command
+    }
+
+    const CONTAINER: &str = "\
+caller: clone3 with new mnt pid net ipc uts user time
+caller: map users 0 1000 1; groups without setgroups: 0 1000 1
+caller: tell the process that its ids are mapped
+process: stop ignoring signals 0x1000
+process: set oom_score_adj 5
+process: await the mapping of ids
+process: assume uid 0 gid 0
+process: bring the loopback device up
+process: set hostname box
+process: set umask 000
+process: set propagation 0x40000 on every mount
+process: attach root /root
+process: mount proc on /proc, attributes 0x2
+process: unshare the cgroup namespace
+process: mount cgroup2 on /sys/fs/cgroup, attributes 0x1
+process: mask /proc/keys
+process: pivot to the root and leave the old one
+process: set RLIMIT_CORE 0 of max
+process: bound capabilities to 00000000a80425fb
+process: keep capabilities through the change of user
+process: keep supplementary groups
+process: set uid 0 gid 0
+process: set capabilities effective 00000000a80425fb permitted 00000000a80425fb inheritable 0000000000000000
+process: set ambient capabilities 0000000000000000
+process: forbid new privileges
+process: set umask 022
+process: change directory to /
+process: execute /bin/app
+";
+
+    #[test]
+    fn a_container_is_made_in_this_order() {
+        let plan = compile(&container(), &facts(1000, CapabilitySet::EMPTY)).unwrap();
+        assert_eq!(plan.to_string(), CONTAINER);
+    }
+
+    #[test]
+    fn who_maps_ids_depends_on_the_caller() {
+        let all = CapabilitySet::from_bits(u64::MAX >> 23);
+        let range = |outside| vec![IdMapping::new(0, outside, 10).unwrap()];
+        let told = |command: &Command, facts: &Facts| {
+            let plan = compile(command, facts).unwrap().to_string();
+            plan.lines().find_map(|line| line.strip_prefix("caller: map users ").map(str::to_owned)).unwrap()
+        };
+        let mut command = container();
+        assert_eq!(told(&command, &facts(0, all)), "0 0 1; groups 0 0 1");
+        command.id_mappings(range(100), range(100));
+        assert_eq!(told(&command, &facts(0, all)), "0 100 10; groups 0 100 10");
+        let helped = "by the set-uid helper: 0 100 10; groups by the set-uid helper: 0 100 10";
+        assert_eq!(told(&command, &facts(1000, CapabilitySet::EMPTY)), helped);
+        command.id_mappings(range(100), Vec::new());
+        assert!(compile(&command, &facts(0, all)).is_err());
+    }
+
+    #[test]
+    fn what_the_caller_lacks_is_told() {
+        let mut command = Command::new("/x");
+        command.capabilities(CapabilitySets::docker());
+        let held = CapabilitySet::from_bits(1);
+        let plan = compile(&command, &facts(0, held)).unwrap();
+        assert_eq!(plan.notices, [crate::Notice::CapabilitiesDropped(CapabilitySet::DOCKER.difference(held))]);
+        let text = plan.to_string();
+        assert!(text.contains("bound capabilities to 0000000000000001\n"), "{text}");
+        assert!(text.contains("\nnotice: capabilities that the caller does not hold were left out: CAP_DAC_OVERRIDE "));
+    }
+}

@@ -14,7 +14,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 pub(super) fn sibling(prepared: &Prepared<'_>) -> Outcome<i32> {
     // SAFETY: all zeroes is a value of this plain structure.
     let mut arguments: libc::clone_args = unsafe { mem::zeroed() };
-    // The signal at its end is that of the intermediate process.
+    // The signal at its end is that of the intermediate process: none until the exec.
     arguments.flags = libc::CLONE_PARENT.word();
     describe(prepared.plan, &mut arguments);
     // SAFETY: as in `start`.

@@ -24,7 +24,7 @@ pub(crate) fn join_mount(descriptor: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Asks for explained errors without a copy of the request, and for strictly checked dumps.
-pub(crate) fn attach_netlink_options(socket: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn set_netlink_options(socket: BorrowedFd<'_>) -> io::Result<()> {
     for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
         let on: libc::c_int = 1;
         let value = ptr::from_ref(&on).cast();

@@ -26,7 +26,8 @@ pub(crate) fn start(prepared: &Prepared<'_>) -> io::Result<Started> {
     let mut arguments: libc::clone_args = unsafe { mem::zeroed() };
     arguments.flags = CLONE_CLEAR_SIGHAND | libc::CLONE_PIDFD.word();
     arguments.pidfd = ptr::from_mut(&mut pidfd).word();
-    arguments.exit_signal = libc::SIGCHLD.word();
+    // No exit signal: until the exec, which sets SIGCHLD, neither a handler nor a wait for any child of the caller meets
+    // the process.
     if prepared.plan.stage.is_empty() {
         describe(prepared.plan, &mut arguments);
     }

@@ -68,7 +68,7 @@ impl Socket {
         bind(&socket, &SocketAddrNetlink::new(0, 0)).map_err(failed("bind"))?;
         sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER).map_err(failed("setsockopt"))?;
         sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE)).map_err(failed("setsockopt"))?;
-        sys::attach_netlink_options(socket.as_fd())
+        sys::set_netlink_options(socket.as_fd())
             .map_err(|source| Error::sys("setsockopt", format!("{protocol:?} netlink socket"), source))?;
         Ok(Self { socket, sequence: 0 })
     }
