@@ -47,7 +47,7 @@ impl fmt::Display for Failure {
 }
 
 /// An error with everything that caused it, in one line.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -15,15 +15,11 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// Opens `root`, or the user's own place.
-    pub(super) fn open(root: Option<&Path>) -> Result<Self, Failure> {
-        let root = match root {
-            Some(root) => root.to_owned(),
-            None => default_root()?,
-        };
+    /// Opens the folder, and makes it where it is missing.
+    pub(super) fn open(root: &Path) -> Result<Self, Failure> {
         let images = root.join("images");
         let layers = root.join("layers");
-        std::fs::create_dir_all(&root)
+        std::fs::create_dir_all(root)
             .map_err(Failure::during(format_args!("create {} (another place: --root DIR)", root.display())))?;
         Ok(Self {
             layout: Layout::create(&images).map_err(Failure::during(format_args!("open {}", images.display())))?,
@@ -38,7 +34,8 @@ pub(super) fn name(image: &str) -> Result<String, Failure> {
     Ok(reference.canonical().to_owned())
 }
 
-fn default_root() -> Result<PathBuf, Failure> {
+/// The user's own place.
+pub(super) fn default_root() -> Result<PathBuf, Failure> {
     if nix::unistd::geteuid().is_root() && std::env::var_os(super::rootless::MARK).is_none() {
         return Ok(PathBuf::from("/var/lib/windlass"));
     }

@@ -1,12 +1,14 @@
 //! `info`: what this kernel and user can do, tried rather than guessed.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use windlass_cgroups::{Hierarchies, Home};
 use windlass_namespaces::{Command, IdMapping, Namespace, Source, Stdio};
+use windlass_overlay::{Feature, Support, probe};
 
-use super::failure::Failure;
+use super::failure::{Failure, chain};
 
 /// One capability of this machine.
 struct Fact {
@@ -16,8 +18,8 @@ struct Fact {
     able: Result<String, String>,
 }
 
-pub(super) fn info(json: bool) -> Result<u8, Failure> {
-    let facts: Vec<Fact> = namespaces().into_iter().chain(cgroups()).chain(overlay()).collect();
+pub(super) fn info(root: &Path, json: bool) -> Result<u8, Failure> {
+    let facts: Vec<Fact> = namespaces().into_iter().chain(cgroups()).chain(overlay(root)).collect();
     let text = if json { as_json(&facts) } else { as_text(&facts) };
     std::io::stdout().write_all(text.as_bytes()).map_err(Failure::during("print"))?;
     Ok(0)
@@ -41,7 +43,7 @@ fn as_text(facts: &[Fact]) -> String {
             Ok(how) => ("yes", how),
             Err(reason) => ("no", reason),
         };
-        format!("{:<11} {:<14} {able:<4} {words}\n", fact.area, fact.name)
+        format!("{:<11} {:<28} {able:<4} {words}\n", fact.area, fact.name)
     };
     facts.iter().map(line).collect()
 }
@@ -81,7 +83,7 @@ fn cgroups() -> Vec<Fact> {
     let hierarchies = match Hierarchies::discover() {
         Ok(hierarchies) => hierarchies,
         Err(error) => {
-            return vec![Fact { area: "cgroups", name: "hierarchies".to_owned(), able: Err(error.to_string()) }];
+            return vec![Fact { area: "cgroups", name: "hierarchies".to_owned(), able: Err(chain(&error)) }];
         }
     };
     let fact = |placement: windlass_cgroups::Placement| Fact {
@@ -96,6 +98,22 @@ fn cgroups() -> Vec<Fact> {
     hierarchies.controllers().into_iter().map(fact).collect()
 }
 
-fn overlay() -> Vec<Fact> {
-    Vec::new()
+/// Probes the file system that would hold the layers.
+fn overlay(root: &Path) -> Vec<Fact> {
+    let existing = root.ancestors().find(|folder| folder.is_dir()).unwrap_or(root);
+    let probe = match probe(existing) {
+        Ok(probe) => probe,
+        Err(error) => {
+            return vec![Fact { area: "overlay", name: "layers".to_owned(), able: Err(chain(&error)) }];
+        }
+    };
+    let fact = |(feature, support): (Feature, Support)| Fact {
+        area: "overlay",
+        name: feature.to_string(),
+        able: match support {
+            Support::Works => Ok(format!("below {}", existing.display())),
+            Support::Missing(reason) => Err(reason),
+        },
+    };
+    probe.features.into_iter().map(fact).collect()
 }

@@ -33,9 +33,13 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
-    let home = || Home::open(arguments.root.as_deref());
+    let root = match arguments.root {
+        Some(root) => root,
+        None => home::default_root()?,
+    };
+    let home = || Home::open(&root);
     match arguments.verb {
-        Verb::Info { json } => info::info(json),
+        Verb::Info { json } => info::info(&root, json),
         Verb::Pack(request) => pack::pack(&home()?, request),
         Verb::Images { json } => images::images(&home()?, json),
         Verb::Rmi { image } => images::remove(&home()?, &image),
