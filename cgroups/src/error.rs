@@ -251,3 +251,48 @@ fn names(controllers: &[Controller]) -> String {
     let names: Vec<&str> = controllers.iter().map(|controller| controller.name()).collect();
     format!("controller {}", names.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_what_a_caller_can_act_on() {
+        let refused = Error::Refused {
+            write: Box::new(FailedWrite {
+                group: "/sys/fs/cgroup/web".to_owned(),
+                file: "io.max".to_owned(),
+                value: "8:0 rbps=1".to_owned(),
+                rollback: Rollback {
+                    restored: vec!["memory.max".to_owned(), "pids.max".to_owned()],
+                    failed: vec![("cpu.max".to_owned(), io::Error::from_raw_os_error(22))],
+                },
+            }),
+            source: io::Error::from_raw_os_error(19),
+        };
+        assert_eq!(
+            refused.to_string(),
+            "cannot write \"8:0 rbps=1\" to io.max of /sys/fs/cgroup/web; put back: memory.max, pids.max; could not \
+             put back cpu.max: Invalid argument (os error 22)"
+        );
+        assert_eq!(refused.errno(), Some(19));
+        let not_delegated = |controllers| Error::NotDelegated {
+            controllers,
+            stopped_at: "/sys/fs/cgroup/user.slice".to_owned(),
+            reason: NotDelegated::NotAvailable,
+        };
+        assert_eq!(
+            not_delegated(vec![Controller::Cpu, Controller::Io]).to_string(),
+            "no controller cpu, io in /sys/fs/cgroup/user.slice: the group above does not pass it on"
+        );
+        assert_eq!(
+            not_delegated(vec![]).to_string(),
+            "no group in /sys/fs/cgroup/user.slice: the group above does not pass it on"
+        );
+        let busy = Error::Busy { group: "web".to_owned(), holder: Holder::InternalProcesses(vec![7]) };
+        assert_eq!(
+            busy.to_string(),
+            "web is busy: processes [7] in it, so it cannot pass controllers on to groups below it"
+        );
+    }
+}

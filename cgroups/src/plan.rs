@@ -209,3 +209,170 @@ fn check_raw(file: &str, value: &str) -> Result<Controller> {
     }
     Ok(controller)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::device::{DeviceAction, DeviceFilter, DeviceNumber};
+    use crate::resources::{Cpu, Cpuset, CpusetPartition, Hugetlb, Io, IoMax, Memory, Pids};
+    use crate::value::{Bytes, CpuMax, CpuShares, IoWeight, Limit};
+
+    fn everything() -> Resources {
+        Resources {
+            cpu: Cpu {
+                weight: Some(CpuShares::new(512).unwrap().into()),
+                max: Some(CpuMax::millicores(250)),
+                burst: Some(Duration::from_millis(5)),
+                idle: Some(false),
+            },
+            cpuset: Cpuset {
+                cpus: Some("0-3,8".parse().unwrap()),
+                mems: Some("0".parse().unwrap()),
+                partition: Some(CpusetPartition::Isolated),
+            },
+            memory: Memory {
+                max: Some(Limit::At(Bytes::mib(64))),
+                high: Some(Limit::At(Bytes::mib(48))),
+                low: Some(Limit::At(Bytes::mib(8))),
+                min: Some(Limit::At(Bytes::mib(4))),
+                swap: Some(Limit::At(Bytes::new(0))),
+                oom_group: Some(true),
+                swappiness: Some(10),
+            },
+            pids: Pids { max: Some(Limit::At(0)) },
+            io: Io {
+                weight: Some(IoWeight::new(2000).unwrap()),
+                max: vec![IoMax {
+                    read_bytes: Some(Limit::At(Bytes::mib(1))),
+                    write_operations: Some(Limit::Max),
+                    ..IoMax::new(DeviceNumber { major: 8, minor: 16 })
+                }],
+            },
+            hugetlb: vec![Hugetlb { page_size: Bytes::mib(2), max: Some(Limit::Max), reserved_max: None }],
+            devices: Some(DeviceFilter { default: DeviceAction::Deny, rules: vec![] }),
+            unified: [("misc.max".to_owned(), "res_a 1".to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn everything_in_v1() {
+        let observed = Observed {
+            memory_and_swap_limit: Some(Limit::Max),
+            io_weight_file: Some("blkio.bfq.weight"),
+            ..Observed::default()
+        };
+        let plan = Plan::new(&everything(), &Layout::new(|_| Home::V1), &observed).unwrap();
+        let expected = "\
+cpuset.cpus 0-3,8
+cpuset.mems 0
+# cpuset.cpus.partition: only cgroup v2 has it
+cpu.idle 0
+cpu.shares 512
+cpu.cfs_period_us 100000
+cpu.cfs_quota_us 25000
+cpu.cfs_burst_us 5000
+memory.limit_in_bytes 67108864
+memory.memsw.limit_in_bytes 67108864
+memory.soft_limit_in_bytes 50331648
+# memory.low: only cgroup v2 has it
+# memory.min: only cgroup v2 has it
+# memory.oom.group: only cgroup v2 has it
+memory.swappiness 10
+pids.max 0
+blkio.bfq.weight 1000
+blkio.throttle.read_bps_device 8:16 1048576
+blkio.throttle.write_iops_device 8:16 0
+hugetlb.2MB.limit_in_bytes -1
+# misc.max: only cgroup v2 has it
+devices.deny a
+";
+        assert_eq!(plan.to_string(), expected);
+    }
+
+    #[test]
+    fn everything_in_v2() {
+        let observed = Observed { io_weight_file: Some("io.weight"), ..Observed::default() };
+        let plan = Plan::new(&everything(), &Layout::new(|_| Home::V2), &observed).unwrap();
+        let expected = "\
+cpuset.cpus 0-3,8
+cpuset.mems 0
+cpuset.cpus.partition isolated
+cpu.idle 0
+cpu.weight 59
+cpu.max 25000 100000
+cpu.max.burst 5000
+memory.min 4194304
+memory.low 8388608
+memory.high 50331648
+memory.swap.max 0
+memory.oom.group 1
+memory.max 67108864
+# memory.swappiness: only cgroup v1 has it
+pids.max 0
+io.weight default 2000
+io.max 8:16 rbps=1048576 wiops=max
+hugetlb.2MB.max max
+misc.max res_a 1
+# device program: deny all
+";
+        assert_eq!(plan.to_string(), expected);
+    }
+
+    #[test]
+    fn a_mixture_is_planned_controller_by_controller() {
+        let layout = Layout::new(|controller| match controller {
+            Controller::Memory => Home::V1,
+            Controller::Pids => Home::V2,
+            _ => Home::Absent(Reason::NotEnabled),
+        });
+        let resources = Resources {
+            cpu: Cpu { max: Some(CpuMax::UNLIMITED), ..Cpu::default() },
+            memory: Memory { max: Some(Limit::Max), swappiness: Some(1), ..Memory::default() },
+            pids: Pids { max: Some(Limit::Max) },
+            devices: Some(DeviceFilter { default: DeviceAction::Allow, rules: vec![] }),
+            ..Resources::default()
+        };
+        let plan = Plan::new(&resources, &layout, &Observed::default()).unwrap();
+        let expected = "\
+# cpu.max: the controller is not enabled for the group
+memory.limit_in_bytes -1
+memory.swappiness 1
+pids.max max
+# devices: the controller is not enabled for the group
+";
+        assert_eq!(plan.to_string(), expected);
+    }
+
+    #[test]
+    fn nothing_asked_is_nothing_planned() {
+        for home in [Home::V1, Home::V2, Home::Absent(Reason::Kernel)] {
+            let plan = Plan::new(&Resources::default(), &Layout::new(|_| home), &Observed::default()).unwrap();
+            assert_eq!(plan.settings, []);
+        }
+    }
+
+    #[test]
+    fn settings_that_exclude_each_other_are_invalid() {
+        let fails = |resources: Resources| {
+            let layout = Layout::new(|_| Home::V2);
+            Plan::new(&resources, &layout, &Observed::default()).unwrap_err().to_string()
+        };
+        let weight = Some(CpuShares::new(2).unwrap().into());
+        let cpu = Cpu { idle: Some(true), weight, ..Cpu::default() };
+        assert_eq!(
+            fails(Resources { cpu, ..Resources::default() }),
+            "cpu.weight cannot be set: an idle group has no weight"
+        );
+        let max = Some(CpuMax::millicores(10));
+        let cpu = Cpu { max, burst: Some(Duration::from_millis(2)), ..Cpu::default() };
+        assert_eq!(fails(Resources { cpu, ..Resources::default() }), "cpu.burst cannot be 2ms: it is above the quota");
+        let unified = [("pids.max".to_owned(), "1".to_owned())].into();
+        let pids = Pids { max: Some(Limit::At(1)) };
+        assert_eq!(
+            fails(Resources { pids, unified, ..Resources::default() }),
+            "unified[pids.max] cannot be 1: another setting writes this file"
+        );
+    }
+}

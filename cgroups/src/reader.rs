@@ -47,7 +47,6 @@ impl Group {
     ///
     /// Errors: [`Error::Gone`] if the group was removed.
     pub fn reader(&self, selection: StatSelection) -> Result<StatReader> {
-        self.check_there()?;
         let mut reader = StatReader {
             group: self.name(),
             sources: Vec::new(),
@@ -77,6 +76,8 @@ impl Group {
             (*kind, *version) == (StatKind::Io, Version::V1) && reader.has(self.directory_of(*version, file), file)
         });
         reader.io_is_v1 = v1_io;
+        // Asked last: what was missing so far was missing because this kernel or group has none.
+        self.check_there()?;
         Ok(reader)
     }
 
@@ -179,7 +180,7 @@ impl StatReader {
 
     fn open(&mut self, directory: Option<&Directory>, file: &str, parse: SourceParse) -> Result<()> {
         let Some(directory) = directory else { return Ok(()) };
-        if let Some(fd) = directory.open(file)? {
+        if let Some(fd) = directory.open_unchecked(file)? {
             self.sources.push(Source { fd, file: directory.file(file), parse });
         }
         Ok(())
@@ -207,19 +208,17 @@ fn read_whole(source: &Source, buffer: &mut Vec<u8>, group: &str) -> Result<usiz
         Errno::NODEV => Error::Gone { group: group.to_owned() },
         error => Error::sys("read", &source.file, error),
     };
-    let mut length = 0;
     loop {
-        let offset = u64::try_from(length).unwrap_or(u64::MAX);
-        let read = match rustix::io::pread(&source.fd, &mut buffer[length..], offset) {
-            Ok(read) => read,
+        let length = match rustix::io::pread(&source.fd, &mut *buffer, 0) {
+            Ok(length) => length,
             Err(Errno::INTR) => continue,
             Err(error) => return Err(fail(error)),
         };
-        length += read;
-        // A kernel file that leaves room in the buffer was read to its end.
+        // These files are written in one piece, so one that leaves room in the buffer was read to its end.
         if length < buffer.len() {
             return Ok(length);
         }
+        // From the start again: what comes later may be of a later state.
         buffer.resize(buffer.len() * 2, 0);
     }
 }

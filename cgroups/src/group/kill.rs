@@ -110,6 +110,9 @@ pub(crate) fn listed(directories: &[&Directory]) -> Result<Vec<i32>> {
 
 fn listed_below(directory: &Directory, pids: &mut Vec<i32>) -> Result<()> {
     pids.extend(pids_in(directory)?);
+    if !directory.has_directories()? {
+        return Ok(());
+    }
     for name in directory.directories()? {
         match directory.below(&name)?.map(|below| listed_below(&below, pids)) {
             None | Some(Ok(()) | Err(Error::Gone { .. })) => {}

@@ -28,6 +28,9 @@ impl Group {
     /// Removes the group as [`remove`](Self::remove) does, with another limit on waiting.
     pub fn remove_within(&self, timeout: Duration) -> Result<()> {
         for member in self.members() {
+            if !member.directory.has_directories()? {
+                continue;
+            }
             let groups = match member.directory.directories() {
                 Ok(groups) => groups,
                 Err(Error::Gone { .. }) => continue,
@@ -105,10 +108,12 @@ fn busy(directory: &Directory) -> Result<Error> {
 }
 
 fn remove_member(member: &Member, deadline: Deadline) -> Result<()> {
-    if member.directory.is_gone() || !member.parent.holds(&member.name, &member.directory) {
+    if !member.parent.holds(&member.name, &member.directory) {
         return Err(member.directory.gone());
     }
-    remove_below(&member.directory, deadline)?;
+    if member.directory.has_directories()? {
+        remove_below(&member.directory, deadline)?;
+    }
     remove_directory(&member.parent, &member.name, &member.directory, deadline)
 }
 

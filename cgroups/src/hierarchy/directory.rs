@@ -95,8 +95,19 @@ impl Directory {
         matches!((named, meant), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
     }
 
+    /// Whether directories are below it, without listing them: the kernel counts each as a link.
+    pub(crate) fn has_directories(&self) -> Result<bool> {
+        match rustix::fs::fstat(&self.fd) {
+            Ok(status) => Ok(status.st_nlink > 2),
+            Err(error) => Err(Error::sys("inspect", &self.path, error)),
+        }
+    }
+
     /// The names of the directories below it.
     pub(crate) fn directories(&self) -> Result<Vec<String>> {
+        if !self.has_directories()? {
+            return if self.is_gone() { Err(self.gone()) } else { Ok(Vec::new()) };
+        }
         self.entries(FileType::Directory)
     }
 
@@ -123,9 +134,17 @@ impl Directory {
 
     /// Opens a file of the group to read; `None` if this kernel or group has none of the name.
     pub(crate) fn open(&self, file: &str) -> Result<Option<OwnedFd>> {
+        match self.open_unchecked(file)? {
+            Some(fd) => Ok(Some(fd)),
+            None => self.missing(),
+        }
+    }
+
+    /// Opens a file as [`open`](Self::open) does, for a caller that opens many and asks once whether the group is there.
+    pub(crate) fn open_unchecked(&self, file: &str) -> Result<Option<OwnedFd>> {
         match self.open_beneath(file, OFlags::RDONLY) {
             Ok(fd) => Ok(Some(fd)),
-            Err(Errno::NOENT | Errno::NODEV) => self.missing(),
+            Err(Errno::NOENT | Errno::NODEV) => Ok(None),
             Err(error) => Err(Error::sys("open", self.file(file), error)),
         }
     }
@@ -134,13 +153,19 @@ impl Directory {
     pub(crate) fn read(&self, file: &str) -> Result<Option<String>> {
         let Some(fd) = self.open(file)? else { return Ok(None) };
         let mut content = Vec::new();
-        match io::Read::read_to_end(&mut std::fs::File::from(fd), &mut content) {
-            Ok(_) => match String::from_utf8(content) {
-                Ok(content) => Ok(Some(content)),
-                Err(_) => Err(Error::Malformed { file: self.file(file), reason: "it is not text" }),
-            },
-            Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => self.missing(),
-            Err(error) => Err(Error::sys("read", self.file(file), error)),
+        let mut buffer = [0_u8; 4096];
+        loop {
+            match rustix::io::read(&fd, &mut buffer) {
+                Ok(0) => break,
+                Ok(read) => content.extend_from_slice(&buffer[..read]),
+                Err(Errno::INTR) => {}
+                Err(Errno::NODEV) => return self.missing(),
+                Err(error) => return Err(Error::sys("read", self.file(file), error)),
+            }
+        }
+        match String::from_utf8(content) {
+            Ok(content) => Ok(Some(content)),
+            Err(_) => Err(Error::Malformed { file: self.file(file), reason: "it is not text" }),
         }
     }
 
