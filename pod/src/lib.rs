@@ -7,6 +7,7 @@ pub mod defaults;
 pub mod endpoints;
 mod error;
 pub mod kinds;
+pub mod lifecycle;
 pub mod names;
 pub mod probe;
 pub mod quantity;
