@@ -6,7 +6,7 @@ mod support;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use support::{Actor, Scratch, fresh_path, has, only};
+use support::{Actor, Scratch, cgroup_namespaces, fresh_path, has, only};
 use trial::{Test, need};
 use windlass_cgroups::{
     Anchor, Controller, Error, GroupPath, Hierarchies, Holder, Home, Limit, Pids, Resources, StatSelection, Version,
@@ -27,6 +27,10 @@ fn main() -> ExitCode {
         Test::new("v2_a_container_makes_room_for_groups", v2_makes_room)
             .needs(need::root)
             .needs(has(Version::V2, &[Controller::Hugetlb])),
+        Test::new("v2_a_cgroup_namespace_is_a_root_of_its_own", v2_cgroup_namespace)
+            .needs(need::root)
+            .needs(has(Version::V2, &[Controller::Hugetlb]))
+            .needs(cgroup_namespaces),
         Test::new("v2_a_delegated_group_is_the_users", v2_delegated)
             .needs(need::root)
             .needs(has(Version::V2, &[Controller::Hugetlb]))
@@ -237,6 +241,19 @@ fn v2_makes_room() {
     let mut actor = Actor::within(&scratch, "delegated hugetlb");
     assert_eq!(actor.news(), Some(b'y'));
     assert_eq!(scratch.pids().unwrap(), [0; 0], "the process is in a leaf now");
+}
+
+fn v2_cgroup_namespace() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Hugetlb]);
+    let mount_point = std::env::temp_dir().join(scratch.path().as_str());
+    std::fs::create_dir(&mount_point).unwrap();
+    let mut actor = Actor::within(&scratch, &format!("contain {}", mount_point.display()));
+    let news = actor.news();
+    let found = scratch.all.find(&scratch.path().join("self").unwrap()).map(|group| group.is_some());
+    scratch.kill_and_wait(support::SOON).unwrap();
+    std::fs::remove_dir(&mount_point).unwrap();
+    assert_eq!(news, Some(b'y'));
+    assert!(found.unwrap(), "the group was made below the root of the namespace");
 }
 
 fn v2_delegated() {

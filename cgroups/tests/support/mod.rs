@@ -47,6 +47,14 @@ pub(crate) fn disk() -> Result<DeviceNumber, String> {
     if is_whole { Ok(number) } else { Err("needs the current directory to be on a whole disk".to_owned()) }
 }
 
+/// A need: a program that makes cgroup namespaces.
+pub(crate) fn cgroup_namespaces() -> Result<(), String> {
+    match Command::new("unshare").args(["-C", "true"]).stderr(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err("needs a program unshare that makes cgroup namespaces".to_owned()),
+    }
+}
+
 /// A need: more than one CPU.
 pub(crate) fn two_cpus() -> Result<(), String> {
     match std::thread::available_parallelism() {
@@ -250,25 +258,38 @@ fn act(role: &str) -> std::process::ExitCode {
                 matches!(error, Error::NotDelegated { reason: windlass_cgroups::NotDelegated::Permission, .. });
             tell(if refused { b'y' } else { b'n' });
         }
-        "delegated" => tell(if delegated(argument).is_ok() { b'y' } else { b'n' }),
+        "delegated" => tell(if make_room(Anchor::OwnGroup, argument).is_ok() { b'y' } else { b'n' }),
+        "contained" => tell(if make_room(Anchor::MountRoot, argument).is_ok() { b'y' } else { b'n' }),
+        "contain" => {
+            // What a container's runtime does: a cgroup namespace, and in it a mount of its own.
+            let script = "mount -t cgroup2 none \"$1\" && printf ! | \"$0\"";
+            let contained = Command::new("unshare")
+                .args(["-C", "-m", "sh", "-c", script])
+                .arg(std::env::current_exe().unwrap())
+                .arg(argument)
+                .env(ROLE, "contained hugetlb")
+                .status();
+            contained.unwrap();
+        }
         other => panic!("no role {other}"),
     }
     std::thread::sleep(Duration::from_hours(1));
     std::process::ExitCode::SUCCESS
 }
 
-/// Makes groups below the own one, as an unprivileged program does that was given it.
-fn delegated(controller: &str) -> Result<(), Error> {
+/// Makes groups below the one that the process itself is in, as a container's first process does, or an unprivileged
+/// program that was given a group.
+fn make_room(anchor: Anchor, controller: &str) -> Result<(), Error> {
     let wanted: Vec<Controller> =
         Controller::ALL.into_iter().filter(|candidate| candidate.name() == controller).collect();
-    let all = Hierarchies::discover_at(Anchor::OwnGroup)?.only(Version::V2)?;
+    let all = Hierarchies::discover_at(anchor)?.only(Version::V2)?;
     let path = GroupPath::new("work")?;
     // The process itself is in the way.
     match all.create(&path, &wanted) {
         Err(Error::Busy { .. }) => {}
         other => panic!("{other:?}"),
     }
-    assert_eq!(all.vacate(&GroupPath::new("self")?)?, 1);
+    assert!(all.vacate(&GroupPath::new("self")?)? >= 1);
     assert_eq!(all.vacate(&GroupPath::new("self")?)?, 0);
     let group = all.create(&path, &wanted)?;
     assert_eq!(group.layout()?.home(wanted[0]), Home::V2);
