@@ -10,6 +10,8 @@ mod address;
 mod drain;
 mod driver;
 mod endpoints;
+#[cfg(test)]
+mod fixture;
 mod garbage;
 mod perform;
 mod replication;

@@ -1,4 +1,5 @@
-//! A writer is killed at any moment: every write that it was told of is there, and the order has no hole.
+//! A writer is killed at any moment, or its disk is full: every write that it was told of is there, and the order has no
+//! hole.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -8,16 +9,29 @@ use std::process::{Command, ExitCode, Stdio};
 
 use mini_orchestrator::store::{Expect, Options, Revision, Store};
 use tokio::runtime::Runtime;
-use trial::Test;
+use trial::{Test, need};
 
 /// Names the file to which this program, started again by the test, writes until it is killed.
 const WRITER: &str = "STORE_CRASH_WRITER";
+
+/// Names the folder with little room in which this program, started again by the test, fills a store.
+const FILLER: &str = "STORE_CRASH_FILLER";
 
 fn main() -> ExitCode {
     if let Some(path) = std::env::var_os(WRITER) {
         Runtime::new().unwrap().block_on(write_for_ever(path.as_ref()));
     }
-    trial::main(vec![Test::new("acknowledged_writes_survive_a_kill", acknowledged_writes_survive_a_kill)])
+    if let Some(folder) = std::env::var_os(FILLER) {
+        Runtime::new().unwrap().block_on(fill(&Path::new(&folder).join("store")));
+        return ExitCode::SUCCESS;
+    }
+    trial::main(vec![
+        Test::new("acknowledged_writes_survive_a_kill", acknowledged_writes_survive_a_kill),
+        Test::new("a_full_disk_is_told_and_loses_nothing", a_full_disk_is_told_and_loses_nothing)
+            .needs(need::root)
+            .needs(need::program("unshare"))
+            .needs(need::program("mount")),
+    ])
 }
 
 async fn write_for_ever(path: &Path) {
@@ -65,4 +79,44 @@ async fn check(path: &Path, acknowledged: u64) {
         assert!(found.revision.0 + 7 > head, "{key} was written last at {}", found.revision);
     }
     store.close().await.unwrap();
+}
+
+fn a_full_disk_is_told_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // The file system lives in a mount namespace of its own, and ends with its last process.
+    let script = "mount -t tmpfs -o size=4m none \"$STORE_CRASH_FILLER\" && exec \"$0\"";
+    let filler = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env(FILLER, folder.path())
+        .output()
+        .unwrap();
+    assert!(filler.status.success(), "{}", String::from_utf8_lossy(&filler.stderr));
+}
+
+async fn fill(path: &Path) {
+    let store = Store::open(path, Options::default()).await.unwrap();
+    let mut acknowledged = 0_u64;
+    let error = loop {
+        match store.put(&format!("/{acknowledged}"), vec![7; 50_000], Expect::Absent).await {
+            Ok(revision) => acknowledged = revision.0,
+            Err(error) => break error,
+        }
+    };
+    assert!(acknowledged > 10, "{acknowledged}");
+    let causes: Vec<String> = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
+        .map(ToString::to_string)
+        .collect();
+    assert!(causes.join(": ").contains("No space left on device"), "{causes:?}");
+    assert_eq!(store.revision(), Revision(acknowledged), "what failed did not happen");
+    assert!(store.put("/other", vec![7; 50_000], Expect::Any).await.is_err(), "still full");
+    drop(store.close().await);
+
+    let store = Store::open(path, Options::default()).await.unwrap();
+    let (found, revision) = store.list("/").await.unwrap();
+    assert_eq!((u64::try_from(found.len()).unwrap(), revision.0), (acknowledged, acknowledged));
+
+    let room = Command::new("mount").args(["-o", "remount,size=8m"]).arg(path.parent().unwrap()).status().unwrap();
+    assert!(room.success());
+    assert_eq!(store.delete("/0", Expect::Any).await.unwrap(), Revision(acknowledged + 1));
 }

@@ -147,3 +147,31 @@ fn plan(pods: &BTreeMap<Key, Arc<Pod>>, node: &str, unmanaged: Unmanaged) -> Res
 fn is_managed(pod: &Pod) -> bool {
     pod.metadata.owner_references.iter().any(|owner| owner.controller == Some(true))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::fixture::Cluster;
+
+    #[test]
+    fn only_pods_of_the_node_are_evicted_and_those_without_controller_as_told() {
+        let pod = |name: &str, node: &str, owner: &str| {
+            format!(
+                "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: default, uid: {name}, \
+                 ownerReferences: [{owner}]}}, spec: {{nodeName: {node}}}}}\n"
+            )
+        };
+        let owned = "{controller: true}";
+        let cluster = Cluster::new(
+            &[pod("a", "n1", owned), pod("b", "n1", "{controller: false}"), pod("c", "n2", owned)].concat(),
+        );
+        let names = |unmanaged| match plan(&cluster.pods, "n1", unmanaged) {
+            Ok(pods) => Ok(pods.into_iter().map(|(key, uid)| format!("{key} {uid}")).collect::<Vec<_>>()),
+            Err(pods) => Err(join(&pods)),
+        };
+        assert_eq!(names(Unmanaged::Refuse), Err("default/b".to_owned()));
+        assert_eq!(names(Unmanaged::Leave), Ok(vec!["default/a a".to_owned()]));
+        assert_eq!(names(Unmanaged::Evict), Ok(vec!["default/a a".to_owned(), "default/b b".to_owned()]));
+        assert_eq!(plan(&cluster.pods, "n3", Unmanaged::Refuse), Ok(Vec::new()));
+    }
+}

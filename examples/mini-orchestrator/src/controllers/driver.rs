@@ -132,16 +132,20 @@ impl Agenda {
 
     fn failed(&mut self, part: Work, error: &Error) {
         let (count, words) = self.failures.entry(part.clone()).or_default();
-        let rest = REST.saturating_mul(1 << (*count).min(16)).min(REST_MAX);
-        *count = count.saturating_add(1);
         *words = error.to_string();
-        self.later.insert(part, Instant::now() + rest);
+        self.later.insert(part, Instant::now() + rest(*count));
+        *count = count.saturating_add(1);
     }
 
     /// Why a part could not be brought on its way the last time.
     fn failure(&self, part: &Work) -> Option<&str> {
         self.failures.get(part).map(|(_, words)| words.as_str())
     }
+}
+
+/// How long a part rests that has failed this often before.
+fn rest(failures: u32) -> Duration {
+    REST.saturating_mul(1 << failures.min(16)).min(REST_MAX)
 }
 
 async fn until(at: Option<Instant>) {
@@ -218,5 +222,34 @@ impl Cluster {
             delta = self.nodes.changed() => work::of_node(&delta?, self.view(), work),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Key;
+
+    #[test]
+    fn each_failure_makes_the_rest_longer_up_to_a_limit() {
+        let rests = [0, 1, 2, 7, 8, 30, u32::MAX].map(|failures| rest(failures).as_millis());
+        assert_eq!(rests, [50, 100, 200, 6400, 10_000, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn a_part_that_failed_waits_and_is_forgotten_when_it_is_done() {
+        let part = || Work::Address(Key::new("default", "web"));
+        let mut agenda = Agenda::default();
+        agenda.failed(part(), &Error::Ended);
+        assert_eq!(agenda.failure(&part()), Some("the program ends"));
+        let due = agenda.next().unwrap();
+        agenda.wake(due - Duration::from_millis(1));
+        assert!(agenda.now.is_empty(), "not yet");
+        agenda.wake(due);
+        assert_eq!((agenda.now.len(), agenda.next()), (1, None));
+        agenda.done(part(), None);
+        assert_eq!(agenda.failure(&part()), None);
+        agenda.done(part(), Some(Duration::from_mins(1)));
+        assert!(agenda.next().is_some(), "asked to be called again");
     }
 }

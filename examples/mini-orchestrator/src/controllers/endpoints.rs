@@ -79,3 +79,33 @@ fn is_same(kept: &EndpointSlice, wanted: &EndpointSlice) -> bool {
 fn label<'a>(slice: &'a EndpointSlice, key: &str) -> Option<&'a str> {
     slice.metadata().labels.get(key).map(String::as_str)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::fixture::object;
+
+    fn slice(name: &str, port: u16, addresses: &[&str]) -> EndpointSlice {
+        let endpoints: Vec<String> = addresses.iter().map(|address| format!("{{addresses: ['{address}']}}")).collect();
+        let text = format!(
+            "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: {name}}}, addressType: IPv4, ports: \
+             [{{name: http, port: {port}}}], endpoints: [{}]}}",
+            endpoints.join(", ")
+        );
+        EndpointSlice::clone(&object(&text))
+    }
+
+    #[test]
+    fn the_slice_that_changes_least_is_kept() {
+        let (a, b, c) = (slice("a", 80, &["10.0.0.1"]), slice("b", 80, &["10.0.0.2", "10.0.0.3"]), slice("c", 81, &[]));
+        let mut v6 = slice("d", 80, &["10.0.0.2", "10.0.0.3"]);
+        v6.address_type = Some("IPv6".to_owned());
+        let mut found = vec![&v6, &c, &a, &b];
+        let wanted =
+            [slice("", 80, &["10.0.0.3", "10.0.0.4"]), slice("", 81, &["10.0.0.1"]), slice("", 82, &["10.0.0.9"])];
+        let mut kept = || wanted.iter().map(|wanted| take_alike(&mut found, wanted).map(EndpointSlice::name)).collect();
+        let names: Vec<Option<&str>> = kept();
+        assert_eq!(names, [Some("b"), Some("c"), Some("a")]);
+        assert_eq!(take_alike(&mut found, &wanted[0]), None, "a family never changes");
+    }
+}

@@ -35,3 +35,45 @@ fn has_lost_its_owner(pod: &Pod, view: View<'_>) -> bool {
         view.controllers.get(&key).is_none_or(|found| found.metadata.uid != owner.uid)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::fixture::Cluster;
+
+    fn verdict(pod: &str) -> Option<Grace> {
+        let cluster = Cluster::new(&format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: n1}}}}\n---\n{{apiVersion: v1, kind: \
+             ReplicationController, metadata: {{name: web, namespace: default, uid: right}}}}\n---\n{{apiVersion: v1, \
+             kind: Pod, {pod}}}"
+        ));
+        let key = cluster.pods.keys().next().unwrap().clone();
+        match reconcile(&key, cluster.view()).stages.concat().pop()? {
+            Action::DeletePod { grace, .. } => Some(grace),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_pods_that_nobody_looks_after_go() {
+        let owned = |uid: &str, kind: &str, more: &str| {
+            format!(
+                "metadata: {{name: p, namespace: default, {more}ownerReferences: [{{kind: {kind}, name: web, uid: {uid}, \
+                 controller: true}}]}}"
+            )
+        };
+        let here = "spec: {nodeName: n1}";
+        let cases = [
+            ("metadata: {name: p, namespace: default}".to_owned(), None),
+            (format!("metadata: {{name: p, namespace: default}}, {here}"), None),
+            ("metadata: {name: p, namespace: default}, spec: {nodeName: lost}".to_owned(), Some(Grace::Seconds(0))),
+            (owned("right", "ReplicationController", ""), None),
+            (owned("former", "ReplicationController", ""), Some(Grace::Default)),
+            (owned("former", "ReplicationController", "deletionTimestamp: '2026-01-01T00:00:00Z', "), None),
+            (owned("former", "ReplicaSet", ""), None),
+        ];
+        for (pod, expected) in cases {
+            assert_eq!(verdict(&pod), expected, "{pod}");
+        }
+    }
+}

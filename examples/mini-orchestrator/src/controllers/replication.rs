@@ -141,3 +141,101 @@ fn status(
     }
     (status != *before).then_some(status)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::fixture::Cluster;
+
+    const NOW: Duration = Duration::from_secs(1_800_000_123);
+
+    fn controller(spec: &str, status: &str) -> String {
+        format!(
+            "{{apiVersion: v1, kind: ReplicationController, metadata: {{name: web, namespace: default, uid: web, \
+             generation: 4}}, spec: {{{spec}, selector: {{app: web}}, template: {{metadata: {{labels: {{app: web}}}}}}}}, \
+             status: {{{status}}}}}\n"
+        )
+    }
+
+    fn pod(name: &str, ready: &str) -> String {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: default, uid: {name}, labels: {{app: \
+             web}}, creationTimestamp: '2027-01-15T08:00:00Z', ownerReferences: [{{uid: web, controller: true}}]}}, spec: \
+             {{nodeName: n1}}, status: {{phase: Running, conditions: [{{type: Ready, status: '{ready}', \
+             lastTransitionTime: '2027-01-15T08:02:00Z'}}]}}}}\n"
+        )
+    }
+
+    fn outcome(manifests: &str, failed: Option<&str>) -> Outcome {
+        reconcile(&Key::new("default", "web"), Cluster::new(manifests).view(), NOW, failed)
+    }
+
+    fn status(outcome: &Outcome) -> Option<&ReplicationControllerStatus> {
+        outcome.stages[0].iter().find_map(|action| match action {
+            Action::SetReplicationStatus { status, .. } => Some(&**status),
+            _ => None,
+        })
+    }
+
+    fn deleted(outcome: &Outcome) -> Vec<&str> {
+        let deleted = outcome.stages[0].iter().filter_map(|action| match action {
+            Action::DeletePod { key, .. } => Some(key.name.as_str()),
+            _ => None,
+        });
+        deleted.collect()
+    }
+
+    #[test]
+    fn missing_pods_are_created_in_growing_stages() {
+        let outcome = outcome(&controller("replicas: 10", ""), None);
+        let stages: Vec<usize> = outcome.stages[1..].iter().map(Vec::len).collect();
+        assert_eq!(stages, [1, 2, 4, 3]);
+        let Action::CreatePod(pod) = &outcome.stages[1][0] else { panic!("{outcome:?}") };
+        assert_eq!((pod.metadata.generate_name.as_deref(), &pod.metadata.labels["app"][..]), (Some("web-"), "web"));
+        assert_eq!(pod.metadata.owner_references[0].uid.as_deref(), Some("web"));
+        let status = status(&outcome).unwrap();
+        assert_eq!((status.replicas, status.ready_replicas, status.observed_generation), (Some(0), None, Some(4)));
+    }
+
+    #[test]
+    fn of_too_many_the_one_that_is_not_ready_goes() {
+        let pods = [controller("replicas: 2", ""), pod("a", "True"), pod("b", "False"), pod("c", "True")].concat();
+        let outcome = outcome(&pods, None);
+        assert_eq!(deleted(&outcome), ["b"]);
+        assert_eq!(outcome.stages.len(), 1);
+        let status = status(&outcome).unwrap();
+        assert_eq!((status.replicas, status.ready_replicas, status.available_replicas), (Some(3), Some(2), Some(2)));
+    }
+
+    #[test]
+    fn what_says_so_already_needs_nothing_and_one_that_leaves_does_nothing() {
+        let status =
+            "replicas: 1, fullyLabeledReplicas: 1, readyReplicas: 1, availableReplicas: 1, observedGeneration: 4";
+        let kept = [controller("replicas: 1", status), pod("a", "True")].concat();
+        assert_eq!(outcome(&kept, None), Outcome { stages: vec![vec![]], again: None });
+        let leaving =
+            kept.replace("uid: web, generation", "deletionTimestamp: '2027-01-15T08:00:00Z', uid: web, generation");
+        assert_eq!(outcome(&leaving.replace("replicas: 1,", "replicas: 9,"), None), Outcome::default());
+    }
+
+    #[test]
+    fn a_pod_that_is_ready_but_too_young_is_looked_at_again() {
+        let ripening = [controller("replicas: 1, minReadySeconds: 60", ""), pod("a", "True")].concat();
+        let outcome = outcome(&ripening, None);
+        assert_eq!(outcome.again, Some(Duration::from_mins(1)));
+        assert_eq!(status(&outcome).unwrap().available_replicas, None);
+    }
+
+    #[test]
+    fn a_failure_is_a_condition_until_it_is_none() {
+        let failed = outcome(&controller("replicas: 1", ""), Some("no room"));
+        let condition = &status(&failed).unwrap().conditions[0];
+        assert_eq!(
+            (condition.reason.as_deref(), condition.message.as_deref()),
+            (Some("FailedCreate"), Some("no room"))
+        );
+        let told = controller("replicas: 1", "conditions: [{type: ReplicaFailure, status: 'True'}]");
+        assert_eq!(status(&outcome(&told, Some("no room"))).unwrap().conditions.len(), 1);
+        assert_eq!(status(&outcome(&told, None)).unwrap().conditions, []);
+    }
+}

@@ -41,3 +41,49 @@ fn called_for(node: &Node) -> Vec<&'static str> {
     };
     is_cordoned.then_some(CORDONED).into_iter().chain(state).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::fixture::Cluster;
+
+    /// The keys of the taints to set; `None` when nothing is to be done.
+    fn set(spec: &str, ready: &str) -> Option<Vec<String>> {
+        let cluster = Cluster::new(&format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: n1}}, spec: {{{spec}}}, status: {{conditions: [{ready}]}}}}"
+        ));
+        let outcome = reconcile(&Key::cluster("n1"), cluster.view());
+        match outcome.stages.concat().pop()? {
+            Action::SetTaints { taints, .. } => Some(taints.into_iter().filter_map(|taint| taint.key).collect()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_state_of_a_node_calls_for_its_taints_and_no_more() {
+        let (yes, no, lost) =
+            ("{type: Ready, status: 'True'}", "{type: Ready, status: 'False'}", "{type: Ready, status: Unknown}");
+        let taint = |key: &str| format!("taints: [{{key: {key}, effect: NoSchedule}}]");
+        let cases = [
+            (String::new(), yes, None),
+            (String::new(), "", None),
+            ("unschedulable: true".to_owned(), yes, Some(vec![CORDONED])),
+            (String::new(), no, Some(vec![NOT_READY])),
+            (String::new(), lost, Some(vec![UNREACHABLE])),
+            ("unschedulable: true".to_owned(), no, Some(vec![CORDONED, NOT_READY])),
+            (taint(CORDONED), yes, Some(vec![])),
+            (taint(NOT_READY), no, None),
+            (taint(NOT_READY), lost, Some(vec![UNREACHABLE])),
+            (taint("mine"), yes, None),
+        ];
+        for (spec, ready, expected) in cases {
+            let expected = expected.map(|keys| keys.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(set(&spec, ready), expected, "{spec} {ready}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_is_gone_needs_nothing() {
+        assert_eq!(reconcile(&Key::cluster("n1"), Cluster::default().view()), Outcome::default());
+    }
+}

@@ -98,3 +98,67 @@ fn states<R>(delta: &Delta<R>) -> Vec<&R> {
 fn selects(selector: &BTreeMap<String, String>, pod: &Pod) -> bool {
     !selector.is_empty() && Selector::from_labels(selector).matches(&pod.metadata.labels)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::fixture::{Cluster, object};
+
+    const CLUSTER: &str = "
+{apiVersion: v1, kind: ReplicationController, metadata: {name: web, namespace: default, uid: web}, spec: {selector: {app: web}}}
+---
+{apiVersion: v1, kind: ReplicationController, metadata: {name: web, namespace: other, uid: far}, spec: {selector: {app: web}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: front, namespace: default}, spec: {selector: {app: web}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: bare, namespace: default}, spec: {clusterIP: 10.96.0.1}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: default, ownerReferences: [{uid: web}]}, spec: {nodeName: n1}}
+";
+
+    fn of(tell: impl FnOnce(View<'_>, &mut BTreeSet<Work>)) -> Vec<Work> {
+        let cluster = Cluster::new(CLUSTER);
+        let mut work = BTreeSet::new();
+        tell(cluster.view(), &mut work);
+        work.into_iter().collect()
+    }
+
+    fn key(name: &str) -> Key {
+        Key::new("default", name)
+    }
+
+    fn pod(labels: &str) -> std::sync::Arc<Pod> {
+        object(&format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: p, namespace: default, labels: {{{labels}}}}}}}"
+        ))
+    }
+
+    #[test]
+    fn a_pod_concerns_those_that_select_it_or_did_and_no_other_namespace() {
+        let all = [Work::Garbage(key("p")), Work::Replication(key("web")), Work::Endpoints(key("front"))];
+        assert_eq!(of(|view, work| of_pod(&Delta::Added(pod("app: web")), view, work)), all);
+        let left = Delta::Updated { old: pod("app: web"), new: pod("app: db") };
+        assert_eq!(of(|view, work| of_pod(&left, view, work)), all);
+        assert_eq!(of(|view, work| of_pod(&Delta::Deleted(pod("app: db")), view, work)), all[..1]);
+        let owned =
+            "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: default, ownerReferences: [{uid: web}]}}";
+        assert_eq!(of(|view, work| of_pod(&Delta::Added(object(owned)), view, work)), all[..2]);
+    }
+
+    #[test]
+    fn what_goes_leaves_work_for_what_depended_on_it() {
+        let controller =
+            "{apiVersion: v1, kind: ReplicationController, metadata: {name: web, namespace: default, uid: web}}";
+        let gone = of(|view, work| of_controller(&Delta::Deleted(object(controller)), view, work));
+        assert_eq!(gone, [Work::Garbage(key("a")), Work::Replication(key("web"))]);
+        let node = "{apiVersion: v1, kind: Node, metadata: {name: n1}}";
+        let gone = of(|view, work| of_node(&Delta::Deleted(object(node)), view, work));
+        assert_eq!(gone, [Work::Taints(Key::cluster("n1")), Work::Garbage(key("a"))]);
+        let service = "{apiVersion: v1, kind: Service, metadata: {name: bare, namespace: default}}";
+        let gone = of(|view, work| of_service(&Delta::Deleted(object(service)), view, work));
+        assert_eq!(gone, [Work::Address(key("bare")), Work::Address(key("front")), Work::Endpoints(key("bare"))]);
+        let slice = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s, namespace: default, \
+                     labels: {kubernetes.io/service-name: front}}}";
+        assert_eq!(of(|_, work| of_slice(&Delta::Deleted(object(slice)), work)), [Work::Endpoints(key("front"))]);
+    }
+}
