@@ -6,6 +6,7 @@ use std::fmt;
 use std::os::fd::RawFd;
 
 use crate::capability::CapabilitySet;
+use crate::id::IdMapping;
 use crate::kind::Namespace;
 
 mod compile;
@@ -55,8 +56,33 @@ pub(crate) struct Facts {
     /// Signals that the caller ignores, as the mask of `/proc/PID/status`.
     pub(crate) ignored_signals: u64,
     pub(crate) environment: Vec<(OsString, OsString)>,
+    /// Of the caller's user namespace.
+    pub(crate) gid_mappings: Vec<IdMapping>,
     /// Of the command's groups, in their order.
     pub(crate) cgroups: Vec<CgroupVersion>,
+}
+
+impl Facts {
+    /// Root of the first user namespace without capabilities, who ignores SIGPIPE.
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            uid: 0,
+            gid: 0,
+            effective: CapabilitySet::EMPTY,
+            held: CapabilitySet::EMPTY,
+            umask: 0o22,
+            ignored_signals: 1 << 12,
+            environment: Vec::new(),
+            gid_mappings: vec![IdMapping::new(0, 0, u32::MAX).expect("every id is mapped")],
+            cgroups: Vec::new(),
+        }
+    }
+
+    /// Whether no id of the caller stands for another one.
+    pub(crate) fn is_in_first_user_namespace(&self) -> bool {
+        matches!(&self.gid_mappings[..], [all] if all.inside() == 0 && all.outside() == 0 && all.count() == u32::MAX)
+    }
 }
 
 /// What the caller does once the new process exists.

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Test::new("the_defaults_are_dockers", defaults).needs(root),
         Test::new("the_defaults_work_in_a_user_namespace", defaults_for_users).needs(root),
         Test::new("masked_paths_show_nothing", masked).needs(root),
+        Test::new("a_swapped_null_device_masks_nothing", swapped_null).needs(root),
         Test::new("read_only_is_read_only_to_the_bottom", read_only).needs(root),
         Test::new("a_read_only_root_keeps_its_writable_mounts", read_only_root).needs(root),
         Test::new("attributes_reach_the_kernel", attributes).needs(root),
@@ -186,6 +187,22 @@ fn masked() {
     command.mount(Mount::masked("/secrets")).mount(Mount::masked("/secret")).mount(Mount::masked("/not/there"));
     let words = said(&mut command).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(words, "character special file refused");
+}
+
+fn swapped_null() {
+    let folder = folder();
+    let (secret, other) = (folder.path().join("secret"), folder.path().join("other"));
+    fs::write(&secret, "2").unwrap();
+    fs::write(&other, "shown instead").unwrap();
+    let mut command = fresh("true", &[Namespace::Mount]);
+    command.mount(Mount::bind(&other, "/dev/null")).mount(Mount::masked(&secret));
+    match command.spawn() {
+        Err(Error::Child { step, op: "statx", source }) => {
+            assert_eq!(step, format!("mask {}", secret.display()));
+            assert_eq!(source.raw_os_error(), Some(libc::ENODEV));
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 fn read_only() {
@@ -348,10 +365,14 @@ fn outside() {
     assert_eq!(said(&mut command), "/");
     // A descriptor of a host directory, left open by a careless caller, is closed before the directory is changed.
     let host = fs::File::open("/tmp").unwrap();
-    rustix::io::fcntl_setfd(&host, rustix::io::FdFlags::empty()).unwrap();
-    command.current_dir(format!("/proc/self/fd/{}", host.as_raw_fd()));
-    let failed = command.spawn();
-    assert!(matches!(failed, Err(Error::Child { op: "chdir", .. })), "{failed:?}");
+    // Below and above those that the start itself needs.
+    let high = rustix::io::fcntl_dupfd_cloexec(&host, 200).unwrap();
+    for descriptor in [host.as_fd(), high.as_fd()] {
+        rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty()).unwrap();
+        command.current_dir(format!("/proc/self/fd/{}", descriptor.as_raw_fd()));
+        let failed = command.spawn();
+        assert!(matches!(failed, Err(Error::Child { op: "chdir", .. })), "{failed:?}");
+    }
     // One that is needed until the exec is still there, and leads to where no path leads.
     let keeper = fs::File::open("/tmp").unwrap();
     command.current_dir(format!("/proc/self/fd/{}", keeper.as_raw_fd())).stderr(OwnedFd::from(keeper));

@@ -39,7 +39,7 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
         child.extend([Step::AwaitMapped, Step::AssumeIds { uid, gid }]);
     }
     child.extend(surroundings(command)?);
-    child.extend(filesystem::steps(command, placement(command, &groups))?);
+    child.extend(filesystem::steps(command, facts, placement(command, &groups))?);
     child.extend(credential::steps(command, facts, mappings.as_ref(), &mut notices)?);
     child.extend(last(command, facts)?);
 
@@ -199,16 +199,19 @@ mod tests {
     use crate::rlimit::{Limit, Resource, Rlimit};
 
     fn facts(uid: u32, held: CapabilitySet) -> Facts {
-        Facts {
-            uid,
-            gid: uid,
-            effective: held,
-            held,
-            umask: 0o22,
-            ignored_signals: 1 << 12,
-            environment: Vec::new(),
-            cgroups: Vec::new(),
-        }
+        Facts { uid, gid: uid, effective: held, held, ..Facts::for_tests() }
+    }
+
+    #[test]
+    fn inside_a_user_namespace_devices_are_bound_and_terminals_have_no_group() {
+        let mut command = Command::new("/bin/app");
+        command.namespace(Namespace::Mount, Source::New).rootfs(Rootfs::Path("/root".into())).mounts(Mount::defaults());
+        let mut inside = facts(0, CapabilitySet::EMPTY);
+        let first = compile(&command, &inside).unwrap().to_string();
+        inside.gid_mappings = vec![IdMapping::new(0, 1000, 1).unwrap()];
+        let nested = compile(&command, &inside).unwrap().to_string();
+        assert!(first.contains("gid=5") && !nested.contains("gid=5"), "{nested}");
+        assert!(!first.contains("bind /dev/null") && nested.contains("bind /dev/null"), "{nested}");
     }
 
     fn container() -> Command {

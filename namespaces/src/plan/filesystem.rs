@@ -9,15 +9,17 @@ use super::program::c_string;
 use super::step::{DeviceStep, Links, MountSource, MountStep, RootSource, Step, Target};
 use crate::command::{Command, Root};
 use crate::error::{Error, Result};
+use crate::id::IdMapping;
 use crate::kind::Namespace;
 use crate::mount::{Kind, MISPLACED_OPTION, Mount, Propagation};
+use crate::plan::Facts;
 use crate::rootfs::Rootfs;
 
 /// The group that owns pseudo terminals on every distribution.
 const TTY_GROUP: u32 = 5;
 
 /// Steps up to and including the pivot; `await_placed` goes before the first mount that shows the cgroups.
-pub(super) fn steps(command: &Command, mut await_placed: Vec<Step>) -> Result<Vec<Step>> {
+pub(super) fn steps(command: &Command, facts: &Facts, mut await_placed: Vec<Step>) -> Result<Vec<Step>> {
     check(command)?;
     if !command.is_new(Namespace::Mount) {
         return Ok(await_placed);
@@ -32,7 +34,7 @@ pub(super) fn steps(command: &Command, mut await_placed: Vec<Step>) -> Result<Ve
         if shows_cgroups(mount) {
             steps.append(&mut await_placed);
         }
-        steps.push(step(command, mount)?);
+        steps.push(step(command, facts, mount)?);
     }
     if command.root_is_read_only {
         steps.push(Step::ReadOnlyRoot);
@@ -75,12 +77,13 @@ fn shows_cgroups(mount: &Mount) -> bool {
     matches!(&mount.kind, Kind::Filesystem { name, .. } if name == "cgroup" || name == "cgroup2")
 }
 
-fn step(command: &Command, mount: &Mount) -> Result<Step> {
+fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
     let target = target(&mount.target)?;
     if mount.attributes & MISPLACED_OPTION != 0 {
         return Err(Error::invalid("mount", mount.target.to_string_lossy(), "this kind of mount takes no options"));
     }
-    let joins_users = command.source(Namespace::User).is_some();
+    // Only the first user namespace may make device files.
+    let binds_devices = command.source(Namespace::User).is_some() || !facts.is_in_first_user_namespace();
     let (source, links) = match &mount.kind {
         Kind::Bind { source, recursive } => (bind(source, *recursive)?, Links::Follow),
         Kind::Detached(mount) => (MountSource::Detached(mount.as_raw_fd()), Links::Follow),
@@ -88,8 +91,8 @@ fn step(command: &Command, mount: &Mount) -> Result<Step> {
         Kind::Proc => (filesystem("proc", &[])?, Links::Refuse),
         Kind::Sysfs if sysfs_is_bound(command) => (bind(Path::new("/sys"), true)?, Links::Refuse),
         Kind::Sysfs => (filesystem("sysfs", &[])?, Links::Refuse),
-        Kind::Devpts => (devpts(command)?, Links::Follow),
-        Kind::Device(_) if joins_users => (bind(&mount.target, false)?, Links::Follow),
+        Kind::Devpts => (devpts(command, facts)?, Links::Follow),
+        Kind::Device(_) if binds_devices => (bind(&mount.target, false)?, Links::Follow),
         Kind::Device(device) => {
             let (kind, major, minor, mode) = (device.kind, device.major, device.minor, device.mode);
             return Ok(Step::Device(DeviceStep { target, kind, major, minor, mode }));
@@ -136,14 +139,14 @@ fn filesystem(name: &str, options: &[(String, Option<String>)]) -> Result<MountS
     Ok(MountSource::Filesystem { name: c_string("mount", name.as_bytes())?, options })
 }
 
-fn devpts(command: &Command) -> Result<MountSource> {
-    let mapped = match command.source(Namespace::User) {
-        None => true,
-        Some(_) => command
-            .gid_mappings
-            .iter()
-            .any(|mapping| (mapping.inside()..mapping.inside() + mapping.count()).contains(&TTY_GROUP)),
+fn devpts(command: &Command, facts: &Facts) -> Result<MountSource> {
+    let mappings = match command.source(Namespace::User) {
+        None => &facts.gid_mappings,
+        Some(_) => &command.gid_mappings,
     };
+    let holds =
+        |mapping: &IdMapping| TTY_GROUP.checked_sub(mapping.inside()).is_some_and(|offset| offset < mapping.count());
+    let mapped = mappings.iter().any(holds);
     let value = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
     let mut options = vec![("newinstance".to_owned(), None), value("ptmxmode", "0666"), value("mode", "0620")];
     if mapped {
@@ -201,7 +204,7 @@ mod tests {
     #[test]
     fn options_belong_to_file_systems() {
         let command = Command::new("/x");
-        assert!(step(&command, &Mount::tmpfs("/t").option("size", "1m")).is_ok());
-        assert!(step(&command, &Mount::bind("/s", "/t").option("size", "1m")).is_err());
+        assert!(step(&command, &Facts::for_tests(), &Mount::tmpfs("/t").option("size", "1m")).is_ok());
+        assert!(step(&command, &Facts::for_tests(), &Mount::bind("/s", "/t").option("size", "1m")).is_err());
     }
 }

@@ -5,9 +5,11 @@ use rustix::fs::fstatfs;
 use crate::capability::CapabilitySet;
 use crate::command::Command;
 use crate::error::{Error, Result};
+use crate::id::IdMapping;
 use crate::plan::{CgroupVersion, Facts};
 
 const STATUS: &str = "/proc/thread-self/status";
+const GID_MAP: &str = "/proc/thread-self/gid_map";
 const CGROUP_MAGIC: u64 = 0x0027_e0eb;
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
 
@@ -15,6 +17,9 @@ pub(super) fn read(command: &Command) -> Result<Facts> {
     let text = std::fs::read_to_string(STATUS).map_err(|source| Error::sys("read", STATUS, source))?;
     let mut facts = parse(&text).ok_or_else(|| Error::invalid("/proc", STATUS, "is not the kernel's format"))?;
     facts.environment = std::env::vars_os().collect();
+    let text = std::fs::read_to_string(GID_MAP).map_err(|source| Error::sys("read", GID_MAP, source))?;
+    facts.gid_mappings =
+        mappings(&text).ok_or_else(|| Error::invalid("/proc", GID_MAP, "is not the kernel's format"))?;
     facts.cgroups = command.cgroups.iter().map(version).collect::<Result<_>>()?;
     Ok(facts)
 }
@@ -27,6 +32,16 @@ fn version(group: &std::os::fd::OwnedFd) -> Result<CgroupVersion> {
         Ok(CGROUP2_MAGIC) => Ok(CgroupVersion::Two),
         _ => Err(Error::invalid("cgroup", object(), "is not a directory of a cgroup hierarchy")),
     }
+}
+
+/// One run of ids a line: inside, outside, count.
+fn mappings(text: &str) -> Option<Vec<IdMapping>> {
+    let mapping = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        IdMapping::new(next()?, next()?, next()?).ok()
+    };
+    text.lines().map(mapping).collect()
 }
 
 fn parse(status: &str) -> Option<Facts> {
@@ -47,6 +62,7 @@ fn parse(status: &str) -> Option<Facts> {
         umask: u32::from_str_radix(field("Umask")?, 8).ok()?,
         ignored_signals: hexadecimal("SigIgn")?,
         environment: Vec::new(),
+        gid_mappings: Vec::new(),
         cgroups: Vec::new(),
     })
 }
@@ -54,6 +70,13 @@ fn parse(status: &str) -> Option<Facts> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_map_of_groups_is_understood() {
+        let map = mappings("         0       1000          1\n         1     100000      65536\n").unwrap();
+        assert_eq!((map.len(), map[1].inside(), map[1].outside(), map[1].count()), (2, 1, 100_000, 65_536));
+        assert!(mappings("0 x 1\n").is_none());
+    }
 
     #[test]
     fn the_status_file_is_understood() {
