@@ -15,7 +15,7 @@ const PACKAGES: [(&str, Rooms<'static>); 12] = [
     ("namespaces", library(&["spawn", "child", "enter", "pty", "net", "sys"])),
     ("cgroups", library(&["hierarchy", "group", "delegate", "reader", "watch", "sys"])),
     ("overlay", library(&["apply", "scan", "store", "snapshot", "mount", "probe", "sys"])),
-    ("image", library(&["layout", "store", "archive", "pack", "sys"])),
+    ("image", library(&["layout", "layer", "archive", "pack"])),
     ("pod", library(&[])),
     ("scheduler-core", library(&[])),
     ("examples/runtime", APPLICATION),

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Test::new("the_container_is_isolated", the_container_is_isolated).needs(need::root),
         Test::new("volumes_carry_data", volumes_carry_data).needs(need::root),
         Test::new("signals_reach_the_program", signals_reach_the_program).needs(need::root),
+        Test::new("an_ordinary_user_runs_the_same", an_ordinary_user_runs_the_same).needs(need::root),
         Test::new("info_tells_every_area", info_tells_every_area),
         Test::new("wrong_input_is_named", wrong_input_is_named),
     ])
@@ -135,6 +136,30 @@ fn signals_reach_the_program() {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("it runs");
     assert_eq!(lines.next().expect("a line").expect("UTF-8"), "asked");
     assert_eq!(child.wait().expect("it ends").code(), Some(3));
+}
+
+fn an_ordinary_user_runs_the_same() {
+    const USER: u32 = 41_234;
+    let home = Home::new();
+    // The program is copied, because the folder in which it was built may be closed to others.
+    let program = home.0.path().join("windlass");
+    std::fs::copy(env!("CARGO_BIN_EXE_windlass"), &program).expect("the program is copied");
+    std::os::unix::fs::chown(home.0.path(), Some(USER), Some(USER)).expect("root gives files away");
+    let windlass = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(arguments).current_dir("/").env("WINDLASS_ROOT", home.0.path().join("own"));
+        std::os::unix::process::CommandExt::uid(&mut command, USER);
+        std::os::unix::process::CommandExt::gid(&mut command, USER);
+        command.output().expect("windlass starts")
+    };
+    let packed = windlass(&["pack", "/bin/sh", "-t", "sh"]);
+    assert!(packed.status.success(), "{}", stderr(&packed));
+    let ran = windlass(&["run", "sh", "-c", "read map < /proc/self/uid_map; echo $map $$; exit 5"]);
+    assert_eq!(stdout(&ran), format!("0 {USER} 1 1\n").as_str(), "{}", stderr(&ran));
+    assert_eq!(ran.status.code(), Some(5));
+    let limited = windlass(&["run", "-m", "8m", "sh"]);
+    assert_eq!(limited.status.code(), Some(125));
+    assert!(stderr(&limited).contains("memory"), "{}", stderr(&limited));
 }
 
 fn info_tells_every_area() {

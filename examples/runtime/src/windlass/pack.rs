@@ -46,13 +46,11 @@ fn as_json(name: &str, packed: &Packed) -> String {
 }
 
 fn as_text(name: &str, packed: &Packed) -> String {
-    let mut text = format!("{name}  {}\n", packed.image.digest);
-    for layer in &packed.layers {
-        let line = format!("{:<40} {:>12} bytes {:>12} compressed\n", role(layer), layer.bytes, layer.descriptor.size);
-        text.push_str(&line);
-    }
-    for hint in &packed.hints {
-        text.push_str(&format!("not in the image: {hint}\n"));
-    }
-    text
+    let mut lines = vec![format!("{name}  {}", packed.image.digest)];
+    let line = |layer: &PackedLayer| {
+        format!("{:<40} {:>12} bytes {:>12} compressed", role(layer), layer.bytes, layer.descriptor.size)
+    };
+    lines.extend(packed.layers.iter().map(line));
+    lines.extend(packed.hints.iter().map(|hint| format!("not in the image: {hint}")));
+    lines.join("\n") + "\n"
 }
