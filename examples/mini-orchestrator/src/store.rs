@@ -109,8 +109,8 @@ pub enum Expect {
 pub enum Fsync {
     /// Before the writer gets its answer; writers that wait at the same time share one flush.
     EachCommit,
-    /// At least this often. A crash of the machine, not of the process alone, may lose what came since, always from
-    /// the end of the order and never from its middle.
+    /// At least this often, and when the store is closed. A crash of the process or of the machine may lose what came
+    /// since, always from the end of the order and never from its middle; its revisions are given again.
     Every(Duration),
 }
 

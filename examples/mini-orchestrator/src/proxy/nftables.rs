@@ -7,7 +7,8 @@
 //! - the set `hairpins` of every backend's address paired with itself: the chain `postrouting` masquerades what a pod
 //!   sends to itself, because its answer would not come back through this node, and nothing else.
 //!
-//! The kernel applies a batch as a whole: no packet sees half a table.
+//! The kernel applies a batch as a whole: no packet sees half a table. Connections that are open stay with their backend,
+//! and so does a flow of UDP until it has been silent for the kernel's timeout.
 
 mod apply;
 mod attribute;

@@ -151,6 +151,7 @@ impl Proxy {
 
 /// What a refused probe says; other failures are failures.
 fn missing(error: Error) -> Result<Mode, Error> {
+    // EPROTONOSUPPORT, EAFNOSUPPORT
     const NO_SUCH_FAMILY: [i32; 2] = [93, 97];
     let is_refusal = match &error {
         Error::Refused { .. } => true,
@@ -239,5 +240,29 @@ fn joined<T>(result: Result<Result<T, Error>, tokio::task::JoinError>) -> Result
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Err(Error::Stopped),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn only_what_the_kernel_refuses_is_missing() {
+        let refused = || io::Error::from_raw_os_error(95);
+        let sys = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            Error::Namespaces(windlass_namespaces::Error::Sys { op: "socket", object: "netlink".to_owned(), source })
+        };
+        let probe =
+            Error::Refused { action: "add a rule to chain output".to_owned(), explanation: None, source: refused() };
+        let Ok(Mode::Userspace { missing: why }) = missing(probe) else { panic!("it was refused") };
+        assert_eq!(why, "nftables: cannot add a rule to chain output: Operation not supported (os error 95)");
+        let Ok(Mode::Userspace { missing: why }) = missing(sys(93)) else { panic!("there is no such socket") };
+        assert_eq!(why, "socket netlink failed: Protocol not supported (os error 93)");
+        assert!(missing(sys(24)).is_err(), "too many open files say nothing of the kernel");
+        assert!(missing(Error::Buffer { bytes: 1, source: refused() }).is_err());
     }
 }
