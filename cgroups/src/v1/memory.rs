@@ -85,18 +85,6 @@ pub(crate) fn limit(content: &[u8]) -> format::Result<Limit<Bytes>> {
     format::bytes_or_greatest(content, LARGEST_PAGE)
 }
 
-/// Reads `memory.usage_in_bytes`.
-pub(crate) fn current(content: &[u8], stats: &mut Stats) -> format::Result<()> {
-    stats.memory.get_or_insert_default().current = format::bytes(content)?;
-    Ok(())
-}
-
-/// Reads `memory.max_usage_in_bytes`.
-pub(crate) fn peak(content: &[u8], stats: &mut Stats) -> format::Result<()> {
-    stats.memory.get_or_insert_default().peak = Some(format::bytes(content)?);
-    Ok(())
-}
-
 /// Reads `memory.limit_in_bytes`.
 pub(crate) fn max(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     stats.memory.get_or_insert_default().max = Some(limit(content)?);

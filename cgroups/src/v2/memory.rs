@@ -31,13 +31,13 @@ pub(crate) fn plan(memory: &Memory, plan: &mut Vec<Setting>) {
     );
 }
 
-/// Reads `memory.current`.
+/// Reads `memory.current` (v1: `memory.usage_in_bytes`).
 pub(crate) fn current(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     stats.memory.get_or_insert_default().current = format::bytes(content)?;
     Ok(())
 }
 
-/// Reads `memory.peak`.
+/// Reads `memory.peak` (v1: `memory.max_usage_in_bytes`).
 pub(crate) fn peak(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     stats.memory.get_or_insert_default().peak = Some(format::bytes(content)?);
     Ok(())
