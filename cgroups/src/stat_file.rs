@@ -24,7 +24,7 @@ pub enum StatKind {
     Pressure,
 }
 
-/// Which parts of [`Stats`] a [`StatReader`] reads.
+/// Which parts of [`Stats`] a [`StatReader`](crate::StatReader) reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StatSelection(u8);
 
