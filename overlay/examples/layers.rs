@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p windlass-overlay --example layers -- LAYER.tar...` takes uncompressed archives, bottom first; without
 //! arguments three small ones are made. As an ordinary user: `unshare --map-root-user --mount` before the program.
+#![expect(clippy::print_stdout, reason = "the output is what the program is for")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn archive_spellings() {
-        let table: [(&[u8], Result<&[u8], PathError>); 12] = [
+        type Row = (&'static [u8], Result<&'static [u8], PathError>);
+        let table: [Row; 12] = [
             (b"a/b", Ok(b"a/b")),
             (b"./a//b/", Ok(b"a/b")),
             (b"/etc/passwd", Ok(b"etc/passwd")),

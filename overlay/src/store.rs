@@ -126,9 +126,9 @@ impl LayerStore {
         let applied = apply_to(stream, tree, Some(self.rooms.namespace), options)?;
         let record =
             LayerRecord { entries: applied.entries, bytes: applied.bytes, unfinished: applied.unfinished.clone() };
-        work.write("record", record.print().as_bytes())?;
+        work.write(rooms::RECORD, record.print().as_bytes())?;
         if self.options.durability == Durability::Layer {
-            rustix::fs::syncfs(work.descriptor()).named("syncfs", work.path())?;
+            sys::sync_tree(work.descriptor(), applied.entries, work.path())?;
         }
         let name = layer_name(applied.diff_id);
         if !work.publish(&self.rooms.layers, &name)? {
@@ -164,8 +164,10 @@ impl LayerStore {
 
     /// What the store remembers of a layer.
     pub fn layer(&self, layer: LayerId) -> Result<LayerRecord> {
-        let directory = self.open_layer(layer)?;
-        LayerRecord::parse(&rooms::read(directory.as_fd(), "record")?)
+        let name = layer.to_string();
+        let directory = open_named(&self.rooms.layers, &layer_name(layer), "layer", &name)?;
+        let text = rooms::read_record(directory.as_fd())?.ok_or_else(|| not_found("layer", &name))?;
+        LayerRecord::parse(&text)
     }
 
     /// Opens the directory tree of a layer: its files, deletions in overlay's own spelling.
@@ -179,11 +181,12 @@ impl LayerStore {
     /// [`Error::Busy`] while a snapshot is made of it or another call works on it; [`Error::NotFound`].
     pub fn remove_layer(&self, layer: LayerId) -> Result<()> {
         let busy = |by: String| Error::Busy { what: "layer", name: layer.to_string(), by };
-        let directory = self.open_layer(layer)?;
-        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => return Err(busy("a snapshot being made".to_owned())),
-            locked => locked.named("flock", layer_name(layer).as_path())?,
-        }
+        let name = layer_name(layer);
+        let locked = self.rooms.lock(&self.rooms.layers, &name, FlockOperation::NonBlockingLockExclusive)?;
+        // Kept to the end of the removal.
+        let _locked = locked
+            .ok_or_else(|| not_found("layer", &layer.to_string()))?
+            .map_err(|_| busy("another call".to_owned()))?;
         for key in self.snapshots()? {
             match self.record_of(&key) {
                 Ok(record) if record.layers.contains(&layer) => return Err(busy(format!("snapshot {key}"))),
@@ -192,7 +195,7 @@ impl LayerStore {
                 Err(error) => return Err(error),
             }
         }
-        self.rooms.discard(&self.rooms.layers, &layer_name(layer))
+        self.rooms.discard(&self.rooms.layers, &name)
     }
 
     /// Removes every layer that neither is one of `roots` nor belongs to a snapshot, and says which.
@@ -281,7 +284,8 @@ impl LayerStore {
 
     fn record_of(&self, key: &str) -> Result<SnapshotRecord> {
         let directory = open_named(&self.rooms.snapshots, &snapshot_name(key)?, "snapshot", key)?;
-        SnapshotRecord::parse(&rooms::read(directory.as_fd(), "record")?)
+        let text = rooms::read_record(directory.as_fd())?.ok_or_else(|| not_found("snapshot", key))?;
+        SnapshotRecord::parse(&text)
     }
 
     fn stack(&self, key: &str, layers: &[LayerId], kind: SnapshotKind) -> Result<()> {
@@ -289,12 +293,13 @@ impl LayerStore {
         // Kept open to the end: a layer with a shared lock is not removed.
         let mut locked = Vec::with_capacity(layers.len());
         for layer in layers {
-            let directory = self.open_layer(*layer)?;
-            rustix::fs::flock(&directory, FlockOperation::LockShared).named("flock", layer_name(*layer).as_path())?;
-            if !self.contains(*layer)? {
-                return Err(not_found("layer", &layer.to_string()));
-            }
-            let record = LayerRecord::parse(&rooms::read(directory.as_fd(), "record")?)?;
+            let missing = || not_found("layer", &layer.to_string());
+            let directory = self
+                .rooms
+                .lock(&self.rooms.layers, &layer_name(*layer), FlockOperation::LockShared)?
+                .ok_or_else(missing)?;
+            let directory = directory.named("flock", layer_name(*layer).as_path())?;
+            let record = LayerRecord::parse(&rooms::read_record(directory.as_fd())?.ok_or_else(missing)?)?;
             locked.push((directory, *layer, record));
         }
         let work = self.rooms.work()?;
@@ -335,15 +340,15 @@ impl LayerStore {
             lowers.push(Lower::Base);
         }
         let record = SnapshotRecord { kind, layers: layers.iter().map(|(_, id, _)| *id).collect(), lowers };
-        work.write("record", record.print().as_bytes())?;
+        work.write(rooms::RECORD, record.print().as_bytes())?;
         if self.options.durability == Durability::Layer {
-            rustix::fs::syncfs(work.descriptor()).named("syncfs", work.path())?;
+            // What finishes a layer has about as many entries as it at most.
+            let is_finish = |lower: &Lower| matches!(lower, Lower::Finish(_));
+            let entries = layers.iter().map(|(_, _, layer)| layer.entries).sum();
+            let entries = if record.lowers.iter().any(is_finish) { entries } else { 0 };
+            sys::sync_tree(work.descriptor(), entries, work.path())?;
         }
         Ok(())
-    }
-
-    fn open_layer(&self, layer: LayerId) -> Result<OwnedFd> {
-        open_named(&self.rooms.layers, &layer_name(layer), "layer", &layer.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! System calls by the names of what they act on. rustix makes the calls, so nothing here is `unsafe`.
 
 mod directory;
+mod durable;
 mod remove;
 mod xattr;
 
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::path::SafePath;
 
 pub(crate) use directory::{names, unique_directory};
+pub(crate) use durable::sync_tree;
 pub(crate) use remove::remove;
 pub(crate) use xattr::{Object, native_namespace};
 

@@ -1,4 +1,5 @@
 //! Archives that mean harm, each with a canary outside the target that must stay as it is.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -372,7 +373,7 @@ fn deep() {
 fn sparse() {
     // 1 GiB with one byte in the middle, as GNU tar writes it in version 1.0.
     let record = |text: String| {
-        let length = (1..).find(|length: &usize| format!("{length} {text}\n").len() == *length).unwrap();
+        let length = (1..200).find(|length: &usize| format!("{length} {text}\n").len() == *length).unwrap();
         format!("{length} {text}\n")
     };
     let size = 1 << 30;

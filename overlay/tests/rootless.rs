@@ -1,6 +1,7 @@
 //! What an ordinary user can do in a user and mount namespace of its own.
 //!
 //! Each test runs this program again, as an ordinary user where the tests are root's, inside `unshare`.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

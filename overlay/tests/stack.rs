@@ -1,4 +1,5 @@
 //! Layers on the real kernel against the model in memory.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -36,6 +36,14 @@ pub(crate) struct Found {
     pub(crate) stat: Stat,
 }
 
+/// Where a path leads.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) path: SafePath,
+    /// The symbolic links on the way.
+    pub(crate) links: Vec<SafePath>,
+}
+
 impl Found {
     pub(crate) fn is_directory(&self) -> bool {
         sys::is_directory(&self.stat)
@@ -57,6 +65,12 @@ impl Stack<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the topmost directory has something at a path, or deletes it.
+    pub(crate) fn top_tells(&self, path: &SafePath) -> Result<bool> {
+        let Some(top) = self.directories.first() else { return Ok(false) };
+        Ok(!matches!(self.ask(*top, path)?, Answer::Below))
     }
 
     /// Whether the topmost directory keeps what is beneath it from being seen at a path.
@@ -112,10 +126,10 @@ impl Stack<'_> {
 
     /// The path that a path leads to once symbolic links among its parts are followed, its last part too if `last` says
     /// so; inside the stack, as in a container. What is not there is taken by its name.
-    pub(crate) fn resolve(&self, path: &SafePath, last: Last) -> Result<SafePath> {
+    pub(crate) fn resolve(&self, path: &SafePath, last: Last) -> Result<Resolved> {
         let mut ahead: VecDeque<Box<[u8]>> = path.components().map(Into::into).collect();
         let mut here = SafePath::root();
-        let mut followed = 0;
+        let mut links = Vec::new();
         let links_max = Limits::default().links_followed;
         while let Some(part) = ahead.pop_front() {
             match &*part {
@@ -137,8 +151,8 @@ impl Stack<'_> {
                 here = below;
                 continue;
             };
-            followed += 1;
-            if followed > links_max {
+            links.push(below.clone());
+            if links.len() > links_max {
                 return Err(Error::LimitExceeded { limit: Limit::LinksFollowed, max: links_max as u64 });
             }
             let (parent, name) = self.place(link.index, &below)?;
@@ -151,7 +165,7 @@ impl Stack<'_> {
                 ahead.push_front(part.into());
             }
         }
-        Ok(here)
+        Ok(Resolved { path: here, links })
     }
 
     /// The directory that holds a path's last name in one of the stack's directories, and that name.

@@ -102,12 +102,28 @@ impl Finisher<'_> {
     /// What cannot be told any more is refused.
     fn passed(&self) -> Result<()> {
         for path in &self.unfinished.passed {
-            let real = self.below.resolve(path, Last::Keep)?;
+            let real = self.resolve(path, Last::Keep)?;
             if self.below.find(&real)?.is_some_and(|found| found.is_symlink()) {
                 return Err(ambiguous(path, "was used through a lower layer's symbolic link and then changed"));
             }
         }
         Ok(())
+    }
+
+    /// Where a path led when the layer used it, unless the layer itself changed the way.
+    fn resolve(&self, path: &SafePath, last: Last) -> Result<SafePath> {
+        let changed = || ambiguous(path, "leads through a symbolic link of a lower layer, which the layer changes");
+        let resolved = match self.below.resolve(path, last) {
+            // A circle that the layer must have broken first, or it would not have been applied.
+            Err(Error::LimitExceeded { .. }) => return Err(changed()),
+            resolved => resolved?,
+        };
+        for link in &resolved.links {
+            if self.layer.top_tells(link)? && !self.unfinished.parents.contains(link) {
+                return Err(changed());
+            }
+        }
+        Ok(resolved.path)
     }
 
     fn parents(&mut self) -> Result<()> {
@@ -131,7 +147,7 @@ impl Finisher<'_> {
     fn links(&mut self) -> Result<()> {
         for (link, target) in &self.unfinished.links {
             let missing = || Error::LinkTarget { path: link.clone(), target: target.clone() };
-            let source = self.below.resolve(target, Last::Keep)?;
+            let source = self.resolve(target, Last::Keep)?;
             let is_elsewhere = source != *target && self.layer.find(&source)?.is_some();
             let own = self.own.iter().map(AsFd::as_fd).collect();
             let is_moved_here = Stack { directories: own, namespace: self.layer.namespace }.find(&source)?.is_some();
@@ -188,13 +204,7 @@ impl Finisher<'_> {
     /// Shows the symbolic link again, and the layer's directory where the link leads.
     fn relocate(&mut self, path: &SafePath) -> Result<()> {
         let link = self.translate(path);
-        let to = self.below.resolve(&link, Last::Follow)?;
-        if to.starts_with(&link) {
-            return Err(ambiguous(&link, "leads beneath itself, and the layer has files there"));
-        }
-        if self.replaces(&to)? || self.layer.top_hides(&to)? {
-            return Err(ambiguous(&to, "is changed by the layer, and written through a lower layer's symbolic link"));
-        }
+        let to = self.destination(&link)?;
         if link == *path
             && let Some(found) = self.below.find(&link)?
         {
@@ -209,11 +219,23 @@ impl Finisher<'_> {
 
     /// Whether the layer has something at a path that does not merge with what is beneath.
     fn replaces(&self, path: &SafePath) -> Result<bool> {
-        Ok(match self.layer.find(path)? {
-            Some(found) if found.is_directory() => self.layer.is_opaque(self.layer.directories[0], path)?,
-            Some(_) => true,
-            None => false,
-        })
+        match self.layer.find(path)? {
+            Some(found) if found.is_directory() => self.layer.is_opaque(self.layer.directories[0], path),
+            Some(_) => Ok(true),
+            None => self.layer.top_tells(path),
+        }
+    }
+
+    /// Where a symbolic link of a lower layer leads what the layer has in its place.
+    fn destination(&self, link: &SafePath) -> Result<SafePath> {
+        let to = self.resolve(link, Last::Follow)?;
+        if to.starts_with(link) {
+            return Err(ambiguous(link, "leads beneath itself, and the layer has files there"));
+        }
+        if self.replaces(&to)? || self.layer.top_hides(&to)? {
+            return Err(ambiguous(&to, "is changed by the layer, and written through a lower layer's symbolic link"));
+        }
+        Ok(to)
     }
 
     fn copy_children(&mut self, from: &SafePath, to: &SafePath) -> Result<()> {
@@ -244,7 +266,7 @@ impl Finisher<'_> {
             let is_used_only = self.unfinished.parents.contains(&source);
             let beneath = if is_used_only { self.below.find(&target)? } else { None };
             if beneath.as_ref().is_some_and(scan::Found::is_symlink) {
-                let elsewhere = self.below.resolve(&target, Last::Follow)?;
+                let elsewhere = self.destination(&target)?;
                 self.moved.insert(source.clone(), elsewhere.clone());
                 self.ensure(&elsewhere)?;
                 self.copy_children(&source, &elsewhere)?;

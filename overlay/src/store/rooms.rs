@@ -34,6 +34,8 @@ pub(super) struct Rooms {
 }
 
 const NAMES: [&str; 4] = ["layers", "snapshots", "ingest", "trash"];
+/// What the store knows of a layer or snapshot beside its files.
+pub(super) const RECORD: &str = "record";
 const FORMAT: &str = "format";
 const FORMAT_NEW: &str = "format.new";
 
@@ -92,12 +94,33 @@ impl Rooms {
             let object = self.path.join("ingest").join(name.as_path());
             rustix::fs::flock(&directory, FlockOperation::LockExclusive).named("flock", &object)?;
             // Between its making and its locking a recovery may have taken it.
-            let same = rustix::fs::statat(&self.ingest, name.as_path(), AtFlags::SYMLINK_NOFOLLOW)
-                .and_then(|found| Ok(found.st_ino == rustix::fs::fstat(&directory)?.st_ino));
-            match same {
-                Ok(true) => return Ok(Work { rooms: self, name, path: object, directory }),
-                Ok(false) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno).named("stat", &object),
+            if is_current(&self.ingest, &name, &directory)? {
+                return Ok(Work { rooms: self, name, path: object, directory });
+            }
+        }
+    }
+
+    /// Opens and locks what has a name in a room, and still has it once it is locked; `None` if nothing has.
+    ///
+    /// # Errors
+    /// [`Errno::WOULDBLOCK`] inside for a lock that does not wait.
+    pub(super) fn lock(
+        &self,
+        room: &OwnedFd,
+        name: &SafePath,
+        operation: FlockOperation,
+    ) -> Result<Option<rustix::io::Result<OwnedFd>>> {
+        loop {
+            let directory = match sys::open_beneath(room.as_fd(), name, READ_DIRECTORY) {
+                Err(Errno::NOENT) => return Ok(None),
+                opened => opened.named("open", &self.path.join(name.as_path()))?,
+            };
+            match rustix::fs::flock(&directory, operation) {
+                Err(Errno::WOULDBLOCK) => return Ok(Some(Err(Errno::WOULDBLOCK))),
+                locked => locked.named("flock", &self.path.join(name.as_path()))?,
+            }
+            if is_current(room, name, &directory)? {
+                return Ok(Some(Ok(directory)));
             }
         }
     }
@@ -183,8 +206,25 @@ pub(super) fn open_child(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedF
     sys::open_beneath(directory, &child(name.as_bytes()), READ_DIRECTORY).named("open", Path::new(name))
 }
 
-/// Reads a small text file.
-pub(super) fn read(directory: BorrowedFd<'_>, name: &str) -> Result<String> {
+/// Whether a name still names the directory that is open.
+fn is_current(room: &OwnedFd, name: &SafePath, directory: &OwnedFd) -> Result<bool> {
+    let opened = rustix::fs::fstat(directory).named("stat", name.as_path())?;
+    match rustix::fs::statat(room, name.as_path(), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => Ok(found.st_ino == opened.st_ino),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno).named("stat", name.as_path()),
+    }
+}
+
+/// Reads the record of a layer or snapshot; `None` if that was removed since it was opened.
+pub(super) fn read_record(directory: BorrowedFd<'_>) -> Result<Option<String>> {
+    match read(directory, RECORD) {
+        Err(Error::Sys { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        text => text.map(Some),
+    }
+}
+
+fn read(directory: BorrowedFd<'_>, name: &str) -> Result<String> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
     let file = sys::open_beneath(directory, &child(name.as_bytes()), flags).named("open", Path::new(name))?;
     std::io::read_to_string(std::fs::File::from(file)).named("read", Path::new(name))

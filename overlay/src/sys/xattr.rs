@@ -1,7 +1,7 @@
 //! Extended attributes of what is open, and of what cannot be opened.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::XattrFlags;
@@ -105,9 +105,9 @@ pub(crate) fn native_namespace(directory: BorrowedFd<'_>, object: &Path) -> Resu
             XattrNamespace::Trusted => "trusted.windlass.probe",
             XattrNamespace::User => "user.windlass.probe",
         };
-        match rustix::fs::fsetxattr(directory.as_fd(), probe, b"y", XattrFlags::empty()) {
+        match rustix::fs::fsetxattr(directory, probe, b"y", XattrFlags::empty()) {
             Ok(()) => {
-                rustix::fs::fremovexattr(directory.as_fd(), probe).named("removexattr", object)?;
+                Object::Open(directory).remove(probe.as_bytes(), object)?;
                 return Ok(namespace);
             }
             Err(errno) => refused = Some(errno),

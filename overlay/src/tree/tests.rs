@@ -80,7 +80,9 @@ fn opaque(path: &str) -> (Change, Arc<[u8]>) {
     (Change::Opaque(path.parse().unwrap()), Arc::default())
 }
 
-fn after(layers: &[&[(Change, Arc<[u8]>)]]) -> String {
+type Changes<'a> = &'a [(Change, Arc<[u8]>)];
+
+fn after(layers: &[Changes<'_>]) -> String {
     let mut tree = Tree::new();
     for layer in layers {
         tree.apply(layer.iter().cloned()).unwrap();

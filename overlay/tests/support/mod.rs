@@ -1,7 +1,7 @@
 //! What the kernel tests share: archives from changes, trees read back with plain `std`, random layers.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -125,7 +125,7 @@ fn object(at: &Path, metadata: &std::fs::Metadata) -> (Kind, Arc<[u8]>) {
     } else if kind.is_char_device() {
         (Kind::Device(DeviceKind::Character, number), Arc::default())
     } else {
-        assert!(kind.is_block_device(), "{at:?}");
+        assert!(kind.is_block_device(), "{}", at.display());
         (Kind::Device(DeviceKind::Block, number), Arc::default())
     }
 }
@@ -147,16 +147,16 @@ fn xattrs(at: &Path) -> BTreeMap<Box<[u8]>, Box<[u8]>> {
 /// The modes of symbolic links are the kernel's, not the archive's.
 pub(crate) fn comparable(entries: Listing) -> Listing {
     let mut entries = entries;
-    let mut links = HashMap::new();
+    let mut links = HashSet::new();
     for (entry, _) in &mut entries {
         let is_symlink = match &entry.kind {
             Kind::Symlink(_) => true,
-            Kind::HardLink(first) => links.contains_key(first),
+            Kind::HardLink(first) => links.contains(first),
             _ => false,
         };
         if is_symlink {
             entry.metadata.mode = 0o777;
-            links.insert(entry.path.clone(), ());
+            links.insert(entry.path.clone());
         }
     }
     entries
