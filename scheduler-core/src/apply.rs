@@ -36,12 +36,12 @@ impl Scheduler {
             Event::PodRemoved { namespace, name } => self.pod_removed(namespace, name),
             Event::NamespaceApplied(namespace) => {
                 let (name, labels) = compile::namespace(&mut self.cluster, namespace)?;
-                self.cluster.namespaces.insert(name, labels);
+                self.cluster.apply_namespace(name, labels);
                 self.wake(&Change::Namespace);
             }
             Event::NamespaceRemoved(name) => {
                 if let Some(name) = self.cluster.interner.get(name) {
-                    self.cluster.namespaces.remove(&name);
+                    self.cluster.remove_namespace(name);
                     self.wake(&Change::Namespace);
                 }
             }
@@ -132,9 +132,8 @@ impl Scheduler {
             let (namespace, name, uid) = (pod.namespace.clone(), pod.name.clone(), pod.uid.clone());
             self.cluster.pods.insert(PodName { namespace, name, uid }, class)
         };
-        let record = self.cluster.pods.get_mut(slot);
-        record.start = pod.start;
-        record.deletion = pod.deletion;
+        self.cluster.pods.get_mut(slot).start = pod.start;
+        self.cluster.set_deletion(slot, pod.deletion);
         match place {
             Some(Place::Bound(node)) => self.pod_bound(slot, node),
             Some(_) => {}

@@ -39,6 +39,10 @@ impl Nominations {
         pods
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_pod.is_empty()
+    }
+
     pub(crate) fn of(&self, pod: PodSlot) -> Option<NodeId> {
         self.by_pod.get(&pod).copied()
     }

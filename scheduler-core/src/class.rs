@@ -21,6 +21,8 @@ pub(crate) struct Classes {
 struct Entry {
     class: Arc<PodClass>,
     pods: u32,
+    /// How often a pod of the class was to be placed.
+    attempts: u32,
 }
 
 impl Classes {
@@ -31,7 +33,7 @@ impl Classes {
             return *id;
         }
         let class = Arc::new(class);
-        let entry = Entry { class: Arc::clone(&class), pods: 1 };
+        let entry = Entry { class: Arc::clone(&class), pods: 1, attempts: 0 };
         let id = if let Some(id) = self.free.pop() {
             self.entries[id.0 as usize] = entry;
             id
@@ -51,6 +53,14 @@ impl Classes {
             self.index.remove(&entry.class);
             self.free.push(id);
         }
+    }
+
+    /// Counts an attempt to place a pod of a class, and tells how many there were before.
+    pub(crate) fn attempt(&mut self, id: ClassId) -> u32 {
+        let attempts = &mut self.entries[id.0 as usize].attempts;
+        let before = *attempts;
+        *attempts = before.saturating_add(1);
+        before
     }
 
     pub(crate) fn get(&self, id: ClassId) -> &Arc<PodClass> {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::class::Classes;
 use crate::intern::{Interner, Symbol};
 use crate::labels::{Labels, Selector};
+use crate::log::{Entry, Log};
 use crate::node::NodeTable;
 use crate::pod_table::{Place, PodRecord, PodTable};
-use crate::request::{AffinityTerm, PodClass, PreemptionPolicy};
+use crate::request::{AffinityTerm, Deletion, PodClass, PreemptionPolicy};
 use crate::resources::Catalog;
 use crate::slot::{NodeId, PodSlot};
 
@@ -29,6 +30,8 @@ pub(crate) struct Cluster {
     social: BTreeSet<PodSlot>,
     /// Pods whose node was removed, by its name.
     orphans: BTreeMap<Arc<str>, BTreeSet<PodSlot>>,
+    pub(crate) log: Log,
+    namespace_changes: u64,
 }
 
 /// How many pods of a set may be disrupted now.
@@ -83,6 +86,7 @@ impl Cluster {
         let class = Arc::clone(self.class(pod));
         if let Some(node) = place.node() {
             self.nodes.attach(node, pod, &class);
+            self.record(node, &class, pod, 1);
             if !class.anti_affinity.required.is_empty() {
                 self.refusing.insert(pod);
             }
@@ -99,6 +103,46 @@ impl Cluster {
     /// The pods that were on a node of this name when it was removed.
     pub(crate) fn orphans_of(&self, name: &str) -> Vec<PodSlot> {
         self.orphans.get(name).into_iter().flatten().copied().collect()
+    }
+
+    fn record(&mut self, node: NodeId, class: &Arc<PodClass>, pod: PodSlot, change: i64) {
+        let staying = if self.pods.get(pod).deletion == Deletion::No { change } else { 0 };
+        let id = self.pods.get(pod).class;
+        self.log.push(Entry { node, id, class: Arc::clone(class), change, staying });
+    }
+
+    /// Whether a pod is not being deleted.
+    pub(crate) fn stays(&self, pod: PodSlot) -> bool {
+        self.pods.get(pod).deletion == Deletion::No
+    }
+
+    /// Says whether a pod is being deleted.
+    pub(crate) fn set_deletion(&mut self, pod: PodSlot, deletion: Deletion) {
+        let record = self.pods.get_mut(pod);
+        let before = std::mem::replace(&mut record.deletion, deletion);
+        let id = record.class;
+        if let Some(node) = record.place.node().filter(|_| before != deletion) {
+            let staying = if deletion == Deletion::No { 1 } else { -1 };
+            self.log.push(Entry { node, id, class: Arc::clone(self.class(pod)), change: 0, staying });
+        }
+    }
+
+    /// Adds a namespace, or replaces its labels.
+    pub(crate) fn apply_namespace(&mut self, name: Symbol, labels: Labels) {
+        if self.namespaces.get(&name) != Some(&labels) {
+            self.namespaces.insert(name, labels);
+            self.namespace_changes += 1;
+        }
+    }
+
+    pub(crate) fn remove_namespace(&mut self, name: Symbol) {
+        self.namespaces.remove(&name);
+        self.namespace_changes += 1;
+    }
+
+    /// Grows with every change that is not in the log: of a node itself, or of a namespace.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.nodes.epoch() + self.namespace_changes
     }
 
     /// Gives a pod another place.
@@ -122,6 +166,7 @@ impl Cluster {
         let node = place.node();
         if let Some(node) = node {
             self.nodes.detach(node, pod, &class);
+            self.record(node, &class, pod, -1);
             self.refusing.remove(&pod);
             self.social.remove(&pod);
         }

@@ -48,6 +48,7 @@
 
 mod apply;
 mod assume;
+mod board;
 mod class;
 mod cluster;
 mod compile;
@@ -57,6 +58,7 @@ mod explain;
 mod filter;
 mod intern;
 mod labels;
+mod log;
 mod node;
 mod pod_table;
 mod preempt;

@@ -41,6 +41,8 @@ pub(crate) struct NodeTable {
     pods: Vec<Vec<PodSlot>>,
     topologies: Topologies,
     images: HashMap<Symbol, Image>,
+    /// Grows with every node that is applied or removed.
+    epoch: u64,
 }
 
 /// An image that some node has.
@@ -82,6 +84,15 @@ impl NodeTable {
     pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
         let count = u32::try_from(self.specs.len()).expect("rows are counted in 32 bits");
         (0..count).map(NodeId).filter(|id| self.specs[id.row()].is_some())
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// How many rows there are, those of removed nodes included.
+    pub(crate) fn rows(&self) -> usize {
+        self.specs.len()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -150,6 +161,7 @@ impl NodeTable {
 
     /// Adds a node, or replaces what is known of one; its pods stay.
     pub(crate) fn apply(&mut self, spec: CompiledNode) -> NodeId {
+        self.epoch += 1;
         let id = match self.find(&spec.name) {
             Some(id) => {
                 self.forget_images(id);
@@ -177,6 +189,7 @@ impl NodeTable {
     /// Removes a node without pods: the caller detaches them first.
     pub(crate) fn remove(&mut self, id: NodeId) -> CompiledNode {
         debug_assert!(self.pods[id.row()].is_empty(), "pods are detached before their node goes");
+        self.epoch += 1;
         self.forget_images(id);
         self.topologies.place(id.row(), &Labels::default());
         let spec = self.specs[id.row()].take().expect("ids name rows in use");

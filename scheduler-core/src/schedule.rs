@@ -1,6 +1,7 @@
 //! One scheduling attempt: which nodes fit, how good they are, which one is taken.
 
 use crate::assume::Nominations;
+use crate::board::Best;
 use crate::cluster::Cluster;
 use crate::filter::Filters;
 use crate::intern::Symbol;
@@ -104,11 +105,26 @@ impl<'a> Context<'a> {
         match self.profile.ties {
             Ties::LowestIndex => tied.next(),
             Ties::Seeded(seed) => {
-                let uid = subject.pod.map_or("", |pod| self.cluster.pods.get(pod).id.uid());
-                let start = hash(seed, uid);
-                tied.max_by_key(|index| hash(start, self.cluster.nodes.name(nodes[*index])))
+                let draw = self.draw(subject, seed);
+                tied.max_by_key(|index| draw(nodes[*index]))
             }
         }
+    }
+
+    /// The node to take among those that a board calls the best.
+    pub(crate) fn select_from(&self, subject: &Subject<'a>, best: &Best<'_>) -> Option<NodeId> {
+        match self.profile.ties {
+            Ties::LowestIndex => best.first(),
+            Ties::Seeded(seed) => best.all().max_by_key(|node| self.draw(subject, seed)(*node)),
+        }
+    }
+
+    /// The lot that each node draws for a pod.
+    fn draw(&self, subject: &Subject<'a>, seed: u64) -> impl Fn(NodeId) -> (u64, NodeId) + 'a {
+        let cluster = self.cluster;
+        let uid = subject.pod.map_or("", |pod| cluster.pods.get(pod).id.uid());
+        let start = hash(seed, uid);
+        move |node| (hash(start, cluster.nodes.name(node)), node)
     }
 }
 

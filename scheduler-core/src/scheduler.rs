@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::assume::Nominations;
+use crate::board::Boards;
 use crate::cluster::Cluster;
 use crate::decision::Decision;
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ use crate::explain::{Explanation, explain};
 use crate::intern::Symbol;
 use crate::pod_table::{Eviction, Place, PodRef};
 use crate::preempt;
-use crate::profile::{Preemption, Profile};
+use crate::profile::{FilterPlugin, Preemption, Profile};
 use crate::queue::{PluginSet, Queue, Waits};
 use crate::report::Report;
 use crate::request::PodClass;
@@ -31,6 +32,7 @@ pub struct Scheduler {
     pub(crate) cluster: Cluster,
     pub(crate) profile: Profile,
     scoring: Scoring,
+    boards: Boards,
     pub(crate) queue: Queue,
     pub(crate) nominations: Nominations,
     /// The latest time that a caller told.
@@ -64,7 +66,8 @@ impl Scheduler {
         let mut cluster = Cluster::default();
         let scoring = Scoring::new(&profile, &mut cluster.catalog)?;
         let queue = Queue::new(Waits::new(&profile));
-        Ok(Self { cluster, profile, scoring, queue, nominations: Nominations::default(), now: Duration::ZERO })
+        let boards = Boards::default();
+        Ok(Self { cluster, profile, scoring, boards, queue, nominations: Nominations::default(), now: Duration::ZERO })
     }
 
     /// Decides about one pod.
@@ -197,6 +200,9 @@ impl Scheduler {
     fn attempt(&mut self, pod: PodSlot) -> Decision {
         let class = Arc::clone(self.cluster.class(pod));
         let subject = Subject { pod: Some(pod), class: &class, pinned: None };
+        if let Some((node, score)) = self.ask_board(pod, &class) {
+            return self.assume(pod, node, score);
+        }
         let context = self.context();
         // Room was made on the nominated node: it is taken when it fits, whatever else has become free.
         let nominated = self
@@ -217,6 +223,27 @@ impl Scheduler {
             }
             None => self.fail(pod, &class, &rejected),
         }
+    }
+
+    /// The node that the class's board tells. Why no node fits is not for a board to say, nor what nominations mean,
+    /// and a class that is asked about for the first time may not come again.
+    fn ask_board(&mut self, pod: PodSlot, class: &Arc<PodClass>) -> Option<(NodeId, i64)> {
+        let id = self.cluster.pods.get(pod).class;
+        let before = self.cluster.classes.attempt(id);
+        let plain = self.nominations.is_empty() && self.profile.filters.len() == FilterPlugin::ALL.len();
+        if before == 0 || !plain {
+            return None;
+        }
+        let board = self.boards.of(&self.cluster, &self.scoring, id, class)?;
+        let best = board.best(&self.scoring)?;
+        let context = Context {
+            cluster: &self.cluster,
+            profile: &self.profile,
+            scoring: &self.scoring,
+            nominations: &self.nominations,
+        };
+        let node = context.select_from(&Subject { pod: Some(pod), class, pinned: None }, &best)?;
+        Some((node, best.total))
     }
 
     fn assume(&mut self, pod: PodSlot, node: NodeId, score: i64) -> Decision {

@@ -75,6 +75,11 @@ impl Topologies {
         self.0[usize::from(id.0)].members.len()
     }
 
+    /// Whether no two nodes share a domain of this key.
+    pub(crate) fn is_single(&self, id: TopologyId) -> bool {
+        self.0[usize::from(id.0)].members.iter().all(|members| *members <= 1)
+    }
+
     pub(crate) fn ids(&self) -> impl Iterator<Item = TopologyId> + use<> {
         (0..u16::try_from(self.0.len()).expect("registration stays below 2^16")).map(TopologyId)
     }

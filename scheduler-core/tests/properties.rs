@@ -12,7 +12,17 @@ use serde_json::Value;
 use windlass_scheduler_core::{Decision, PodRef, Profile, Ties};
 use world::{Outcome, Step, World};
 
+/// Runs in which pods differ, and runs in which the same few come again and again.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![
+        run_of(any::<u64>().boxed()),
+        (any::<u64>(), 1..5_u64).prop_flat_map(|(first, count)| {
+            run_of((0..count).prop_map(move |number| first.wrapping_add(number)).boxed())
+        })
+    ]
+}
+
+fn run_of(pods: BoxedStrategy<u64>) -> impl Strategy<Value = Vec<Step>> {
     let outcome = prop_oneof![
         4 => Just(Outcome::Commit),
         4 => Just(Outcome::Confirm),
@@ -21,7 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => any::<u64>().prop_map(Step::ApplyNode),
         1 => any::<usize>().prop_map(Step::RemoveNode),
-        8 => any::<u64>().prop_map(Step::ApplyPod),
+        8 => pods.prop_map(Step::ApplyPod),
         1 => (any::<usize>(), any::<u64>()).prop_map(|(index, seed)| Step::ChangePod(index, seed)),
         2 => any::<usize>().prop_map(Step::RemovePod),
         10 => outcome.prop_map(Step::Decide),

@@ -10,15 +10,16 @@ const BYTES_MIN: i64 = 23 * MEBIBYTE;
 const BYTES_MAX_PER_CONTAINER: i64 = 1000 * MEBIBYTE;
 
 pub(crate) fn score(cluster: &Cluster, class: &PodClass, nodes: &[NodeId]) -> Vec<i64> {
+    nodes.iter().map(|node| points(cluster, class, *node)).collect()
+}
+
+pub(crate) fn points(cluster: &Cluster, class: &PodClass, node: NodeId) -> i64 {
     let containers = i64::try_from(class.images.len()).expect("a pod's containers fit in memory");
     let most = BYTES_MAX_PER_CONTAINER * containers.max(1);
-    let one = |node: &NodeId| {
-        let present = class.images.iter().filter(|name| cluster.nodes.has_image(*node, **name));
-        let known = present.filter_map(|name| cluster.nodes.image(*name));
-        let bytes: i64 = known.map(|image| spread(image.bytes, image.nodes, cluster.nodes.len())).sum();
-        POINTS_MAX * (bytes.clamp(BYTES_MIN, most) - BYTES_MIN) / (most - BYTES_MIN)
-    };
-    nodes.iter().map(one).collect()
+    let present = class.images.iter().filter(|name| cluster.nodes.has_image(node, **name));
+    let known = present.filter_map(|name| cluster.nodes.image(*name));
+    let bytes: i64 = known.map(|image| spread(image.bytes, image.nodes, cluster.nodes.len())).sum();
+    POINTS_MAX * (bytes.clamp(BYTES_MIN, most) - BYTES_MIN) / (most - BYTES_MIN)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "kube-scheduler multiplies the same integers as 64-bit floats")]

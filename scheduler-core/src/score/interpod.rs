@@ -37,11 +37,7 @@ pub(crate) fn score(cluster: &Cluster, scoring: &Scoring, class: &PodClass, node
     for (pod, node) in cluster.social_pods() {
         add_terms_of(cluster, scoring, class, &mut weights, pod, node);
     }
-    let resolve = |terms: &[(i64, AffinityTerm)], sign: i64| -> Vec<(i64, AffinityTerm)> {
-        terms.iter().map(|(weight, term)| (sign * weight, cluster.resolve_namespaces(term))).collect()
-    };
-    let mut own = resolve(&class.affinity.preferred, 1);
-    own.extend(resolve(&class.anti_affinity.preferred, -1));
+    let own = own_terms(cluster, class);
     if !own.is_empty() {
         for node in cluster.nodes.ids() {
             for pod in cluster.nodes.pods(node) {
@@ -63,21 +59,32 @@ fn add_terms_of(
     pod: PodSlot,
     node: NodeId,
 ) {
-    let other = cluster.class(pod);
     let namespace_labels = cluster.namespace_labels(class.namespace);
-    let required = other.affinity.required.iter().map(|term| (scoring.hard_pod_affinity_weight, term));
-    let preferred = other.affinity.preferred.iter().map(|(weight, term)| (*weight, term));
-    let against = other.anti_affinity.preferred.iter().map(|(weight, term)| (-weight, term));
-    for (weight, term) in required.chain(preferred).chain(against) {
-        if weight != 0 && term.matches(class.namespace, &class.labels, namespace_labels) {
+    for (weight, term) in terms_of(cluster.class(pod), scoring.hard_pod_affinity_weight) {
+        if term.matches(class.namespace, &class.labels, namespace_labels) {
             weights.add(cluster, term.topology, node, weight);
         }
     }
 }
 
+/// The terms by which a placed pod pulls others to it or pushes them away, with their weights.
+pub(crate) fn terms_of(other: &PodClass, hard_weight: i64) -> impl Iterator<Item = (i64, &AffinityTerm)> {
+    let required = other.affinity.required.iter().map(move |term| (hard_weight, term));
+    let preferred = other.affinity.preferred.iter().map(|(weight, term)| (*weight, term));
+    let against = other.anti_affinity.preferred.iter().map(|(weight, term)| (-weight, term));
+    required.chain(preferred).chain(against).filter(|(weight, _)| *weight != 0)
+}
+
+/// The pending pod's own preferred terms, resolved, with their weights.
+pub(crate) fn own_terms(cluster: &Cluster, class: &PodClass) -> Vec<(i64, AffinityTerm)> {
+    let toward = class.affinity.preferred.iter().map(|(weight, term)| (*weight, term));
+    let against = class.anti_affinity.preferred.iter().map(|(weight, term)| (-weight, term));
+    toward.chain(against).map(|(weight, term)| (weight, cluster.resolve_namespaces(term))).collect()
+}
+
 #[expect(clippy::cast_precision_loss, reason = "sums of weights from 1 to 100")]
 #[expect(clippy::cast_possible_truncation, reason = "between 0 and 100; the fraction is cut off")]
-fn normalize(mut sums: Vec<i64>) -> Vec<i64> {
+pub(crate) fn normalize(mut sums: Vec<i64>) -> Vec<i64> {
     let least = sums.iter().copied().min().unwrap_or(0);
     let span = sums.iter().copied().max().unwrap_or(0) - least;
     for sum in &mut sums {

@@ -7,39 +7,52 @@ use crate::resources::{CPU, MEMORY, ResourceId};
 use crate::score::scoring::{POINTS_MAX, Scoring};
 use crate::slot::NodeId;
 
-pub(crate) fn fit(cluster: &Cluster, scoring: &Scoring, class: &PodClass, nodes: &[NodeId]) -> Vec<i64> {
-    let wanted: Vec<(ResourceId, i64, i64)> = scoring
-        .fit_resources
-        .iter()
-        .map(|(resource, weight)| (*resource, *weight, scored_request(class, *resource)))
-        .filter(|(resource, _, amount)| !resource.is_scalar() || *amount != 0)
-        .collect();
-    let one = |node: &NodeId| {
+/// The points for the room that is left, for one pod.
+#[derive(Debug)]
+pub(crate) struct Fit<'a> {
+    strategy: &'a FitStrategy,
+    /// Resource, weight and amount.
+    wanted: Vec<(ResourceId, i64, i64)>,
+}
+
+impl<'a> Fit<'a> {
+    pub(crate) fn new(scoring: &'a Scoring, class: &PodClass) -> Self {
+        let resources = scoring.fit_resources.iter();
+        let wanted = resources.map(|(resource, weight)| (*resource, *weight, scored_request(class, *resource)));
+        let wanted = wanted.filter(|(resource, _, amount)| !resource.is_scalar() || *amount != 0);
+        Self { strategy: &scoring.fit, wanted: wanted.collect() }
+    }
+
+    pub(crate) fn points(&self, cluster: &Cluster, node: NodeId) -> i64 {
         let (mut sum, mut weights) = (0, 0);
-        for (resource, weight, amount) in &wanted {
-            let capacity = cluster.nodes.allocatable(*node, *resource);
+        for (resource, weight, amount) in &self.wanted {
+            let capacity = cluster.nodes.allocatable(node, *resource);
             if capacity == 0 {
                 continue;
             }
             let used = match *resource {
-                CPU => cluster.nodes.scored(*node, 0),
-                MEMORY => cluster.nodes.scored(*node, 1),
-                other => cluster.nodes.requested(*node, other),
+                CPU => cluster.nodes.scored(node, 0),
+                MEMORY => cluster.nodes.scored(node, 1),
+                other => cluster.nodes.requested(node, other),
             };
-            let points = points(&scoring.fit, used + amount, capacity);
-            if points > 0 || !matches!(scoring.fit, FitStrategy::RequestedToCapacityRatio(_)) {
+            let points = points(self.strategy, used + amount, capacity);
+            if points > 0 || !matches!(self.strategy, FitStrategy::RequestedToCapacityRatio(_)) {
                 sum += points * weight;
                 weights += weight;
             }
         }
-        match (weights, &scoring.fit) {
+        match (weights, self.strategy) {
             (0, _) => 0,
             // A rounded quotient; the others are cut off. Both operands are small and not negative.
             (weights, FitStrategy::RequestedToCapacityRatio(_)) => (2 * sum + weights) / (2 * weights),
             (weights, _) => sum / weights,
         }
-    };
-    nodes.iter().map(one).collect()
+    }
+}
+
+pub(crate) fn fit(cluster: &Cluster, scoring: &Scoring, class: &PodClass, nodes: &[NodeId]) -> Vec<i64> {
+    let fit = Fit::new(scoring, class);
+    nodes.iter().map(|node| fit.points(cluster, *node)).collect()
 }
 
 /// The amount of cpu or memory that the scores count for a pod, or the plain request of anything else.
@@ -61,25 +74,39 @@ fn points(strategy: &FitStrategy, requested: i64, capacity: i64) -> i64 {
     }
 }
 
-/// Points for equal shares; pods that request none of the resources have no opinion.
-pub(crate) fn balanced(cluster: &Cluster, scoring: &Scoring, class: &PodClass, nodes: &[NodeId]) -> Option<Vec<i64>> {
-    let wanted = scoring.balanced.iter().map(|resource| (*resource, class.requests.amount(*resource)));
-    let wanted: Vec<(ResourceId, i64)> = wanted.collect();
-    if wanted.iter().all(|(_, amount)| *amount == 0) {
-        return None;
+/// The points for equal shares, for one pod.
+#[derive(Debug)]
+pub(crate) struct Balance {
+    wanted: Vec<(ResourceId, i64)>,
+}
+
+impl Balance {
+    /// `None` for a pod that requests none of the resources: it has no opinion.
+    pub(crate) fn new(scoring: &Scoring, class: &PodClass) -> Option<Self> {
+        let wanted = scoring.balanced.iter().map(|resource| (*resource, class.requests.amount(*resource)));
+        let mut wanted: Vec<(ResourceId, i64)> = wanted.collect();
+        let any = wanted.iter().any(|(_, amount)| *amount != 0);
+        wanted.retain(|(resource, amount)| !resource.is_scalar() || *amount != 0);
+        any.then_some(Self { wanted })
     }
-    let mut shares = Vec::with_capacity(wanted.len());
-    let one = |node: &NodeId| {
-        shares.clear();
-        for (resource, amount) in wanted.iter().filter(|(resource, amount)| !resource.is_scalar() || *amount != 0) {
-            let capacity = cluster.nodes.allocatable(*node, *resource);
-            if capacity != 0 {
-                shares.push(share(cluster.nodes.requested(*node, *resource) + amount, capacity));
-            }
+
+    pub(crate) fn points(&self, cluster: &Cluster, node: NodeId) -> i64 {
+        let share = |(resource, amount): &(ResourceId, i64)| {
+            let capacity = cluster.nodes.allocatable(node, *resource);
+            (capacity != 0).then(|| share(cluster.nodes.requested(node, *resource) + amount, capacity))
+        };
+        if let [one, two] = &self.wanted[..]
+            && let (Some(one), Some(two)) = (share(one), share(two))
+        {
+            return evenness(&[one, two]);
         }
-        evenness(&shares)
-    };
-    Some(nodes.iter().map(one).collect())
+        evenness(&self.wanted.iter().filter_map(share).collect::<Vec<_>>())
+    }
+}
+
+pub(crate) fn balanced(cluster: &Cluster, scoring: &Scoring, class: &PodClass, nodes: &[NodeId]) -> Option<Vec<i64>> {
+    let balance = Balance::new(scoring, class)?;
+    Some(nodes.iter().map(|node| balance.points(cluster, *node)).collect())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "kube-scheduler divides the same integers as 64-bit floats")]

@@ -18,6 +18,11 @@ pub(crate) struct Scoring {
 }
 
 impl Scoring {
+    /// The weight of a plugin, 0 for one that does not run.
+    pub(crate) fn weight(&self, plugin: ScorePlugin) -> i64 {
+        self.plugins.iter().find(|known| known.0 == plugin).map_or(0, |known| known.1)
+    }
+
     pub(crate) fn new(profile: &Profile, catalog: &mut Catalog) -> Result<Self> {
         let mut resolve = |name: &String| {
             let limit = usize::from(u16::MAX);

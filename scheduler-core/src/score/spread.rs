@@ -9,7 +9,7 @@ use crate::score::scoring::POINTS_MAX;
 use crate::slot::NodeId;
 
 /// Counted node by node, not by domain: every node is a domain of its own.
-const HOSTNAME: &str = "kubernetes.io/hostname";
+pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
 
 struct Soft<'a> {
     constraint: &'a SpreadConstraint,
@@ -40,7 +40,7 @@ pub(crate) fn score(cluster: &Cluster, class: &PodClass, nodes: &[NodeId]) -> Op
 /// Opens the domains that feasible nodes are in, and weighs each constraint by how many there are.
 fn weigh(cluster: &Cluster, softs: &mut [Soft<'_>], nodes: &[NodeId], scored: &[bool]) {
     for soft in softs {
-        let mut domains = 0;
+        let mut domains = 0_usize;
         for (node, _) in nodes.iter().zip(scored).filter(|(_, scored)| **scored) {
             if soft.per_node {
                 domains += 1;
@@ -51,7 +51,7 @@ fn weigh(cluster: &Cluster, softs: &mut [Soft<'_>], nodes: &[NodeId], scored: &[
                 domains += 1;
             }
         }
-        soft.weight = ln(f64::from(domains + 2));
+        soft.weight = weight_of(domains);
     }
 }
 
@@ -76,23 +76,37 @@ fn has_all_labels(cluster: &Cluster, softs: &[Soft<'_>], node: NodeId) -> bool {
     softs.iter().all(|soft| cluster.nodes.domain(soft.constraint.topology, node).is_some())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of pods")]
-#[expect(clippy::cast_possible_truncation, reason = "a rounded count of pods")]
 fn sum(cluster: &Cluster, class: &PodClass, softs: &[Soft<'_>], node: NodeId) -> i64 {
-    let mut sum = 0.0;
-    for soft in softs {
+    let parts = softs.iter().filter_map(|soft| {
         let matching = match cluster.nodes.domain(soft.constraint.topology, node) {
             _ if soft.per_node => matching_pods(cluster, class, soft.constraint, node),
             Some(domain) => soft.matching[domain].unwrap_or(0),
-            None => continue,
+            None => return None,
         };
-        sum += matching as f64 * soft.weight + (soft.constraint.max_skew - 1) as f64;
+        Some((matching, soft.weight, soft.constraint.max_skew))
+    });
+    weighted_sum(parts)
+}
+
+/// The sum over the constraints, of matching pods, weight and `maxSkew`.
+#[expect(clippy::cast_precision_loss, reason = "counts of pods")]
+#[expect(clippy::cast_possible_truncation, reason = "a rounded count of pods")]
+pub(crate) fn weighted_sum(parts: impl Iterator<Item = (i64, f64, i64)>) -> i64 {
+    let mut sum = 0.0;
+    for (matching, weight, max_skew) in parts {
+        sum += matching as f64 * weight + (max_skew - 1) as f64;
     }
     sum.round() as i64
 }
 
+/// The weight of a constraint with so many domains.
+#[expect(clippy::cast_precision_loss, reason = "a count of nodes at most")]
+pub(crate) fn weight_of(domains: usize) -> f64 {
+    ln((domains + 2) as f64)
+}
+
 /// The fewer matching pods the more points; a node without all the labels gets none.
-fn normalize(raw: &[Option<i64>]) -> Vec<i64> {
+pub(crate) fn normalize(raw: &[Option<i64>]) -> Vec<i64> {
     let least = raw.iter().flatten().copied().min().unwrap_or(0);
     let most = raw.iter().flatten().copied().max().unwrap_or(0);
     let points = |raw: &Option<i64>| match raw {

@@ -213,7 +213,9 @@ pub(super) fn pod(seed: u64, number: usize) -> Value {
     }
     spec["affinity"] = affinity;
     let namespace = draw.pick(&["blue", "green"]);
-    let start = format!("2025-01-01T00:{:02}:{:02}Z", draw.below(60), draw.below(60));
+    // No two pods start in the same second: which of two such goes first is nobody's promise.
+    let second = number * 7919 % 86_400;
+    let start = format!("2025-01-01T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60);
     let metadata = json!({
         "name": format!("p{number:03}"),
         "namespace": namespace,

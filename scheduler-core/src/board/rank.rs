@@ -1,0 +1,131 @@
+//! The best node of a board.
+
+use std::cmp::Reverse;
+
+use super::Board;
+use super::counter::{Counter, Role};
+use super::group::Group;
+use crate::profile::ScorePlugin;
+use crate::score::scoring::Scoring;
+use crate::score::{interpod, node, spread};
+use crate::slot::NodeId;
+
+/// The best nodes: groups with the points that make a node of them one of the best.
+#[derive(Debug)]
+pub(crate) struct Best<'a> {
+    pub(crate) total: i64,
+    groups: Vec<(&'a Group, i64)>,
+}
+
+impl Best<'_> {
+    /// The best node with the lowest row.
+    pub(crate) fn first(&self) -> Option<NodeId> {
+        self.groups.iter().filter_map(|(group, _)| group.ranking.first()).map(|(_, node)| *node).min()
+    }
+
+    /// All of the best nodes, group by group.
+    pub(crate) fn all(&self) -> impl Iterator<Item = NodeId> {
+        self.groups.iter().flat_map(|(group, points)| {
+            group.ranking.iter().take_while(move |(reverse, _)| *reverse == Reverse(*points)).map(|(_, node)| *node)
+        })
+    }
+}
+
+impl Board {
+    /// The best nodes; `None` when no node fits.
+    pub(crate) fn best(&self, scoring: &Scoring) -> Option<Best<'_>> {
+        let groups: Vec<&Group> = self.groups.iter().filter(|group| self.admits(&group.key)).collect();
+        let common = self.common_points(scoring, &groups);
+        let top = |group: &Group| group.ranking.first().map_or(0, |(points, _)| points.0);
+        let totals = groups.iter().zip(&common).map(|(group, common)| top(group) + common);
+        let total = totals.clone().max()?;
+        let best = groups.iter().zip(totals).filter(|(_, of)| *of == total);
+        Some(Best { total, groups: best.map(|(group, _)| (*group, top(group))).collect() })
+    }
+
+    fn of_role(&self, role: fn(Role) -> bool) -> impl Iterator<Item = &Counter> {
+        self.counters.counters.iter().filter(move |counter| role(counter.role))
+    }
+
+    /// Whether the filters that look at other pods let the nodes with a key through.
+    fn admits(&self, key: &[i64]) -> bool {
+        let class = &self.counters.class;
+        for counter in &self.counters.counters {
+            let value = counter.value(key);
+            let admitted = match counter.role {
+                Role::Hard(position) => value.is_some_and(|value| {
+                    let constraint = &class.spread[position];
+                    let own = i64::from(constraint.selector.matches(&class.labels));
+                    value + own - counter.least(constraint.min_domains) <= constraint.max_skew
+                }),
+                Role::Together => value.is_some(),
+                Role::Apart | Role::Refusing => value.is_none_or(|value| value <= 0),
+                Role::Soft(_) | Role::Weight => true,
+            };
+            if !admitted {
+                return false;
+            }
+        }
+        let together = || self.of_role(|role| role == Role::Together);
+        let joined = together().all(|counter| counter.value(key).is_some_and(|value| value > 0));
+        joined || (self.counters.terms().selects_itself && together().all(|counter| counter.occupied == 0))
+    }
+
+    /// The weighted points that all nodes of a group share.
+    fn common_points(&self, scoring: &Scoring, groups: &[&Group]) -> Vec<i64> {
+        let class = &self.counters.class;
+        let mut common = vec![0; groups.len()];
+        for (plugin, weight) in &scoring.plugins {
+            let column = |index: usize| groups.iter().map(|group| group.key[index]).collect();
+            let points = match plugin {
+                ScorePlugin::TaintToleration => node::fewer_is_better(column(0)),
+                ScorePlugin::NodeAffinity if !class.node_preferred.is_empty() => node::more_is_better(column(1)),
+                ScorePlugin::PodTopologySpread if self.of_role(is_soft).next().is_some() => self.spread(groups),
+                ScorePlugin::InterPodAffinity => {
+                    let sum = |group: &&Group| -> i64 {
+                        let weights = self.of_role(|role| role == Role::Weight);
+                        weights.filter_map(|counter| counter.value(&group.key)).sum()
+                    };
+                    interpod::normalize(groups.iter().map(sum).collect())
+                }
+                // The others are points that each node has on its own, or no opinion.
+                _ => continue,
+            };
+            for (common, points) in common.iter_mut().zip(points) {
+                *common += weight * points;
+            }
+        }
+        common
+    }
+
+    fn spread(&self, groups: &[&Group]) -> Vec<i64> {
+        let class = &self.counters.class;
+        let softs: Vec<&Counter> = self.of_role(is_soft).collect();
+        let scored = |group: &Group| softs.iter().all(|counter| counter.value(&group.key).is_some());
+        let weights: Vec<f64> = softs
+            .iter()
+            .map(|counter| {
+                let groups = groups.iter().filter(|group| scored(group));
+                let mut domains: Vec<usize> = groups.clone().filter_map(|group| counter.domain(&group.key)).collect();
+                domains.sort_unstable();
+                domains.dedup();
+                let alone = groups.filter(|group| counter.domain(&group.key).is_none());
+                spread::weight_of(domains.len() + alone.map(|group| group.ranking.len()).sum::<usize>())
+            })
+            .collect();
+        let raw = groups.iter().map(|group| {
+            scored(group).then(|| {
+                let parts = softs.iter().zip(&weights).filter_map(|(counter, weight)| {
+                    let Role::Soft(position) = counter.role else { return None };
+                    Some((counter.value(&group.key)?, *weight, class.spread[position].max_skew))
+                });
+                spread::weighted_sum(parts)
+            })
+        });
+        spread::normalize(&raw.collect::<Vec<_>>())
+    }
+}
+
+fn is_soft(role: Role) -> bool {
+    matches!(role, Role::Soft(_))
+}
