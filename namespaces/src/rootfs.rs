@@ -28,7 +28,7 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 /// What tells of the host or controls it, and has no namespace: hidden.
-const MASKED: [&str; 13] = [
+const MASKED: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -41,7 +41,6 @@ const MASKED: [&str; 13] = [
     "/proc/timer_stats",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
-    "/sys/kernel/security",
 ];
 
 /// What programs read and must not write.

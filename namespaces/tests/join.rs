@@ -10,9 +10,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use support::{fresh, link, own, said, shell};
+use support::{link, own, said, shell, sleeper};
 use trial::{Test, need::root};
-use windlass_namespaces::{Child, Error, IdMapping, KillOnDrop, Mount, Namespace, Signal, Source, enter};
+use windlass_namespaces::{Child, Error, IdMapping, Mount, Namespace, Signal, Source, enter};
 
 fn main() -> ExitCode {
     trial::main(vec![
@@ -32,11 +32,11 @@ fn main() -> ExitCode {
 
 /// A process that stays, in new namespaces of these kinds.
 fn resident(kinds: &[Namespace]) -> Child {
-    let mut command = fresh("exec sleep 600", kinds);
+    let mut command = sleeper(kinds);
     if kinds.contains(&Namespace::Mount) && kinds.contains(&Namespace::Pid) {
         command.mount(Mount::proc("/proc"));
     }
-    command.kill_on_drop(KillOnDrop::Yes).spawn().expect("a process in new namespaces")
+    command.spawn().expect("a process in new namespaces")
 }
 
 fn pid_string(child: &Child) -> String {
@@ -103,8 +103,8 @@ fn mixed() {
 
 fn user() {
     let mapping = || vec![IdMapping::new(0, 200_000, 1000).unwrap()];
-    let mut command = fresh("exec sleep 600", &[Namespace::User, Namespace::Net]);
-    let resident = command.id_mappings(mapping(), mapping()).kill_on_drop(KillOnDrop::Yes).spawn().unwrap();
+    let mut command = sleeper(&[Namespace::User, Namespace::Net]);
+    let resident = command.id_mappings(mapping(), mapping()).spawn().unwrap();
     let mut command = shell("id -u; id -g; id -G; grep CapEff /proc/self/status | cut -f2; cat /proc/self/uid_map");
     for kind in [Namespace::User, Namespace::Net] {
         command.namespace(kind, Source::Join(resident.namespace(kind).unwrap()));
@@ -121,7 +121,7 @@ fn user() {
 
 fn handle() {
     let resident = resident(&[Namespace::Pid]);
-    let mut command = shell("exec sleep 600");
+    let mut command = sleeper(&[]);
     command.namespace(Namespace::Pid, Source::Join(resident.namespace(Namespace::Pid).unwrap()));
     let mut child = command.spawn().unwrap();
     assert_eq!(child.try_wait().unwrap(), None);
@@ -133,7 +133,7 @@ fn handle() {
 
 fn reaping() {
     let resident = resident(&[Namespace::Pid]);
-    let mut command = shell("exec sleep 600");
+    let mut command = sleeper(&[]);
     command.namespace(Namespace::Pid, Source::Join(resident.namespace(Namespace::Pid).unwrap()));
     let mut child = command.spawn().unwrap();
     let pid = resident.pid();
@@ -149,9 +149,9 @@ fn reaping() {
 
 fn parent() {
     let resident = resident(&[Namespace::Pid]);
-    let mut command = shell("exec sleep 600");
+    let mut command = sleeper(&[]);
     command.namespace(Namespace::Pid, Source::Join(resident.namespace(Namespace::Pid).unwrap()));
-    let child = command.kill_on_drop(KillOnDrop::Yes).spawn().unwrap();
+    let child = command.spawn().unwrap();
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.pid())).unwrap();
     let line = format!("PPid:\t{}", std::process::id());
     assert!(status.lines().any(|status| status == line), "{status}");

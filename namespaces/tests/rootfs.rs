@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsmount, fsopen, open_tree,
 };
-use support::{fresh, output, said};
+use support::{fresh, output, said, sleeper};
 use tempfile::TempDir;
 use trial::{Test, need::root};
 use windlass_namespaces::{
@@ -218,8 +218,8 @@ fn read_only() {
         .mount(Mount::bind(&source, "/prepared"))
         .mount(Mount::tmpfs("/prepared/below"))
         .mount(Mount::bind(&source, "/free"));
-    let mut outer = fresh("exec sleep 600", &[Namespace::Mount]);
-    outer.mount(Mount::tmpfs(source.join("below"))).kill_on_drop(KillOnDrop::Yes);
+    let mut outer = sleeper(&[Namespace::Mount]);
+    outer.mount(Mount::tmpfs(source.join("below")));
     let holder = outer.spawn().unwrap();
     let mount = holder.namespace(Namespace::Mount).unwrap();
     let tree = enter::within(&[(Namespace::Mount, mount.as_fd())], || {
@@ -329,8 +329,8 @@ fn slave() {
     let place = folder();
     let shared = place.path().join("shared");
     fs::create_dir(&shared).unwrap();
-    let mut outer = fresh("exec sleep 600", &[Namespace::Mount]);
-    outer.mount(Mount::tmpfs(&shared).propagation(Propagation::Shared)).kill_on_drop(KillOnDrop::Yes);
+    let mut outer = sleeper(&[Namespace::Mount]);
+    outer.mount(Mount::tmpfs(&shared).propagation(Propagation::Shared));
     let outer = outer.spawn().unwrap();
     let mount = outer.namespace(Namespace::Mount).unwrap();
     let seen = enter::within(&[(Namespace::Mount, mount.as_fd())], || {

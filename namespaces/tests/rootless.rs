@@ -11,11 +11,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use support::{fresh, said};
+use support::{fresh, said, sleeper};
 use trial::{Test, need::program, need::root};
 use windlass_namespaces::net::NetNamespace;
 use windlass_namespaces::{
-    CapabilitySets, Command, Error, Gid, IdMapping, KillOnDrop, Mount, Namespace, Rootfs, Source, Stdio, Uid,
+    CapabilitySets, Command, Error, Gid, IdMapping, Mount, Namespace, Rootfs, Source, Stdio, Uid,
 };
 
 /// Ids that no account of a distribution has.
@@ -99,13 +99,12 @@ fn own_ids() {
 }
 
 /// A container of the host's programs in a directory of the user's.
-fn contained(script: &str, root: &Path) -> Command {
+fn contained(mut command: Command, root: &Path) -> Command {
     for name in ["bin", "lib", "lib64", "sbin"] {
         if !root.join(name).is_symlink() {
             std::os::unix::fs::symlink(format!("usr/{name}"), root.join(name)).unwrap();
         }
     }
-    let mut command = fresh(script, &Namespace::ALL);
     command
         .rootfs(Rootfs::Path(root.into()))
         .mount(Mount::bind_recursive("/usr", "/usr").read_only())
@@ -120,7 +119,7 @@ fn container() {
     let root = tempfile::tempdir().unwrap();
     let script = "hostname; cat /proc/self/oom_score_adj; echo $$; id -u; ls -d /proc/[0-9]* | wc -l; tail -n +3 /proc/net/dev | cut -d: -f1; \
         stat -c %t:%T /dev/null; echo x > /dev/null; echo x > /file; stat -c %u /file; mkdir /sys/x || echo read-only";
-    let mut command = contained(script, root.path());
+    let mut command = contained(fresh(script, &Namespace::ALL), root.path());
     command.stderr(Stdio::Null);
     let text = words(&mut command);
     assert_eq!(text, "rootless 700 1 0 3 lo 1:3 0 read-only");
@@ -139,8 +138,7 @@ fn capabilities() {
 
 fn join() {
     let root = tempfile::tempdir().unwrap();
-    let mut command = contained("exec sleep 600", root.path());
-    let container = command.kill_on_drop(KillOnDrop::Yes).spawn().unwrap();
+    let container = contained(sleeper(&Namespace::ALL), root.path()).spawn().unwrap();
     let mut command = Command::new("sh");
     command.arg("-c").arg("hostname; cat /proc/1/comm; id -u; pwd");
     for kind in Namespace::ALL {

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use windlass_namespaces::{Command, Namespace, Source, Stdio};
+use windlass_namespaces::{Command, KillOnDrop, Namespace, Source, Stdio};
 
 /// A shell that runs `script`.
 pub(crate) fn shell(script: &str) -> Command {
@@ -46,9 +46,19 @@ pub(crate) fn link(process: &str, kind: Namespace) -> String {
     std::fs::read_link(&path).expect(&path).to_string_lossy().into_owned()
 }
 
-/// A command in new namespaces of these kinds.
+/// A shell in new namespaces of these kinds.
 pub(crate) fn fresh(script: &str, kinds: &[Namespace]) -> Command {
-    let mut command = shell(script);
+    anew(shell(script), kinds)
+}
+
+/// A process that stays, in new namespaces of these kinds.
+pub(crate) fn sleeper(kinds: &[Namespace]) -> Command {
+    let mut command = Command::new("sleep");
+    command.arg("600").kill_on_drop(KillOnDrop::Yes);
+    anew(command, kinds)
+}
+
+fn anew(mut command: Command, kinds: &[Namespace]) -> Command {
     for kind in kinds {
         command.namespace(*kind, Source::New);
     }
