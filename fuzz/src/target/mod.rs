@@ -1,5 +1,6 @@
 //! The targets, by name.
 
+mod cgroups;
 mod image;
 mod overlay;
 mod pod;
@@ -8,18 +9,22 @@ mod pod;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its corpus folder and of its wrapper.
-pub const TARGETS: [(&str, Body); 11] = [
+pub const TARGETS: [(&str, Body); 15] = [
+    ("cgroups_cpuset", cgroups::cpuset),
+    ("cgroups_stats", cgroups::stats),
     ("image_reference", image::reference),
     ("image_manifest", image::manifest),
     ("image_index", image::index),
     ("image_config", image::config),
     ("image_gzip", image::gzip),
     ("image_zstd", image::zstd),
+    ("overlay_apply", overlay::apply),
     ("overlay_tar", overlay::tar),
     ("overlay_pax", overlay::pax),
     ("pod_json", pod::json),
     ("pod_yaml", pod::yaml),
     ("pod_quantity", pod::quantity),
+    ("pod_selector", pod::selector),
 ];
 
 /// The target of that name.

@@ -1,7 +1,10 @@
 //! Archives.
 
+use std::fs;
+use std::path::PathBuf;
+
 use windlass_overlay::tar::{Reader, parse_records};
-use windlass_overlay::{Limits, whiteout};
+use windlass_overlay::{ApplyOptions, IdMap, Limits, Xattrs, whiteout};
 
 /// What the reader accepts stays within its limits and inside the layer.
 pub(super) fn tar(data: &[u8]) {
@@ -26,5 +29,47 @@ pub(super) fn pax(data: &[u8]) {
     if let Ok(records) = parse_records(data) {
         let bytes: usize = records.iter().map(|record| record.key.len() + record.value.len()).sum();
         assert!(bytes <= data.len());
+    }
+}
+
+/// Nothing outside the target changes, whatever the archive says.
+pub(super) fn apply(data: &[u8]) {
+    let place = Place::new();
+    let options = ApplyOptions {
+        limits: Limits { entries: 1000, file_bytes: 1 << 20, archive_bytes: 1 << 22, ..Limits::default() },
+        id_map: IdMap::CurrentUser,
+        xattrs: Xattrs::BestEffort,
+        ..ApplyOptions::default()
+    };
+    let applied = windlass_overlay::apply(data, &place.0.join("target"), &options);
+    drop(applied); // an error is a fine answer; reaching outside is not
+    let mut outside: Vec<_> = fs::read_dir(&place.0)
+        .expect("the place is there")
+        .map(|entry| entry.expect("it is readable").file_name())
+        .collect();
+    outside.sort();
+    assert_eq!(outside, ["canary", "target"]);
+    assert_eq!(fs::read_link(place.0.join("canary")).expect("the canary is a link"), PathBuf::from("target"));
+}
+
+/// A folder in memory with a canary beside the target, removed in the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let place = PathBuf::from(format!("/dev/shm/windlass-fuzz-{}-{number}", std::process::id()));
+        fs::create_dir(&place).expect("/dev/shm is writable");
+        let place = Self(place);
+        fs::create_dir(place.0.join("target")).expect("it is new");
+        std::os::unix::fs::symlink("target", place.0.join("canary")).expect("it is new");
+        place
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).expect("what an archive made can be removed");
     }
 }

@@ -1,5 +1,6 @@
 //! Kubernetes documents and quantities.
 
+use windlass_pod::selector::Selector;
 use windlass_pod::{Quantity, decode_json, decode_yaml};
 
 /// What a JSON object encodes to is read as the same object.
@@ -28,5 +29,15 @@ pub(super) fn quantity(data: &[u8]) {
         let canonical = quantity.canonical();
         let again: Quantity = canonical.parse().expect("a canonical quantity is a quantity");
         assert_eq!(again.canonical(), canonical, "from {text:?}");
+    }
+}
+
+/// What a selector prints is read as the same selector.
+pub(super) fn selector(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(selector) = text.parse::<Selector>() {
+        let printed = selector.to_string();
+        let again: Selector = printed.parse().expect("a printed selector is a selector");
+        assert_eq!(again.to_string(), printed, "from {text:?}");
     }
 }
