@@ -5,8 +5,11 @@
 
 #![deny(unsafe_code)]
 
+pub mod agent;
 pub mod caller;
+pub mod cli;
 pub mod controllers;
+pub mod demo;
 pub mod http;
 pub mod images;
 pub mod net;

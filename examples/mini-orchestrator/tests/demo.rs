@@ -1,0 +1,104 @@
+//! The whole demo, for real, judged by what it tells scripts.
+
+use std::collections::BTreeSet;
+use std::process::{Command, ExitCode, Stdio};
+
+use serde_json::Value;
+use trial::{Test, need};
+
+const DEMO: &str = env!("CARGO_BIN_EXE_mini-orchestrator");
+
+fn main() -> ExitCode {
+    trial::main(vec![
+        Test::new("every_step_is_shown_and_measured", every_step).needs(need::root),
+        Test::new("two_demos_at_once_do_not_meet", two_at_once).needs(need::root),
+        Test::new("an_ordinary_user_sees_all_that_needs_no_limits", rootless)
+            .needs(need::root)
+            .needs(need::program("setpriv")),
+    ])
+}
+
+/// Runs a demo and returns its lines; its state directory must be gone or empty afterwards.
+fn run(command: &mut Command) -> Vec<Value> {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{:?}\n{errors}\n{text}", output.status);
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn of<'a>(lines: &'a [Value], event: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["event"] == event).collect()
+}
+
+/// The part of this name, which must be there once.
+fn part<'a>(lines: &'a [Value], name: &str) -> &'a Value {
+    let found: Vec<_> = of(lines, "part").into_iter().filter(|line| line["part"] == name).collect();
+    assert_eq!(found.len(), 1, "{name}");
+    found[0]
+}
+
+fn judge_steps(lines: &[Value]) {
+    let steps: Vec<_> = of(lines, "step").iter().map(|step| step["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, [1, 2, 3, 4, 5, 6]);
+    for step in of(lines, "step") {
+        assert_eq!(step["status"], "done", "{step}");
+        assert!(step["seconds"].as_f64().unwrap() > 0.0, "{step}");
+    }
+    let revisions: Vec<_> = of(lines, "transition").iter().map(|line| line["revision"].as_u64().unwrap()).collect();
+    assert!(revisions.len() > 100, "{} transitions", revisions.len());
+    assert!(revisions.windows(2).all(|pair| pair[0] < pair[1]), "a revision is missing its place");
+    let data = part(lines, "data");
+    assert_eq!(data["records"], data["answers"]);
+    assert!(data["answers"].as_u64().unwrap() > 50, "{data}");
+    assert_eq!(of(lines, "result")[0]["ok"], true);
+    assert_eq!(of(lines, "cleanup")[0]["ok"], true);
+}
+
+fn every_step() {
+    let lines = run(Command::new(DEMO).args(["demo", "--json"]));
+    judge_steps(&lines);
+    let parts: BTreeSet<&str> = of(&lines, "part").iter().map(|part| part["part"].as_str().unwrap()).collect();
+    for name in ["client", "node", "backend", "up", "down", "config", "a", "b", "c", "d", "e", "f", "usage", "data"] {
+        assert!(parts.contains(name), "{name} is missing in {parts:?}");
+        assert_eq!(part(&lines, name)["status"], "done", "{name}");
+    }
+    assert_eq!(part(&lines, "b")["restart_count"], 1);
+    assert_eq!(part(&lines, "e")["exit_code"], 137);
+    assert!(part(&lines, "config")["file_seconds"].as_f64().unwrap() < 2.0);
+    for pod in part(&lines, "usage")["pods"].as_array().unwrap() {
+        assert!(pod["cpu_seconds"].as_f64().unwrap() > 0.0, "{pod}");
+        assert!(pod["memory_bytes"].as_u64().unwrap() > 0, "{pod}");
+        // Either something was counted, or a reason says why not: never a zero that means "unknown".
+        assert!(pod["io_written_bytes"].is_u64() != pod["io_reason"].is_string(), "{pod}");
+    }
+    let layers = of(&lines, "step")[0]["layers"].as_array().unwrap();
+    let roles: Vec<_> = layers.iter().map(|layer| layer["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["dependencies", "code"]);
+}
+
+fn two_at_once() {
+    let both = std::thread::scope(|scope| {
+        let runs = [0, 1].map(|_| scope.spawn(|| run(Command::new(DEMO).args(["demo", "--json"]))));
+        runs.map(|run| run.join().unwrap())
+    });
+    both.iter().for_each(|lines| judge_steps(lines));
+    let ids = both.map(|lines| of(&lines, "begin")[0]["run"].as_str().unwrap().to_owned());
+    assert_ne!(ids[0], ids[1]);
+}
+
+fn rootless() {
+    // A user that no account has, with a folder of its own.
+    let home = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(home.path(), Some(47_111), Some(47_111)).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=47111", "--regid=47111", "--clear-groups", "--inh-caps=-all", DEMO, "demo", "--json"]);
+    let lines = run(command.env("HOME", home.path()).env_remove("XDG_DATA_HOME").current_dir("/"));
+    judge_steps(&lines);
+    let skipped = part(&lines, "e");
+    assert_eq!(skipped["status"], "skipped");
+    assert!(!skipped["reason"].as_str().unwrap().is_empty());
+    assert!(!of(&lines, "notice").is_empty(), "what degrades is said");
+    let left: Vec<_> = std::fs::read_dir(home.path().join(".local/share")).into_iter().flatten().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
