@@ -15,6 +15,7 @@ pub mod replication;
 pub mod resources;
 pub mod selector;
 pub mod status;
+mod validate;
 mod violation;
 mod wire;
 
@@ -23,6 +24,7 @@ pub use error::{Error, Position, Problem, ProblemKind, Result};
 pub use kinds::*;
 pub use quantity::{ParseQuantityError, Quantity};
 pub use selector::{FieldSelector, Selector, SelectorError};
+pub use validate::validate;
 pub use violation::{Violation, ViolationKind};
 pub use wire::decode::{Decoded, Decoder, Strictness, decode_json, decode_json_as, decode_yaml, decode_yaml_as};
 pub use wire::kind::Kind;

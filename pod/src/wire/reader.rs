@@ -345,6 +345,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes over the next value, which is a map.
+    pub(crate) fn object(&mut self) -> Result<()> {
+        self.expect(Kind::Map)?;
+        self.skip()
+    }
+
     /// Nothing may follow the value.
     pub(crate) fn end(&mut self) -> Result<()> {
         match &mut self.source {

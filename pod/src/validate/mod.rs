@@ -1,0 +1,27 @@
+//! Validation: every rule of Kubernetes that an object breaks when it is created, with path, type and words.
+//!
+//! The object should have its defaults, see [`defaults`](crate::defaults).
+
+pub(crate) mod at;
+mod config;
+mod endpoints;
+mod meta;
+mod service;
+
+use crate::violation::{Violation, Violations};
+use crate::wire::object::Object;
+
+/// Every rule that an object breaks; none for a good one.
+pub fn validate(object: &Object) -> Vec<Violation> {
+    let mut out = Violations::default();
+    match object {
+        Object::ConfigMap(map) => config::config_map(map, &mut out),
+        Object::Secret(secret) => config::secret(secret, &mut out),
+        Object::Namespace(namespace) => config::namespace(namespace, &mut out),
+        Object::Service(service) => service::service(service, &mut out),
+        Object::Endpoints(endpoints) => endpoints::endpoints(endpoints, &mut out),
+        Object::EndpointSlice(slice) => endpoints::endpoint_slice(slice, &mut out),
+        _ => {}
+    }
+    out.into_vec()
+}
