@@ -13,15 +13,25 @@ use trial::{Test, need};
 use windlass_namespaces::net::NetNamespace;
 use windlass_namespaces::{Namespace, enter};
 
+/// Tells this program, started again by a test as root of a user namespace, to try what it may there.
+const ROOTLESS: &str = "PROXY_NFTABLES_ROOTLESS";
+
 fn main() -> ExitCode {
-    let tests: [(&'static str, fn()); 5] = [
+    if std::env::var_os(ROOTLESS).is_some() {
+        rootless();
+        return ExitCode::SUCCESS;
+    }
+    let tests: [(&'static str, fn()); 6] = [
         ("the_rules_are_those_that_nft_makes_of_the_same_words", the_rules_are_those_that_nft_makes_of_the_same_words),
         ("a_table_replaces_its_own_and_no_other", a_table_replaces_its_own_and_no_other),
         ("a_probe_leaves_nothing", a_probe_leaves_nothing),
         ("a_refused_batch_is_named_and_changes_nothing", a_refused_batch_is_named_and_changes_nothing),
         ("a_large_table_fits", a_large_table_fits),
+        ("root_of_a_user_namespace_may_as_far_as_its_limit", root_of_a_user_namespace_may_as_far_as_its_limit),
     ];
-    let tests = tests.map(|(name, body)| Test::new(name, body).needs(need::root).needs(need::program("nft")));
+    let tests = tests.map(|(name, body)| {
+        Test::new(name, body).needs(need::root).needs(need::program("nft")).needs(need::program("unshare"))
+    });
     trial::main(tests.into_iter().collect())
 }
 
@@ -192,18 +202,45 @@ fn a_refused_batch_is_named_and_changes_nothing() {
     assert_eq!(objects(&netns), before);
 }
 
-fn a_large_table_fits() {
-    let netns = NetNamespace::create().unwrap();
-    let ports = (0..600_u16).map(|n| {
+/// A table of so many services with twenty backends each.
+fn large(services: u16) -> Table {
+    let ports = (0..services).map(|n| {
         let [high, low] = n.to_be_bytes();
         let backends: Vec<String> = (1..=20).map(|host| format!("10.{}.{low}.{host}:8080", 100 + high)).collect();
         let backends: Vec<&str> = backends.iter().map(String::as_str).collect();
         port(&format!("default/service-{n}"), [10, 96, high, low], Protocol::Tcp, 80, &backends)
     });
-    let table = Table { ports: ports.collect() };
-    nftables::apply(netns.as_fd(), &nftables::replace("windlass", &table)).unwrap();
+    Table { ports: ports.collect() }
+}
+
+fn a_large_table_fits() {
+    let netns = NetNamespace::create().unwrap();
+    nftables::apply(netns.as_fd(), &nftables::replace("windlass", &large(600))).unwrap();
     let text = nft(&netns, &["list", "ruleset"], "");
     assert_eq!(text.matches("numgen random mod 20").count(), 600);
     assert_eq!(text.matches(": goto service/").count(), 600);
     assert_eq!(text.matches(". 8080").count(), 600 * 20);
+}
+
+fn root_of_a_user_namespace_may_as_far_as_its_limit() {
+    let child = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net"])
+        .arg(std::env::current_exe().unwrap())
+        .env(ROOTLESS, "yes")
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+}
+
+fn rootless() {
+    let netns = NetNamespace::current().unwrap();
+    nftables::apply(netns.as_fd(), &nftables::probe("windlass-probe")).unwrap();
+    nftables::apply(netns.as_fd(), &nftables::replace("windlass", &table())).unwrap();
+    let before = objects(&netns);
+    let limit: usize = std::fs::read_to_string("/proc/sys/net/core/wmem_max").unwrap().trim().parse().unwrap();
+    let batch = nftables::replace("windlass", &large(u16::try_from(limit / 500).unwrap()));
+    assert!(batch.as_bytes().len() > 2 * limit, "{limit}");
+    let refused = nftables::apply(netns.as_fd(), &batch).unwrap_err();
+    assert!(matches!(refused, Error::Buffer { .. }), "{refused}");
+    assert_eq!(objects(&netns), before);
 }

@@ -89,6 +89,24 @@ async fn what_cannot_be_held_is_refused() {
     assert_eq!(error.to_string(), "Pod default/none: not found");
 }
 
+#[tokio::test]
+async fn what_its_kind_does_not_allow_is_told_whole_and_not_written() {
+    let (_folder, store, registry) = registry().await;
+    let mut bad = config("Bad", "x");
+    bad.data.insert("no/slash".to_owned(), String::new());
+    let refused = registry.create(bad).await.unwrap_err();
+    let Error::Invalid { violations, .. } = &refused else { panic!("{refused}") };
+    let paths: Vec<&str> = violations.iter().map(|violation| violation.path.as_str()).collect();
+    assert_eq!(paths, ["metadata.name", "data[no/slash]"]);
+    assert!(refused.to_string().starts_with("ConfigMap default/Bad: metadata.name: Invalid value: "), "{refused}");
+
+    registry.create(config("good", "x")).await.unwrap();
+    let spoil = |map: &mut ConfigMap| drop(map.data.insert("no/slash".to_owned(), String::new()));
+    let refused = registry.update(&Key::new("default", "good"), spoil).await.unwrap_err();
+    assert!(matches!(refused, Error::Invalid { .. }), "{refused}");
+    assert_eq!(store.revision(), Revision(1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_change_of_many_writers_is_lost() {
     let (_folder, _store, registry) = registry().await;

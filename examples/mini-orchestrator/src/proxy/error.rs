@@ -18,10 +18,10 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
-    /// The kernel does not let a socket send a batch of this size.
-    #[error("nftables: no room for a batch: a send buffer of {bytes} bytes was refused")]
+    /// The kernel does not let this user send a batch of this size.
+    #[error("nftables: a batch of {bytes} bytes is larger than this user may send (net.core.wmem_max)")]
     Buffer {
-        /// The size that was asked for.
+        /// The size.
         bytes: usize,
         /// The kernel's answer.
         source: io::Error,

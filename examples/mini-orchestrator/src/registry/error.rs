@@ -1,5 +1,7 @@
 //! Why the registry refused or failed.
 
+use windlass_pod::Violation;
+
 use super::Key;
 use crate::store::StoreError;
 
@@ -45,6 +47,16 @@ pub enum Error {
         /// How often the change was tried.
         tries: u32,
     },
+    /// The object is not what its kind allows.
+    #[error("{kind} {key}: {}", Violations(violations))]
+    Invalid {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        key: Key,
+        /// Everything that is wrong with it.
+        violations: Vec<Violation>,
+    },
     /// The name cannot be part of a key.
     #[error("{kind} {key}: a name is not empty and holds no slash; a namespace is given exactly for kinds within one")]
     Name {
@@ -85,6 +97,17 @@ pub enum Error {
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+struct Violations<'a>(&'a [Violation]);
+
+impl std::fmt::Display for Violations<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, violation) in self.0.iter().enumerate() {
+            write!(f, "{}{violation}", if index == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
 }
 
 impl Error {

@@ -50,6 +50,7 @@ impl Registry {
         if !object.metadata().finalizers.is_empty() {
             return Err(Error::Unsupported { kind: R::KIND, key, field: "metadata.finalizers" });
         }
+        judge(&key, &object)?;
         match self.store.put(&path, codec::encode(object.clone()), Expect::Absent).await {
             Ok(revision) => {
                 object.metadata_mut().resource_version = Some(revision.to_string());
@@ -78,6 +79,7 @@ impl Registry {
             if !after.wants_same(before) {
                 after.metadata_mut().generation = Some(before.metadata().generation.unwrap_or(0) + 1);
             }
+            judge(key, &after)?;
             Ok(after)
         })
         .await
@@ -181,6 +183,12 @@ fn defaulted<R: Resource>(mut object: R) -> R {
     let mut object = object.into_object();
     windlass_pod::defaults::apply(&mut object);
     R::from_object(object).expect("defaults leave an object its kind")
+}
+
+/// Refuses an object with everything that is wrong with it.
+fn judge<R: Resource>(key: &Key, object: &R) -> Result<()> {
+    let violations = windlass_pod::validate(&object.clone().into_object());
+    if violations.is_empty() { Ok(()) } else { Err(Error::Invalid { kind: R::KIND, key: key.clone(), violations }) }
 }
 
 fn keep_identity<R: Resource>(before: &R, after: &mut R) {
