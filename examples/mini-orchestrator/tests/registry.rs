@@ -288,7 +288,9 @@ status:
     registry.update_status::<Pod>(&key, |status| status.clone_from(&running.status)).await.unwrap();
     registry.update(&Key::cluster("node-1"), |node: &mut Node| node.spec.unschedulable = Some(true)).await.unwrap();
     registry.delete::<Pod>(&key, None).await.unwrap();
-    let controller = "{apiVersion: v1, kind: ReplicationController, metadata: {name: web}, spec: {replicas: 3}}";
+    let controller = "{apiVersion: v1, kind: ReplicationController, metadata: {name: web}, spec: {replicas: 3, selector: \
+                      {app: web}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: main, image: \
+                      web}]}}}}";
     registry.create::<ReplicationController>(object(controller)).await.unwrap();
 
     let mut lines = Vec::new();

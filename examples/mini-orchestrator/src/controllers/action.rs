@@ -21,6 +21,11 @@ impl Outcome {
     pub(super) fn of(actions: Vec<Action>) -> Self {
         Self { stages: vec![actions], again: None }
     }
+
+    /// Nothing now; ask again after this time.
+    pub(super) fn later(delay: Duration) -> Self {
+        Self { stages: Vec::new(), again: Some(delay) }
+    }
 }
 
 /// One change of one object.

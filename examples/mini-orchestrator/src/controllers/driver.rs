@@ -64,7 +64,8 @@ fn reconcile(part: &Work, view: View<'_>, now: Duration, settings: Settings, fai
     match part {
         Work::Address(key) => address::reconcile(key, view, settings.service_range),
         Work::Taints(key) => taints::reconcile(key, view),
-        Work::Garbage(key) => garbage::reconcile(key, view),
+        Work::Garbage(key) => garbage::reconcile(key, view, now),
+        Work::Lost(key) => garbage::reconcile_lost(key, view),
         Work::Replication(key) => replication::reconcile(key, view, now, failed),
         Work::Endpoints(key) => endpoints::reconcile(key, view),
     }
@@ -75,7 +76,7 @@ fn object(part: &Work, view: View<'_>) -> Option<Object> {
     match part {
         Work::Address(key) | Work::Endpoints(key) => view.services.get(key).map(|found| found.as_ref().clone().into()),
         Work::Taints(key) => view.nodes.get(key).map(|found| found.as_ref().clone().into()),
-        Work::Garbage(key) => view.pods.get(key).map(|found| found.as_ref().clone().into()),
+        Work::Garbage(key) | Work::Lost(key) => view.pods.get(key).map(|found| found.as_ref().clone().into()),
         Work::Replication(key) => view.controllers.get(key).map(|found| found.as_ref().clone().into()),
     }
 }

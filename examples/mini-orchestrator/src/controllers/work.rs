@@ -21,6 +21,8 @@ pub(super) enum Work {
     Taints(Key),
     /// A pod that may have nobody left.
     Garbage(Key),
+    /// A pod whose node was seen to go.
+    Lost(Key),
     /// The pods of a replication controller.
     Replication(Key),
     /// The endpoint slices of a service.
@@ -81,7 +83,7 @@ pub(super) fn of_node(delta: &Delta<Node>, view: View<'_>, work: &mut BTreeSet<W
     let node = delta.object();
     if matches!(delta, Delta::Deleted(_)) {
         let here = view.pods.iter().filter(|(_, pod)| pod.spec.node_name == node.metadata.name);
-        work.extend(here.map(|(key, _)| Work::Garbage(key.clone())));
+        work.extend(here.map(|(key, _)| Work::Lost(key.clone())));
     }
     work.insert(Work::Taints(Key::of(&**node)));
 }
@@ -153,7 +155,7 @@ mod tests {
         assert_eq!(gone, [Work::Garbage(key("a")), Work::Replication(key("web"))]);
         let node = "{apiVersion: v1, kind: Node, metadata: {name: n1}}";
         let gone = of(|view, work| of_node(&Delta::Deleted(object(node)), view, work));
-        assert_eq!(gone, [Work::Taints(Key::cluster("n1")), Work::Garbage(key("a"))]);
+        assert_eq!(gone, [Work::Taints(Key::cluster("n1")), Work::Lost(key("a"))]);
         let service = "{apiVersion: v1, kind: Service, metadata: {name: bare, namespace: default}}";
         let gone = of(|view, work| of_service(&Delta::Deleted(object(service)), view, work));
         assert_eq!(gone, [Work::Address(key("bare")), Work::Address(key("front")), Work::Endpoints(key("bare"))]);
