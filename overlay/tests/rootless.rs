@@ -36,7 +36,9 @@ fn main() -> ExitCode {
             .needs(need::program("setpriv"))
             .needs(namespaces)
     };
-    trial::main(BODIES.map(test).into())
+    // A store of root's takes root to make.
+    let [stacked, changes, shown, of_root] = BODIES.map(test);
+    trial::main(vec![stacked, changes, shown, of_root.needs(need::root)])
 }
 
 /// Runs a program as an ordinary user in new user and mount namespaces.
