@@ -7,8 +7,8 @@
 //! ```
 //! use windlass_overlay::{ApplyOptions, IdMap, LayerStore, tar};
 //!
-//! let directory = tempfile::tempdir()?;
-//! let store = LayerStore::open(&directory.path().join("layers"))?;
+//! let directory = std::env::temp_dir().join(format!("layers-{}", std::process::id()));
+//! let store = LayerStore::open(&directory)?;
 //! let archive = tar::Writer::new(Vec::new()).finish()?; // or any `Read` of an uncompressed layer
 //! let options = ApplyOptions { id_map: IdMap::CurrentUser, ..ApplyOptions::default() };
 //! let layer = store.ingest(&archive[..], &options)?;
@@ -16,6 +16,7 @@
 //! // As root or in a user namespace: `snapshot.mount(&MountOptions::default())?` gives the root file system.
 //! assert!(snapshot.diff()?.is_empty());
 //! snapshot.remove()?;
+//! std::fs::remove_dir_all(&directory)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
