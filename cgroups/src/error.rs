@@ -107,6 +107,28 @@ pub enum Error {
         /// The time given.
         after: Duration,
     },
+    /// Something failed, and what had been done until then could not all be undone.
+    #[error("what was done before cannot be undone: {}", leftovers(left))]
+    NotUndone {
+        /// What is left as it was made or changed, and why.
+        left: Vec<(String, io::Error)>,
+        /// The first failure.
+        #[source]
+        first: Box<Error>,
+    },
+    /// A process was moved into the group in some hierarchies, and another of them refused it.
+    #[error("process {pid} is in {} now, and was not moved to {}", moved.join(", "), kept_out.join(", "))]
+    PartlyAdded {
+        /// The process.
+        pid: u32,
+        /// The directories in which it is now.
+        moved: Vec<String>,
+        /// The directories to which it was not moved: there it is where it was before.
+        kept_out: Vec<String>,
+        /// Why the first of these refused it.
+        #[source]
+        first: Box<Error>,
+    },
     /// A kernel file does not read as documented.
     #[error("cannot understand {file}: {reason}")]
     Malformed {
@@ -128,12 +150,18 @@ impl Error {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Sys { source, .. } | Self::Refused { source, .. } => source.raw_os_error(),
+            Self::NotUndone { first, .. } | Self::PartlyAdded { first, .. } => first.errno(),
             _ => None,
         }
     }
 
     pub(crate) fn sys(op: &'static str, object: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self::Sys { op, object: object.into(), source: source.into() }
+    }
+
+    /// This failure, together with what could not be undone after it.
+    pub(crate) fn leaving(self, left: Vec<(String, io::Error)>) -> Self {
+        if left.is_empty() { self } else { Self::NotUndone { left, first: Box::new(self) } }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "callers pass temporaries")]
@@ -244,6 +272,10 @@ fn list(settings: &[ReportItem]) -> String {
     settings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+fn leftovers(left: &[(String, io::Error)]) -> String {
+    left.iter().map(|(object, error)| format!("{object}: {error}")).collect::<Vec<_>>().join("; ")
+}
+
 fn names(controllers: &[Controller]) -> String {
     if controllers.is_empty() {
         return "group".to_owned();
@@ -289,6 +321,20 @@ mod tests {
             not_delegated(vec![]).to_string(),
             "no group in /sys/fs/cgroup/user.slice: the group above does not pass it on"
         );
+        let partly = Error::PartlyAdded {
+            pid: 7,
+            moved: vec!["/a/web".to_owned(), "/b/web".to_owned()],
+            kept_out: vec!["/c/web".to_owned()],
+            first: Box::new(Error::sys("write", "/c/web/cgroup.procs", io::Error::from_raw_os_error(28))),
+        };
+        assert_eq!(partly.to_string(), "process 7 is in /a/web, /b/web now, and was not moved to /c/web");
+        assert_eq!(partly.errno(), Some(28));
+        let left = Error::NoHierarchy.leaving(vec![("/a/web".to_owned(), io::Error::from_raw_os_error(16))]);
+        assert_eq!(
+            left.to_string(),
+            "what was done before cannot be undone: /a/web: Device or resource busy (os error 16)"
+        );
+        assert!(matches!(Error::NoHierarchy.leaving(vec![]), Error::NoHierarchy));
         let busy = Error::Busy { group: "web".to_owned(), holder: Holder::InternalProcesses(vec![7]) };
         assert_eq!(
             busy.to_string(),

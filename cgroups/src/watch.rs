@@ -101,7 +101,7 @@ impl Group {
         if let Some(fd) = &memory_eventfd {
             add(&epoll, fd, MEMORY_EVENTFD, EventFlags::IN).map_err(sys("watch"))?;
         }
-        let directories = self.members().iter().map(|member| member.directory.try_clone()).collect::<Result<_>>()?;
+        let directories = self.members().iter().map(|member| member.directory.clone()).collect();
         Ok(Watch { epoll, directories, group_events, oom_kills, memory_eventfd, removal, removed: false })
     }
 

@@ -35,6 +35,12 @@ fn main() -> ExitCode {
             .needs(need::root)
             .needs(has(Version::V2, &[Controller::Hugetlb]))
             .needs(need::path("/sys/kernel/cgroup/delegate")),
+        Test::new("v2_what_fails_passes_no_controller_on", v2_what_fails_passes_nothing_on)
+            .needs(need::root)
+            .needs(has(Version::V2, &[Controller::Hugetlb])),
+        Test::new("a_process_that_one_hierarchy_refuses_is_told_of", refused_by_one_hierarchy)
+            .needs(need::root)
+            .needs(has(Version::V1, &[Controller::Cpu, Controller::Cpuset])),
         Test::new("v2_controllers_are_passed_on_top_down", v2_controllers_are_passed_on_top_down)
             .needs(need::root)
             .needs(has(Version::V2, &[Controller::Hugetlb])),
@@ -234,6 +240,43 @@ fn v2_controllers_are_passed_on_top_down() {
     assert_eq!(group.layout().unwrap().home(Controller::Hugetlb), Home::V2);
     let error = scratch.add(std::process::id()).unwrap_err();
     assert!(matches!(error, Error::Busy { holder: Holder::PassedOnControllers, .. }), "{error}");
+}
+
+fn v2_what_fails_passes_nothing_on() {
+    let all = only(Version::V2);
+    let scratch = Scratch::new(&all, &[]);
+    let passed_on = || scratch.file(Controller::Freezer, "cgroup.subtree_control");
+    let wrong = scratch.path().join("a/cgroup.procs").unwrap();
+    let error = all.create(&wrong, &[Controller::Hugetlb]).unwrap_err();
+    assert!(matches!(error, Error::Exists { .. }), "{error}");
+    assert_eq!(passed_on(), "", "it passed nothing on before");
+    let other = all.create(&scratch.path().join("other").unwrap(), &[]).unwrap();
+    all.create(&wrong, &[Controller::Hugetlb]).unwrap_err();
+    assert_eq!(passed_on(), "hugetlb", "another group may have come to use it");
+    other.remove().unwrap();
+    all.create(&wrong, &[Controller::Hugetlb]).unwrap_err();
+    assert_eq!(passed_on(), "hugetlb", "that is how it was found");
+}
+
+/// A cpuset of v1 without memory nodes takes no process.
+fn refused_by_one_hierarchy() {
+    let all = only(Version::V1);
+    let scratch = Scratch::new(&all, &[Controller::Cpu, Controller::Cpuset]);
+    let directory = scratch.directory(Controller::Cpuset);
+    std::fs::write(format!("{directory}/cpuset.mems"), "\n").unwrap();
+    let actor = Actor::new("sleep");
+    let error = scratch.add(actor.pid()).unwrap_err();
+    assert_eq!(error.errno(), Some(28), "ENOSPC: {error:?}");
+    let membership = std::fs::read_to_string(format!("/proc/{}/cgroup", actor.pid())).unwrap();
+    let inside = membership.lines().filter(|line| line.ends_with(&format!("/{}", scratch.path()))).count();
+    match error {
+        Error::PartlyAdded { pid, moved, kept_out, .. } => {
+            assert_eq!((pid, moved.len()), (actor.pid(), inside));
+            assert_eq!(kept_out[0], directory);
+            assert_eq!(moved.len() + kept_out.len(), scratch.descriptors().count());
+        }
+        error => assert_eq!((inside, matches!(error, Error::Sys { .. })), (0, true), "{error:?}"),
+    }
 }
 
 fn v2_makes_room() {

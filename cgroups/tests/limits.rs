@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         ("v1_io_weight_is_that_of_bfq", v1, &[Controller::Io], v1_io_weight),
         ("v1_device_filter", v1, &[Controller::Devices], v1_device_filter),
         ("v1_a_controller_that_was_not_asked_for", v1, &[Controller::Pids], v1_not_enabled),
+        ("v1_a_refused_device_filter_is_put_back", v1, &[Controller::Devices], v1_devices_put_back),
+        ("v2_a_refused_setting_leaves_the_device_filter", v2, &[Controller::Hugetlb], v2_devices_stay),
         ("v2_device_filter", v2, &[Controller::Devices], v2_device_filter),
         ("v2_cpu", v2, &[Controller::Cpu], v2_cpu),
         ("v2_memory", v2, &[Controller::Memory], v2_memory),
@@ -55,6 +57,10 @@ fn main() -> ExitCode {
             .needs(has(Version::V1, &[Controller::Io]))
             .needs(|| disk().map(|_| ())),
     );
+    for (name, version) in [("v1_refused_io_max_is_put_back", v1), ("v2_refused_io_max_is_put_back", v2)] {
+        let test = Test::new(name, move || io_max_put_back(version)).needs(need::root);
+        tests.push(test.needs(has(version, &[Controller::Io])).needs(|| disk().map(|_| ())));
+    }
     tests.push(
         Test::new("v1_parent_cpuset_stays_above_its_children", v1_parent_cpuset)
             .needs(need::root)
@@ -236,6 +242,35 @@ fn v1_io_throttle() {
     assert!(matches!(error, Error::Invalid { .. }), "{error}");
 }
 
+/// What was set before comes back, and so does that nothing was set.
+fn io_max_put_back(version: Version) {
+    let device = disk().unwrap();
+    let scratch = Scratch::new(&only(version), &[Controller::Io]);
+    let rules = || match version {
+        Version::V1 => ["blkio.throttle.read_bps_device", "blkio.throttle.write_iops_device"]
+            .map(|file| scratch.file(Controller::Io, file))
+            .join("; "),
+        Version::V2 => scratch.file(Controller::Io, "io.max"),
+    };
+    let rule = |read: u64, write| IoMax {
+        read_bytes: Some(mib(read)),
+        write_operations: Some(Limit::At(write)),
+        ..IoMax::new(device)
+    };
+    let io = |max| Resources { io: Io { max, ..Io::default() }, ..Resources::default() };
+    let refused = |before: &str| {
+        let error = scratch.apply(&io(vec![rule(7, 700), no_such_disk()])).unwrap_err();
+        let Error::Refused { write, .. } = &error else { panic!("{error:?}") };
+        assert!(!write.rollback.restored.is_empty() && write.rollback.failed.is_empty(), "{error}");
+        assert_eq!(rules(), before);
+    };
+    refused(&rules());
+    scratch.apply(&io(vec![rule(3, 300)])).unwrap();
+    let before = rules();
+    assert!(before.contains(&(3 << 20).to_string()), "{before}");
+    refused(&before);
+}
+
 fn v1_io_weight() {
     let scratch = Scratch::new(&only(Version::V1), &[Controller::Io]);
     let weight = |weight| {
@@ -274,6 +309,50 @@ fn v1_device_filter() {
     let scratch = Scratch::new(&only(Version::V1), &[Controller::Devices]);
     filter_devices(&scratch);
     assert_eq!(scratch.file(Controller::Devices, "devices.list"), "c 1:3 rw");
+}
+
+fn character(minor: u32, access: DeviceAccess) -> DeviceRule {
+    DeviceRule { action: DeviceAction::Allow, kind: DeviceKind::Character, major: Some(1), minor: Some(minor), access }
+}
+
+fn device_filter(default: DeviceAction, rules: Vec<DeviceRule>) -> Resources {
+    Resources { devices: Some(DeviceFilter { default, rules }), ..Resources::default() }
+}
+
+fn v1_devices_put_back() {
+    let read = DeviceAccess { read: true, ..DeviceAccess::default() };
+    let list = |scratch: &Scratch| scratch.file(Controller::Devices, "child/devices.list");
+    // A group cannot allow what the one above does not.
+    let wanted = device_filter(DeviceAction::Deny, vec![character(3, read), character(5, read)]);
+    let refused = |child: &windlass_cgroups::Group| match child.apply(&wanted).unwrap_err() {
+        error @ Error::Refused { .. } if error.errno() == Some(1) => error.to_string(),
+        error => panic!("{error:?}"),
+    };
+
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Devices]);
+    let null = character(3, DeviceAccess::READ_WRITE);
+    scratch.apply(&device_filter(DeviceAction::Deny, vec![null])).unwrap();
+    let child = scratch.child("child").unwrap();
+    assert_eq!(list(&scratch), "c 1:3 rw");
+    assert!(refused(&child).ends_with("put back: devices.deny"));
+    assert_eq!(list(&scratch), "c 1:3 rw");
+
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Devices]);
+    let no_zero = DeviceRule { action: DeviceAction::Deny, ..character(5, DeviceAccess::READ_WRITE) };
+    scratch.apply(&device_filter(DeviceAction::Allow, vec![no_zero])).unwrap();
+    let child = scratch.child("child").unwrap();
+    assert_eq!(list(&scratch), "a *:* rwm");
+    assert!(refused(&child).contains("could not put back devices.deny: the kernel does not show what it denied"));
+    assert_eq!(list(&scratch), "", "closed, not open");
+}
+
+fn v2_devices_stay() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Hugetlb]);
+    scratch.apply(&device_filter(DeviceAction::Deny, vec![])).unwrap();
+    let unified = [("hugetlb.2MB.max".to_owned(), "many".to_owned())].into();
+    let error = scratch.apply(&Resources { unified, ..device_filter(DeviceAction::Allow, vec![]) }).unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    assert_eq!(Actor::within(&scratch, "open /dev/null").news().map(char::from), Some('n'));
 }
 
 fn v2_device_filter() {

@@ -62,16 +62,11 @@ impl Group {
                     let undo = roll_back(written.split_off(first));
                     let unsupported = Action::Unsupported { file: file.into(), reason };
                     setting.action = unsupported;
-                    if let Some((file, source)) = undo.failed.into_iter().next() {
-                        return Err(Error::sys("put back", file, source));
-                    }
-                    if on_missing == OnMissing::Fail {
-                        let report = plan.report();
-                        let undo = roll_back(written);
-                        return match undo.failed.into_iter().next() {
-                            Some((file, source)) => Err(Error::sys("put back", file, source)),
-                            None => Err(Error::Unsupported { settings: report.unsupported().cloned().collect() }),
-                        };
+                    if on_missing == OnMissing::Fail || !undo.failed.is_empty() {
+                        let settings = plan.report().unsupported().cloned().collect();
+                        let mut left = undo.failed;
+                        left.extend(roll_back(written).failed);
+                        return Err(Error::Unsupported { settings }.leaving(left));
                     }
                 }
                 Some(Stopped::Failed(failure)) => return Err(failure.with_rollback(written)),
@@ -223,6 +218,9 @@ enum Former {
     Writes(Vec<(String, String)>),
     /// It cannot be written back.
     Unwritable,
+    /// A filter of devices that allowed by default, maybe with exceptions, which the kernel does not show: everything
+    /// is denied in its place, because a filter that is put back without its exceptions is open.
+    HiddenExceptions,
 }
 
 enum Stopped {
@@ -243,16 +241,9 @@ enum Answer {
 impl Failure {
     fn with_rollback(self, written: Vec<Written<'_>>) -> Error {
         match self {
-            // The group that would be put back is gone, or its state was not understood before the write.
-            Self::Other(error) => {
-                let undo = roll_back(written);
-                match undo.failed.into_iter().next() {
-                    Some((file, source)) if !matches!(error, Error::Gone { .. }) => {
-                        Error::sys("put back", file, source)
-                    }
-                    _ => error,
-                }
-            }
+            // Of a group that is gone nothing is left.
+            Self::Other(error @ Error::Gone { .. }) => error,
+            Self::Other(error) => error.leaving(roll_back(written).failed),
             Self::Value(mut write, answer) => {
                 write.rollback = roll_back(written);
                 match answer {
@@ -280,8 +271,12 @@ fn former(directory: &Directory, write: &Write) -> Result<Former> {
     };
     let restored = match &write.undo {
         Undo::DeviceList => {
-            let writes = v1::devices::restore(&content).into_iter();
-            return Ok(Former::Writes(writes.map(|(file, value)| (file.to_owned(), value)).collect()));
+            return Ok(match v1::devices::restore(&content) {
+                Some(writes) => {
+                    Former::Writes(writes.into_iter().map(|(file, value)| (file.to_owned(), value)).collect())
+                }
+                None => Former::HiddenExceptions,
+            });
         }
         Undo::Line { key, absent } => {
             let line = content.lines().find(|line| line.split(' ').next() == Some(key));
@@ -304,24 +299,27 @@ fn former(directory: &Directory, write: &Write) -> Result<Former> {
 fn roll_back(written: Vec<Written<'_>>) -> Rollback {
     let mut rollback = Rollback::default();
     for Written { directory, file, former } in written.into_iter().rev() {
-        let writes = match former {
-            Former::Writes(writes) => writes,
-            Former::Unwritable => {
-                rollback.failed.push((file, io::ErrorKind::Unsupported.into()));
-                continue;
-            }
+        let result = match &former {
+            Former::Writes(writes) if writes.is_empty() => continue,
+            Former::Writes(writes) => writes.iter().try_for_each(|(file, value)| write_back(directory, file, value)),
+            Former::Unwritable => Err(io::ErrorKind::Unsupported.into()),
+            Former::HiddenExceptions => write_back(directory, v1::devices::DENY, "a").and_then(|()| {
+                let reason = "the kernel does not show what it denied before, so everything is denied now";
+                Err(io::Error::new(io::ErrorKind::Unsupported, reason))
+            }),
         };
-        let failed = writes.iter().find_map(|(file, value)| match directory.write(file, value) {
-            Ok(()) => None,
-            Err(WriteFailure::Refused(source)) => Some(source),
-            Err(WriteFailure::Gone | WriteFailure::NoFile) => Some(io::ErrorKind::NotFound.into()),
-            Err(WriteFailure::NotPermitted) => Some(io::ErrorKind::PermissionDenied.into()),
-        });
-        match failed {
-            None if writes.is_empty() => {}
-            None => rollback.restored.push(file),
-            Some(source) => rollback.failed.push((file, source)),
+        match result {
+            Ok(()) => rollback.restored.push(file),
+            Err(source) => rollback.failed.push((file, source)),
         }
     }
     rollback
+}
+
+fn write_back(directory: &Directory, file: &str, value: &str) -> io::Result<()> {
+    directory.write(file, value).map_err(|failure| match failure {
+        WriteFailure::Refused(source) => source,
+        WriteFailure::Gone | WriteFailure::NoFile => io::ErrorKind::NotFound.into(),
+        WriteFailure::NotPermitted => io::ErrorKind::PermissionDenied.into(),
+    })
 }

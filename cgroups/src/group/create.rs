@@ -1,5 +1,7 @@
 //! Making groups: top down, with controllers passed on and cpusets filled before anything can be in them.
 
+use std::io;
+
 use crate::controller::{Controller, Version};
 use crate::error::{Error, Holder, NotDelegated, Result};
 use crate::group::{Group, Member};
@@ -8,6 +10,8 @@ use crate::hierarchy::{Hierarchies, Hierarchy, controllers_in};
 use crate::observed::Home;
 use crate::path::GroupPath;
 use crate::v1::cpuset::FILLED_FROM_PARENT;
+
+const SUBTREE_CONTROL: &str = "cgroup.subtree_control";
 
 impl Hierarchies {
     /// Makes a group with these controllers, and the groups above it that are not there yet.
@@ -19,21 +23,19 @@ impl Hierarchies {
     ///
     /// Errors: [`Error::Exists`] if the group is there in one of the hierarchies, [`Error::NotDelegated`] for
     /// controllers that cannot be had, [`Error::Busy`] if processes in a group of v2 above keep it from passing
-    /// controllers on. Whatever was made until then is removed again.
+    /// controllers on. Whatever was made until then is removed again, and controllers are passed on no longer, but
+    /// where other groups are that may have come to use them; [`Error::NotUndone`] says what is left all the same.
     pub fn create(&self, path: &GroupPath, controllers: &[Controller]) -> Result<Group> {
         let needed = self.needed(controllers)?;
-        let mut made = Made(Vec::new());
+        let mut made = Made::default();
         let mut members = Vec::new();
         for (place, hierarchy) in needed {
-            let base = hierarchy.base.try_clone()?;
+            let base = hierarchy.base.clone();
             let wanted = wanted_in(hierarchy, controllers);
             let names: Vec<&str> = path.names().collect();
             match make_path(hierarchy, base, &names, &wanted, &mut made) {
                 Ok((parent, name, directory)) => members.push(Member { hierarchy: place, directory, parent, name }),
-                Err(error) => {
-                    made.unmake();
-                    return Err(error);
-                }
+                Err(error) => return Err(error.leaving(made.undo())),
             }
         }
         Ok(Group::new(self.clone(), path.clone(), controllers.to_vec(), members))
@@ -118,22 +120,67 @@ fn wanted_in(hierarchy: &Hierarchy, controllers: &[Controller]) -> Vec<Controlle
 
 fn open_member(place: usize, hierarchy: &Hierarchy, path: &GroupPath) -> Result<Option<Member>> {
     let (above, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
-    let parent = if above.is_empty() { Some(hierarchy.base.try_clone()?) } else { hierarchy.base.below(above)? };
+    let parent = if above.is_empty() { Some(hierarchy.base.clone()) } else { hierarchy.base.below(above)? };
     let Some(parent) = parent else { return Ok(None) };
     let directory = parent.below(name)?;
     Ok(directory.map(|directory| Member { hierarchy: place, directory, parent, name: name.to_owned() }))
 }
 
-/// Directories made so far, to be removed again if the whole does not succeed.
-pub(crate) struct Made(pub(crate) Vec<(Directory, String)>);
+/// What was done so far, to be undone if the whole does not succeed.
+#[derive(Debug, Default)]
+pub(crate) struct Made(Vec<Step>);
+
+#[derive(Debug)]
+enum Step {
+    /// A directory was made below another.
+    Directory(Directory, String),
+    /// A group of v2 passes controllers on that it did not before.
+    PassedOn(Directory, Vec<Controller>),
+}
 
 impl Made {
-    /// Removes them; what has come to hold something since then is not this call's any more and stays.
-    pub(crate) fn unmake(self) {
-        for (parent, name) in self.0.into_iter().rev() {
-            drop(parent.remove(&name));
+    /// Undoes it, the last step first; answers with what is left, and why.
+    pub(crate) fn undo(self) -> Vec<(String, io::Error)> {
+        let mut left = Vec::new();
+        for step in self.0.into_iter().rev() {
+            match step {
+                Step::Directory(parent, name) => match parent.remove(&name) {
+                    Ok(()) => {}
+                    // Somebody else was faster.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => left.push((format!("{}/{name}", parent.path()), error)),
+                },
+                Step::PassedOn(directory, controllers) => {
+                    if let Err(error) = keep_back(&directory, &controllers) {
+                        left.push((directory.file(SUBTREE_CONTROL), error));
+                    }
+                }
+            }
         }
+        left
     }
+}
+
+/// Makes a v2 group pass controllers on no longer, unless groups are below it that may have come to use them.
+fn keep_back(directory: &Directory, controllers: &[Controller]) -> io::Result<()> {
+    let write = |sign: char| match directory.write(SUBTREE_CONTROL, &signed(sign, controllers)) {
+        Ok(()) | Err(WriteFailure::Gone) => Ok(()),
+        Err(WriteFailure::NoFile) => Err(io::ErrorKind::NotFound.into()),
+        Err(WriteFailure::NotPermitted) => Err(io::ErrorKind::PermissionDenied.into()),
+        Err(WriteFailure::Refused(source)) => Err(source),
+    };
+    let has_groups = || directory.has_directories().map_err(io::Error::other);
+    if has_groups()? {
+        return Ok(());
+    }
+    write('-')?;
+    // One that was made between the look and the write was made in the belief that it gets them.
+    if has_groups()? { write('+') } else { Ok(()) }
+}
+
+fn signed(sign: char, controllers: &[Controller]) -> String {
+    let words: Vec<String> = controllers.iter().map(|controller| format!("{sign}{controller}")).collect();
+    words.join(" ")
 }
 
 /// Makes the last of `names` below `base`, and those above it that are missing.
@@ -147,10 +194,13 @@ pub(crate) fn make_path(
     let mut parent = base;
     for (depth, name) in names.iter().enumerate() {
         let last = depth + 1 == names.len();
-        pass_on(&parent, wanted)?;
+        let passed_on = pass_on(&parent, wanted)?;
+        if !passed_on.is_empty() {
+            made.0.push(Step::PassedOn(parent.clone(), passed_on));
+        }
         let new = parent.make(name)?;
         if new {
-            made.0.push((parent.try_clone()?, (*name).to_owned()));
+            made.0.push(Step::Directory(parent.clone(), (*name).to_owned()));
         } else if last {
             return Err(Error::Exists { group: format!("{}/{name}", parent.path()) });
         }
@@ -183,15 +233,15 @@ fn fill_cpuset(parent: &Directory, directory: &Directory) -> Result<()> {
     Ok(())
 }
 
-/// Makes a v2 group pass controllers on to groups below it, in one write.
-pub(crate) fn pass_on(directory: &Directory, wanted: &[Controller]) -> Result<()> {
+/// Makes a v2 group pass controllers on to groups below it, in one write; answers with those that it did not before.
+pub(crate) fn pass_on(directory: &Directory, wanted: &[Controller]) -> Result<Vec<Controller>> {
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let passed = controllers_in(&directory.read_always("cgroup.subtree_control")?);
+    let passed = controllers_in(&directory.read_always(SUBTREE_CONTROL)?);
     let missing: Vec<Controller> = wanted.iter().copied().filter(|wanted| !passed.contains(wanted)).collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(missing);
     }
     let available = controllers_in(&directory.read_always("cgroup.controllers")?);
     let withheld: Vec<Controller> = missing.iter().copied().filter(|wanted| !available.contains(wanted)).collect();
@@ -200,9 +250,8 @@ pub(crate) fn pass_on(directory: &Directory, wanted: &[Controller]) -> Result<()
     if !withheld.is_empty() {
         return not_delegated(withheld, NotDelegated::NotAvailable);
     }
-    let value: Vec<String> = missing.iter().map(|controller| format!("+{controller}")).collect();
-    match directory.write("cgroup.subtree_control", &value.join(" ")) {
-        Ok(()) => Ok(()),
+    match directory.write(SUBTREE_CONTROL, &signed('+', &missing)) {
+        Ok(()) => Ok(missing),
         Err(WriteFailure::Gone) => Err(directory.gone()),
         Err(WriteFailure::NotPermitted) => not_delegated(missing, NotDelegated::Permission),
         Err(WriteFailure::NoFile) => not_delegated(missing, NotDelegated::NotAvailable),
@@ -215,7 +264,7 @@ pub(crate) fn pass_on(directory: &Directory, wanted: &[Controller]) -> Result<()
             Some(rustix::io::Errno::PERM | rustix::io::Errno::ACCESS) => {
                 not_delegated(missing, NotDelegated::Permission)
             }
-            _ => Err(Error::sys("write", directory.file("cgroup.subtree_control"), source)),
+            _ => Err(Error::sys("write", directory.file(SUBTREE_CONTROL), source)),
         },
     }
 }
@@ -230,19 +279,16 @@ impl Group {
         let path = self.path().join(name)?;
         let below = GroupPath::new(name)?;
         let names: Vec<&str> = below.names().collect();
-        let mut made = Made(Vec::new());
+        let mut made = Made::default();
         let mut members = Vec::new();
         for member in self.members() {
             let hierarchy = &self.hierarchies().all[member.hierarchy];
             let wanted = wanted_in(hierarchy, self.controllers());
-            match make_path(hierarchy, member.directory.try_clone()?, &names, &wanted, &mut made) {
+            match make_path(hierarchy, member.directory.clone(), &names, &wanted, &mut made) {
                 Ok((parent, name, directory)) => {
                     members.push(Member { hierarchy: member.hierarchy, directory, parent, name });
                 }
-                Err(error) => {
-                    made.unmake();
-                    return Err(error);
-                }
+                Err(error) => return Err(error.leaving(made.undo())),
             }
         }
         Ok(Self::new(self.hierarchies().clone(), path, self.controllers().to_vec(), members))

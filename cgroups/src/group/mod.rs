@@ -21,6 +21,8 @@ use crate::observed::{Home, Layout};
 use crate::path::GroupPath;
 use crate::report::Reason;
 
+const PROCS: &str = "cgroup.procs";
+
 /// A group of processes, held open in each hierarchy that it is in.
 ///
 /// The handle stands for the directories that were opened. When the group is removed every operation answers
@@ -79,23 +81,36 @@ impl Group {
     /// Moves a process, with all its threads, into the group.
     ///
     /// Errors: [`Error::Busy`] where a group of v2 passes controllers on and so cannot hold processes;
-    /// [`Error::Sys`] with `ESRCH` if there is no such process. The process may then be in some of the group's
-    /// hierarchies and not yet in others: adding it again, or elsewhere, is safe.
+    /// [`Error::Sys`] with `ESRCH` if there is no such process; [`Error::PartlyAdded`] if one hierarchy took the process
+    /// and another refused it, with where it is now: adding it again, or elsewhere, is safe.
     pub fn add(&self, pid: u32) -> Result<()> {
-        let pid = pid.to_string();
-        for member in &self.members {
+        let text = pid.to_string();
+        // v2 first, since it refuses most; and nothing is moved before every file is open.
+        let members: Vec<&Member> = self.member_v2().into_iter().chain(self.members_v1()).collect();
+        let open = |member: &&Member| {
             let directory = &member.directory;
-            directory.write("cgroup.procs", &pid).map_err(|failure| match failure {
-                WriteFailure::Gone => directory.gone(),
-                WriteFailure::NoFile => Error::sys("open", directory.file("cgroup.procs"), Errno::NOENT),
-                WriteFailure::NotPermitted => Error::sys("open", directory.file("cgroup.procs"), Errno::ACCESS),
-                WriteFailure::Refused(source) if source.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {
-                    Error::Busy { group: directory.path().to_owned(), holder: Holder::PassedOnControllers }
-                }
-                WriteFailure::Refused(source) => {
-                    Error::sys("move a process with", directory.file("cgroup.procs"), source)
-                }
-            })?;
+            directory.open_to_write(PROCS).map_err(|failure| directory.plainly(PROCS, failure))
+        };
+        let files = members.iter().map(open).collect::<Result<Vec<_>>>()?;
+        for (done, (member, file)) in members.iter().zip(&files).enumerate() {
+            let directory = &member.directory;
+            let error = match directory.write_to(file, &text) {
+                Ok(()) => continue,
+                Err(WriteFailure::Refused(source)) => match Errno::from_io_error(&source) {
+                    Some(Errno::BUSY) => {
+                        Error::Busy { group: directory.path().to_owned(), holder: Holder::PassedOnControllers }
+                    }
+                    _ => Error::sys("move a process with", directory.file(PROCS), source),
+                },
+                Err(failure) => directory.plainly(PROCS, failure),
+            };
+            // A process that has ended is nowhere.
+            if done == 0 || error.errno() == Some(Errno::SRCH.raw_os_error()) {
+                return Err(error);
+            }
+            let paths = |members: &[&Member]| members.iter().map(|it| it.directory.path().to_owned()).collect();
+            let (moved, kept_out) = (paths(&members[..done]), paths(&members[done..]));
+            return Err(Error::PartlyAdded { pid, moved, kept_out, first: Box::new(error) });
         }
         Ok(())
     }
@@ -194,14 +209,12 @@ impl Group {
 
 /// The processes in a directory.
 pub(crate) fn pids_in(directory: &Directory) -> Result<Vec<i32>> {
-    let content = directory.read_always("cgroup.procs")?;
+    let content = directory.read_always(PROCS)?;
     content
         .lines()
         .map(|line| {
-            line.parse().map_err(|_| Error::Malformed {
-                file: directory.file("cgroup.procs"),
-                reason: "a line is not a process id",
-            })
+            line.parse()
+                .map_err(|_| Error::Malformed { file: directory.file(PROCS), reason: "a line is not a process id" })
         })
         .collect()
 }

@@ -10,7 +10,7 @@ use crate::group::deadline::Deadline;
 use crate::group::events::GroupEvents;
 use crate::group::kill::{listed, open_all, wait_for_end};
 use crate::group::{Group, Member};
-use crate::hierarchy::directory::Directory;
+use crate::hierarchy::directory::{Directory, Standing};
 
 impl Group {
     /// How long [`remove`](Self::remove) waits for processes that are about to end.
@@ -108,11 +108,10 @@ fn busy(directory: &Directory) -> Result<Error> {
 }
 
 fn remove_member(member: &Member, deadline: Deadline) -> Result<()> {
-    if !member.parent.holds(&member.name, &member.directory) {
-        return Err(member.directory.gone());
-    }
-    if member.directory.has_directories()? {
-        remove_below(&member.directory, deadline)?;
+    match member.parent.standing(&member.name, &member.directory)? {
+        Standing::Gone => return Err(member.directory.gone()),
+        Standing::Parent => remove_below(&member.directory, deadline)?,
+        Standing::Leaf => {}
     }
     remove_directory(&member.parent, &member.name, &member.directory, deadline)
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -15,20 +16,43 @@ const SUPER_MAGIC_V2: i64 = 0x6367_7270;
 /// The file that every group of both versions has for as long as it exists.
 const ALWAYS_THERE: &str = "cgroup.procs";
 
-/// A directory of a hierarchy.
+/// A file that answers with less than this, to a buffer of twice the size, was read to its end.
+///
+/// The kernel fills a buffer with whole lines for as long as the next one fits, and none is nearly as long.
+const SURELY_WHOLE: usize = 2048;
+
+/// A directory of a hierarchy; clones share the descriptor.
+#[derive(Debug, Clone)]
+pub(crate) struct Directory(Arc<Open>);
+
 #[derive(Debug)]
-pub(crate) struct Directory {
+struct Open {
     fd: OwnedFd,
     path: String,
 }
 
+/// What one look at a directory and at its name tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The name leads to another directory, or to none.
+    Gone,
+    /// It is there, and directories are below it.
+    Parent,
+    /// It is there, and no directory is below it.
+    Leaf,
+}
+
 impl AsFd for Directory {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.0.fd.as_fd()
     }
 }
 
 impl Directory {
+    fn new(fd: OwnedFd, path: String) -> Self {
+        Self(Arc::new(Open { fd, path }))
+    }
+
     /// Opens a mount point; `None` if another file system covers it.
     pub(crate) fn open_mount(path: &str, version: Version, device: (u32, u32)) -> Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -44,25 +68,19 @@ impl Directory {
             Version::V1 => SUPER_MAGIC_V1,
             Version::V2 => SUPER_MAGIC_V2,
         };
-        Ok((found == device && magic == wanted).then(|| Self { fd, path: path.to_owned() }))
+        Ok((found == device && magic == wanted).then(|| Self::new(fd, path.to_owned())))
     }
 
     /// Where it is, for messages.
     pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Another handle of the same directory.
-    pub(crate) fn try_clone(&self) -> Result<Self> {
-        let fd = self.fd.try_clone().map_err(|error| Error::sys("duplicate", &self.path, error))?;
-        Ok(Self { fd, path: self.path.clone() })
+        &self.0.path
     }
 
     /// Opens the directory below it that `names` lead to; `None` if there is none.
     pub(crate) fn below(&self, names: &str) -> Result<Option<Self>> {
-        let path = format!("{}/{names}", self.path);
+        let path = format!("{}/{names}", self.path());
         match self.open_beneath(names, OFlags::RDONLY | OFlags::DIRECTORY) {
-            Ok(fd) => Ok(Some(Self { fd, path })),
+            Ok(fd) => Ok(Some(Self::new(fd, path))),
             Err(Errno::NOENT) => self.missing(),
             Err(error) => Err(Error::sys("open", path, error)),
         }
@@ -70,36 +88,45 @@ impl Directory {
 
     /// Makes a directory below it; `false` if there is one already.
     pub(crate) fn make(&self, name: &str) -> Result<bool> {
-        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o755)) {
+        match rustix::fs::mkdirat(self, name, Mode::from_raw_mode(0o755)) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => Ok(false),
             Err(Errno::NOENT) => Err(self.gone()),
             Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Err(Error::NotDelegated {
                 controllers: Vec::new(),
-                stopped_at: self.path.clone(),
+                stopped_at: self.path().to_owned(),
                 reason: NotDelegated::Permission,
             }),
-            Err(error) => Err(Error::sys("create", format!("{}/{name}", self.path), error)),
+            Err(error) => Err(Error::sys("create", format!("{}/{name}", self.path()), error)),
         }
     }
 
     /// Removes an empty directory below it, with the kernel's plain answer.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
+        Ok(rustix::fs::unlinkat(self, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Whether the directory `name` below it is the one that `child` stands for.
-    pub(crate) fn holds(&self, name: &str, child: &Self) -> bool {
-        let named = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);
-        let meant = rustix::fs::fstat(&child.fd);
-        matches!((named, meant), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+    /// Whether the directory `name` below it is the one that `child` stands for, and whether others are below that.
+    pub(crate) fn standing(&self, name: &str, child: &Self) -> Result<Standing> {
+        let fail = |error| Err(Error::sys("inspect", child.path(), error));
+        let meant = match rustix::fs::fstat(child) {
+            Ok(status) => status,
+            Err(error) => return fail(error),
+        };
+        match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(named) if (named.st_dev, named.st_ino) != (meant.st_dev, meant.st_ino) => Ok(Standing::Gone),
+            Ok(_) if meant.st_nlink > 2 => Ok(Standing::Parent),
+            Ok(_) => Ok(Standing::Leaf),
+            Err(Errno::NOENT) => Ok(Standing::Gone),
+            Err(error) => fail(error),
+        }
     }
 
     /// Whether directories are below it, without listing them: the kernel counts each as a link.
     pub(crate) fn has_directories(&self) -> Result<bool> {
-        match rustix::fs::fstat(&self.fd) {
+        match rustix::fs::fstat(self) {
             Ok(status) => Ok(status.st_nlink > 2),
-            Err(error) => Err(Error::sys("inspect", &self.path, error)),
+            Err(error) => Err(Error::sys("inspect", self.path(), error)),
         }
     }
 
@@ -119,10 +146,10 @@ impl Directory {
     fn entries(&self, kind: FileType) -> Result<Vec<String>> {
         let fail = |error: Errno| match error {
             Errno::NOENT => self.gone(),
-            error => Error::sys("list", &self.path, error),
+            error => Error::sys("list", self.path(), error),
         };
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.fd).map_err(fail)? {
+        for entry in Dir::read_from(self).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             let name = entry.file_name().to_string_lossy();
             if entry.file_type() == kind && name != "." && name != ".." {
@@ -152,20 +179,11 @@ impl Directory {
     /// Reads a file of the group; `None` if this kernel or group has none of the name.
     pub(crate) fn read(&self, file: &str) -> Result<Option<String>> {
         let Some(fd) = self.open(file)? else { return Ok(None) };
-        let mut content = Vec::new();
-        let mut buffer = [0_u8; 4096];
-        loop {
-            match rustix::io::read(&fd, &mut buffer) {
-                Ok(0) => break,
-                Ok(read) => content.extend_from_slice(&buffer[..read]),
-                Err(Errno::INTR) => {}
-                Err(Errno::NODEV) => return self.missing(),
-                Err(error) => return Err(Error::sys("read", self.file(file), error)),
-            }
-        }
-        match String::from_utf8(content) {
-            Ok(content) => Ok(Some(content)),
-            Err(_) => Err(Error::Malformed { file: self.file(file), reason: "it is not text" }),
+        match read_text(&fd) {
+            Ok(Some(content)) => Ok(Some(content)),
+            Ok(None) => Err(Error::Malformed { file: self.file(file), reason: "it is not text" }),
+            Err(Errno::NODEV) => self.missing(),
+            Err(error) => Err(Error::sys("read", self.file(file), error)),
         }
     }
 
@@ -176,14 +194,17 @@ impl Directory {
 
     /// Writes a file in one system call, as the kernel wants it.
     pub(crate) fn write(&self, file: &str, value: &str) -> Result<(), WriteFailure> {
-        let fd = match self.open_beneath(file, OFlags::WRONLY) {
-            Ok(fd) => fd,
-            Err(Errno::NOENT | Errno::NODEV) if self.is_gone() => return Err(WriteFailure::Gone),
-            Err(Errno::NOENT) => return Err(WriteFailure::NoFile),
-            Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => return Err(WriteFailure::NotPermitted),
-            Err(error) => return Err(WriteFailure::Refused(error.into())),
-        };
-        match rustix::io::retry_on_intr(|| rustix::io::write(&fd, value.as_bytes())) {
+        self.write_to(&self.open_to_write(file)?, value)
+    }
+
+    /// Opens a file of the group to write.
+    pub(crate) fn open_to_write(&self, file: &str) -> Result<OwnedFd, WriteFailure> {
+        self.open_beneath(file, OFlags::WRONLY).map_err(|error| self.unopened(error))
+    }
+
+    /// Writes an open file of the group in one system call.
+    pub(crate) fn write_to(&self, fd: &OwnedFd, value: &str) -> Result<(), WriteFailure> {
+        match rustix::io::retry_on_intr(|| rustix::io::write(fd, value.as_bytes())) {
             Ok(written) if written == value.len() => Ok(()),
             Ok(_) => Err(WriteFailure::Refused(io::ErrorKind::WriteZero.into())),
             Err(Errno::NODEV) if self.is_gone() => Err(WriteFailure::Gone),
@@ -191,29 +212,43 @@ impl Directory {
         }
     }
 
+    fn unopened(&self, error: Errno) -> WriteFailure {
+        match error {
+            Errno::NOENT | Errno::NODEV if self.is_gone() => WriteFailure::Gone,
+            Errno::NOENT => WriteFailure::NoFile,
+            Errno::ACCESS | Errno::PERM | Errno::ROFS => WriteFailure::NotPermitted,
+            error => WriteFailure::Refused(error.into()),
+        }
+    }
+
     /// Writes a file for which only the plain answer counts.
     pub(crate) fn write_plainly(&self, file: &str, value: &str) -> Result<()> {
-        self.write(file, value).map_err(|failure| match failure {
+        self.write(file, value).map_err(|failure| self.plainly(file, failure))
+    }
+
+    /// The error of a write for which only the plain answer counts.
+    pub(crate) fn plainly(&self, file: &str, failure: WriteFailure) -> Error {
+        match failure {
             WriteFailure::Gone => self.gone(),
             WriteFailure::NoFile => Error::sys("open", self.file(file), Errno::NOENT),
             WriteFailure::NotPermitted => Error::sys("open", self.file(file), Errno::ACCESS),
             WriteFailure::Refused(source) => Error::sys("write", self.file(file), source),
-        })
+        }
     }
 
     /// Whether the group was removed: its directory is then empty for this handle, whatever has its name now.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(rustix::fs::statat(&self.fd, ALWAYS_THERE, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
+        matches!(rustix::fs::statat(self, ALWAYS_THERE, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
     }
 
     /// The error of an operation on a removed group.
     pub(crate) fn gone(&self) -> Error {
-        Error::Gone { group: self.path.clone() }
+        Error::Gone { group: self.path().to_owned() }
     }
 
     /// The path of a file, for messages.
     pub(crate) fn file(&self, file: &str) -> String {
-        format!("{}/{file}", self.path)
+        format!("{}/{file}", self.path())
     }
 
     /// Tells a missing file from a removed group.
@@ -225,11 +260,24 @@ impl Directory {
         let resolve =
             ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
         loop {
-            match rustix::fs::openat2(&self.fd, names, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            match rustix::fs::openat2(self, names, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
                 // A rename anywhere on the machine makes the kernel give up the check; it asks for another try.
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 result => return result,
             }
+        }
+    }
+}
+
+/// Reads an open file from its start; `None` if it is not text.
+fn read_text(fd: &OwnedFd) -> Result<Option<String>, Errno> {
+    let mut buffer = [0_u8; 2 * SURELY_WHOLE];
+    let mut content = Vec::new();
+    loop {
+        let read = rustix::io::retry_on_intr(|| rustix::io::pread(fd, &mut buffer, content.len() as u64))?;
+        content.extend_from_slice(&buffer[..read]);
+        if read < SURELY_WHOLE {
+            return Ok(String::from_utf8(content).ok());
         }
     }
 }

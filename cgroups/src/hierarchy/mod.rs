@@ -112,7 +112,7 @@ impl Hierarchies {
                 version,
                 subsystems: hierarchy.subsystems.clone(),
                 available: hierarchy.available.clone(),
-                base: hierarchy.base.try_clone()?,
+                base: hierarchy.base.clone(),
             });
         }
         if all.is_empty() { Err(Error::NoHierarchy) } else { Ok(Self { all: all.into(), absent: self.absent.clone() }) }

@@ -22,16 +22,16 @@ pub(crate) fn plan(filter: &DeviceFilter, plan: &mut Vec<Setting>) -> Result<()>
     Ok(())
 }
 
-/// The writes that make a group's list what `content` of `devices.list` says.
-pub(crate) fn restore(content: &str) -> Vec<(&'static str, String)> {
-    let everything = content.lines().any(|line| line.trim() == "a *:* rwm");
-    if everything {
-        // Exceptions to "everything" are not in the file; the kernel shows a filter that allows by default like this.
-        return vec![(ALLOW, "a".to_owned())];
+/// The writes that make a group's list what `content` of `devices.list` says; `None` if the file does not tell.
+///
+/// The kernel shows a filter that allows by default as "everything", whatever its exceptions.
+pub(crate) fn restore(content: &str) -> Option<Vec<(&'static str, String)>> {
+    if content.lines().any(|line| line.trim() == "a *:* rwm") {
+        return None;
     }
     let mut writes = vec![(DENY, "a".to_owned())];
     writes.extend(content.lines().filter(|line| !line.is_empty()).map(|line| (ALLOW, line.to_owned())));
-    writes
+    Some(writes)
 }
 
 #[cfg(test)]
@@ -59,8 +59,8 @@ mod tests {
 
     #[test]
     fn a_list_is_rebuilt() {
-        assert_eq!(restore("a *:* rwm\n"), [(ALLOW, "a".to_owned())]);
-        assert_eq!(restore("c 1:3 rw\n"), [(DENY, "a".to_owned()), (ALLOW, "c 1:3 rw".to_owned())]);
-        assert_eq!(restore(""), [(DENY, "a".to_owned())]);
+        assert_eq!(restore("a *:* rwm\n"), None);
+        assert_eq!(restore("c 1:3 rw\n"), Some(vec![(DENY, "a".to_owned()), (ALLOW, "c 1:3 rw".to_owned())]));
+        assert_eq!(restore(""), Some(vec![(DENY, "a".to_owned())]));
     }
 }
