@@ -10,6 +10,7 @@
 mod counter;
 mod group;
 mod rank;
+mod scan;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,12 +19,14 @@ use crate::class::ClassId;
 use crate::cluster::Cluster;
 use crate::filter::{node, ports, resources};
 use crate::request::PodClass;
+use crate::resources::{CPU, MEMORY};
 use crate::score::scoring::Scoring;
 use crate::score::{images, node as node_score, resources as resource_score};
 use crate::slot::NodeId;
 use counter::Counters;
 use group::Groups;
 pub(crate) use rank::Best;
+pub(crate) use scan::Scan;
 
 /// Rows of all boards together.
 const ROWS_MAX: usize = 1 << 21;
@@ -33,7 +36,7 @@ const IDLE_MAX: u64 = 1 << 10;
 /// The boards that are kept.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Boards {
-    boards: HashMap<ClassId, Board>,
+    boards: HashMap<(Kind, ClassId), Board>,
     /// Counts the questions.
     clock: u64,
 }
@@ -49,7 +52,22 @@ pub(crate) struct Board {
     fixed: Vec<Fixed>,
     counters: Counters,
     groups: Groups,
+    kind: Kind,
+    /// What is added to the bound of a row's points: minus infinity for nodes that are not eligible.
+    extra: Vec<f32>,
 }
+
+/// What a board is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// One class: the groups have the nodes on which it fits, the best first.
+    Class,
+    /// All classes that differ in requests, ports and priority only: the groups have all eligible nodes.
+    Shape,
+}
+
+/// Above every bound, for nodes that bounds do not describe.
+const UNBOUNDED: f32 = 1e30;
 
 /// What a node is to the class whatever runs on it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,13 +87,15 @@ impl Boards {
         scoring: &Scoring,
         id: ClassId,
         class: &Arc<PodClass>,
+        kind: Kind,
     ) -> Option<&Board> {
         self.clock += 1;
+        let id = (kind, id);
         let known = self.boards.get(&id).is_some_and(|board| Arc::ptr_eq(&board.class, class));
         if !known {
             self.boards.remove(&id);
             self.make_room(cluster)?;
-            let board = Board::new(cluster, scoring, class)?;
+            let board = Board::new(cluster, scoring, class, kind)?;
             self.boards.insert(id, board);
         }
         let board = self.boards.get_mut(&id).expect("it was there, or has just been made");
@@ -125,9 +145,21 @@ impl<'a> Own<'a> {
     }
 }
 
+impl Fixed {
+    #[expect(clippy::cast_precision_loss, reason = "for a bound")]
+    fn extra(&self, cluster: &Cluster, node: NodeId) -> f32 {
+        let bounded = [CPU, MEMORY].into_iter().all(|resource| cluster.nodes.allocatable(node, resource) > 0);
+        match (self.eligible, bounded) {
+            (false, _) => f32::NEG_INFINITY,
+            (true, false) => UNBOUNDED,
+            (true, true) => self.image_points as f32,
+        }
+    }
+}
+
 impl Board {
     /// `None` for a class that groups of nodes cannot express.
-    fn new(cluster: &Cluster, scoring: &Scoring, class: &Arc<PodClass>) -> Option<Self> {
+    fn new(cluster: &Cluster, scoring: &Scoring, class: &Arc<PodClass>, kind: Kind) -> Option<Self> {
         let mut board = Self {
             class: Arc::clone(class),
             last_used: 0,
@@ -136,6 +168,8 @@ impl Board {
             fixed: vec![Fixed::default(); cluster.nodes.rows()],
             counters: Counters::new(cluster, scoring, class)?,
             groups: Groups::new(cluster.nodes.rows()),
+            kind,
+            extra: vec![f32::NEG_INFINITY; cluster.nodes.rows()],
         };
         let image_weight = scoring.weight(crate::profile::ScorePlugin::ImageLocality);
         for node in cluster.nodes.ids() {
@@ -147,6 +181,7 @@ impl Board {
                 preferred: node_score::preferred(cluster, class, node),
                 image_points: image_weight * images::points(cluster, class, node),
             };
+            board.extra[node.row()] = board.fixed[node.row()].extra(cluster, node);
             for pod in cluster.nodes.pods(node) {
                 let staying = i64::from(cluster.stays(*pod));
                 board.counters.count(cluster, node, cluster.pods.get(*pod).class, cluster.class(*pod), 1, staying);
@@ -161,7 +196,7 @@ impl Board {
         let entries = cluster.log.since(self.position).filter(|_| self.epoch == cluster.epoch());
         let Some(entries) = entries else {
             let last_used = self.last_used;
-            *self = Self::new(cluster, scoring, &Arc::clone(&self.class))?;
+            *self = Self::new(cluster, scoring, &Arc::clone(&self.class), self.kind)?;
             self.last_used = last_used;
             return Some(());
         };
@@ -200,13 +235,17 @@ impl Board {
         let fixed = self.fixed[node.row()];
         let usage = cluster.nodes.actual(node);
         let fits = fixed.eligible
-            && ports::check(&self.class, &usage).is_none()
-            && resources::check(cluster, &self.class, node, &usage).is_none();
+            && (self.kind == Kind::Shape
+                || ports::check(&self.class, &usage).is_none()
+                    && resources::check(cluster, &self.class, node, &usage).is_none());
         if !fits {
             self.groups.take_out(node);
             return;
         }
-        let points = own.points(cluster, node) + fixed.image_points;
+        let points = match self.kind {
+            Kind::Class => own.points(cluster, node) + fixed.image_points,
+            Kind::Shape => 0,
+        };
         let counters = &self.counters;
         self.groups.put(node, points, |key| {
             key.extend([fixed.intolerable, fixed.preferred]);

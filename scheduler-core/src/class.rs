@@ -21,19 +21,22 @@ pub(crate) struct Classes {
 struct Entry {
     class: Arc<PodClass>,
     pods: u32,
+    /// The class of the same shape that requests nothing; `None` for such a class itself.
+    shape: Option<ClassId>,
     /// How often a pod of the class was to be placed.
     attempts: u32,
 }
 
 impl Classes {
-    /// Finds or adds a class, and counts one pod in it.
+    /// Finds or adds a class, and counts one pod in it. A new class counts as one in its shape, in turn.
     pub(crate) fn acquire(&mut self, class: PodClass) -> ClassId {
         if let Some(id) = self.index.get(&class) {
             self.entries[id.0 as usize].pods += 1;
             return *id;
         }
+        let shape = class.shape().map(|shape| self.acquire(shape));
         let class = Arc::new(class);
-        let entry = Entry { class: Arc::clone(&class), pods: 1, attempts: 0 };
+        let entry = Entry { class: Arc::clone(&class), pods: 1, attempts: 0, shape };
         let id = if let Some(id) = self.free.pop() {
             self.entries[id.0 as usize] = entry;
             id
@@ -52,6 +55,9 @@ impl Classes {
         if entry.pods == 0 {
             self.index.remove(&entry.class);
             self.free.push(id);
+            if let Some(shape) = entry.shape {
+                self.release(shape);
+            }
         }
     }
 
@@ -61,6 +67,11 @@ impl Classes {
         let before = *attempts;
         *attempts = before.saturating_add(1);
         before
+    }
+
+    /// The class's shape; a class that requests nothing is its own.
+    pub(crate) fn shape(&self, id: ClassId) -> ClassId {
+        self.entries[id.0 as usize].shape.unwrap_or(id)
     }
 
     pub(crate) fn get(&self, id: ClassId) -> &Arc<PodClass> {

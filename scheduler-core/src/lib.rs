@@ -49,6 +49,7 @@
 mod apply;
 mod assume;
 mod board;
+mod bounds;
 mod class;
 mod cluster;
 mod compile;

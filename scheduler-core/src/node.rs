@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::bounds::Bounds;
 use crate::intern::Symbol;
 use crate::labels::Labels;
 use crate::request::{HostPort, PodClass};
-use crate::resources::{AMOUNT_MAX, ResourceId};
+use crate::resources::{AMOUNT_MAX, CPU, MEMORY, ResourceId};
 use crate::slot::{NodeId, PodSlot};
 use crate::taint::Taint;
 use crate::topology::{Topologies, TopologyId};
@@ -43,6 +44,7 @@ pub(crate) struct NodeTable {
     images: HashMap<Symbol, Image>,
     /// Grows with every node that is applied or removed.
     epoch: u64,
+    bounds: Bounds,
 }
 
 /// An image that some node has.
@@ -84,6 +86,18 @@ impl NodeTable {
     pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
         let count = u32::try_from(self.specs.len()).expect("rows are counted in 32 bits");
         (0..count).map(NodeId).filter(|id| self.specs[id.row()].is_some())
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// Notes a row's use approximately.
+    fn approximate(&mut self, id: NodeId) {
+        let requested = [CPU, MEMORY].map(|resource| self.requested(id, resource));
+        let allocatable = [CPU, MEMORY].map(|resource| self.allocatable(id, resource));
+        let scored = [self.scored(id, 0), self.scored(id, 1)];
+        self.bounds.set(id.row(), requested, scored, allocatable);
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -183,6 +197,7 @@ impl NodeTable {
         }
         self.topologies.place(row, &spec.labels);
         self.specs[row] = Some(spec);
+        self.approximate(id);
         id
     }
 
@@ -217,6 +232,7 @@ impl NodeTable {
         }
         self.ports[row].extend_from_slice(&class.ports);
         self.pods[row].push(pod);
+        self.approximate(id);
     }
 
     /// Takes a pod off a node; `class` is what it was counted with.
@@ -235,6 +251,7 @@ impl NodeTable {
         }
         let index = self.pods[row].iter().position(|slot| *slot == pod).expect("attaching recorded the pod");
         self.pods[row].swap_remove(index);
+        self.approximate(id);
     }
 
     fn new_row(&mut self, name: &Arc<str>) -> NodeId {
@@ -244,6 +261,7 @@ impl NodeTable {
             for column in self.allocatable.iter_mut().chain(&mut self.requested).chain(&mut self.scored) {
                 column.push(0);
             }
+            self.bounds.push();
             self.ports.push(Vec::new());
             self.pods.push(Vec::new());
             NodeId(row)

@@ -8,7 +8,7 @@ use crate::profile::{FilterPlugin, Profile};
 use crate::slot::PodSlot;
 
 /// A set of filter plugins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PluginSet(u16);
 
 impl PluginSet {
@@ -22,6 +22,18 @@ impl PluginSet {
 
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    pub(crate) fn of(plugins: &[FilterPlugin]) -> Self {
+        let mut set = Self::default();
+        for plugin in plugins {
+            set.insert(*plugin);
+        }
+        set
+    }
+
+    fn shares(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 }
 
@@ -83,6 +95,8 @@ pub(crate) struct Queue {
     active: BTreeSet<ActiveKey>,
     backoff: BTreeSet<TimeKey>,
     waiting: BTreeSet<TimeKey>,
+    /// How many waiting pods were rejected by which plugins.
+    waiting_for: BTreeMap<PluginSet, usize>,
     order: u64,
 }
 
@@ -94,6 +108,7 @@ impl Queue {
             active: BTreeSet::new(),
             backoff: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            waiting_for: BTreeMap::new(),
             order: 0,
         }
     }
@@ -141,6 +156,7 @@ impl Queue {
 
     /// Puts a pod back that no node took; it waits for an event that `rejected_by` could care about.
     pub(crate) fn fail(&mut self, pod: PodSlot, rejected_by: PluginSet, now: Duration) {
+        self.set(pod, State::Out);
         let Some(entry) = self.entries.get_mut(&pod) else { return };
         entry.since = now;
         entry.rejected_by = rejected_by;
@@ -149,6 +165,7 @@ impl Queue {
 
     /// Puts a pod back that is to be tried again after its backoff, whatever happens.
     pub(crate) fn retry(&mut self, pod: PodSlot, now: Duration) {
+        self.set(pod, State::Out);
         let Some(entry) = self.entries.get_mut(&pod) else { return };
         entry.since = now;
         let expiry = now + self.waits.backoff(entry.attempts);
@@ -162,10 +179,15 @@ impl Queue {
         self.set(pod, if now >= expiry { State::Active } else { State::Backoff(expiry) });
     }
 
-    /// The pods that wait for an event, longest first, with the plugins that stand against them.
-    pub(crate) fn waiting(&self) -> Vec<(PodSlot, PluginSet)> {
-        let pods = self.waiting.iter().map(|(_, _, pod)| *pod);
-        pods.map(|pod| (pod, self.entries[&pod].rejected_by)).collect()
+    /// The pods that wait for an event which concerns one of the plugins, longest first, with all plugins that stand
+    /// against them. Pods that no plugin rejected wait for every event.
+    pub(crate) fn waiting(&self, concerned: PluginSet) -> Vec<(PodSlot, PluginSet)> {
+        let waits = |rejected_by: PluginSet| rejected_by.is_empty() || rejected_by.shares(concerned);
+        if !self.waiting_for.keys().any(|rejected_by| waits(*rejected_by)) {
+            return Vec::new();
+        }
+        let pods = self.waiting.iter().map(|(_, _, pod)| (*pod, self.entries[pod].rejected_by));
+        pods.filter(|(_, rejected_by)| waits(*rejected_by)).collect()
     }
 
     /// Moves the pods whose time has come.
@@ -200,19 +222,40 @@ impl Queue {
         let old = std::mem::replace(&mut entry.state, state);
         let active = (Reverse(entry.priority), entry.since, entry.order, pod);
         let timed = |time| (time, entry.order, pod);
+        let rejected_by = entry.rejected_by;
+        let waiting = timed(entry.since);
         match old {
-            State::Active => self.active.remove(&active),
-            State::Backoff(expiry) => self.backoff.remove(&timed(expiry)),
-            // The time of a waiting pod does not change while it waits.
-            State::Waiting => self.waiting.remove(&timed(entry.since)),
-            State::Gated | State::Out => true,
-        };
+            State::Active => {
+                self.active.remove(&active);
+            }
+            State::Backoff(expiry) => {
+                self.backoff.remove(&timed(expiry));
+            }
+            // The time of a waiting pod, and what it waits for, do not change while it waits.
+            State::Waiting => {
+                self.waiting.remove(&waiting);
+                if let Some(pods) = self.waiting_for.get_mut(&rejected_by) {
+                    *pods -= 1;
+                    if *pods == 0 {
+                        self.waiting_for.remove(&rejected_by);
+                    }
+                }
+            }
+            State::Gated | State::Out => {}
+        }
         match state {
-            State::Active => self.active.insert(active),
-            State::Backoff(expiry) => self.backoff.insert(timed(expiry)),
-            State::Waiting => self.waiting.insert(timed(entry.since)),
-            State::Gated | State::Out => true,
-        };
+            State::Active => {
+                self.active.insert(active);
+            }
+            State::Backoff(expiry) => {
+                self.backoff.insert(timed(expiry));
+            }
+            State::Waiting => {
+                self.waiting.insert(waiting);
+                *self.waiting_for.entry(rejected_by).or_default() += 1;
+            }
+            State::Gated | State::Out => {}
+        }
     }
 }
 

@@ -30,6 +30,20 @@ pub(crate) struct PodClass {
     pub(crate) images: Box<[Symbol]>,
 }
 
+impl PodClass {
+    /// The class without what only concerns a node's own resources, or the order of pods; `None` when it is that.
+    pub(crate) fn shape(&self) -> Option<Self> {
+        let shape = Self {
+            requests: Requests::default(),
+            ports: Box::default(),
+            priority: 0,
+            preemption: PreemptionPolicy::LowerPriority,
+            ..self.clone()
+        };
+        (shape != *self).then_some(shape)
+    }
+}
+
 /// Whether a pod may push others off a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum PreemptionPolicy {

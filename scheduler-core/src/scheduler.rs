@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::assume::Nominations;
-use crate::board::Boards;
+use crate::board::{Boards, Kind, Scan};
 use crate::cluster::Cluster;
 use crate::decision::Decision;
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use crate::explain::{Explanation, explain};
 use crate::intern::Symbol;
 use crate::pod_table::{Eviction, Place, PodRef};
 use crate::preempt;
-use crate::profile::{FilterPlugin, Preemption, Profile};
+use crate::profile::{FilterPlugin, Preemption, Profile, Ties};
 use crate::queue::{PluginSet, Queue, Waits};
 use crate::report::Report;
 use crate::request::PodClass;
@@ -38,6 +38,9 @@ pub struct Scheduler {
     /// The latest time that a caller told.
     pub(crate) now: Duration,
 }
+
+/// So many pods of a class are placed by scanning all nodes before the class gets a board of its own.
+const SCANS_MAX: u32 = 8;
 
 /// How many pods stand where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -175,7 +178,7 @@ impl Scheduler {
 
     /// Wakes the pods that a change may help.
     pub(crate) fn wake(&mut self, change: &Change<'_>) {
-        for (pod, rejected_by) in self.queue.waiting() {
+        for (pod, rejected_by) in self.queue.waiting(change.concerns()) {
             if helps(&self.cluster, self.cluster.class(pod), rejected_by, change) {
                 self.queue.wake(pod, self.now);
             }
@@ -229,12 +232,26 @@ impl Scheduler {
     /// and a class that is asked about for the first time may not come again.
     fn ask_board(&mut self, pod: PodSlot, class: &Arc<PodClass>) -> Option<(NodeId, i64)> {
         let id = self.cluster.pods.get(pod).class;
+        let shape = self.cluster.classes.shape(id);
         let before = self.cluster.classes.attempt(id);
+        let alike = if shape == id { before } else { self.cluster.classes.attempt(shape) };
         let plain = self.nominations.is_empty() && self.profile.filters.len() == FilterPlugin::ALL.len();
-        if before == 0 || !plain {
+        if alike == 0 || !plain {
             return None;
         }
-        let board = self.boards.of(&self.cluster, &self.scoring, id, class)?;
+        if before < SCANS_MAX && self.profile.ties == Ties::LowestIndex {
+            let form = Arc::clone(self.cluster.classes.get(shape));
+            let board = self.boards.of(&self.cluster, &self.scoring, shape, &form, Kind::Shape);
+            match board.map(|board| board.scan(&self.cluster, &self.scoring, class)) {
+                Some(Scan::Best(node, score)) => return Some((node, score)),
+                Some(Scan::NothingFits) => return None,
+                Some(Scan::Unbounded) | None => {}
+            }
+        }
+        if before == 0 {
+            return None;
+        }
+        let board = self.boards.of(&self.cluster, &self.scoring, id, class, Kind::Class)?;
         let best = board.best(&self.scoring)?;
         let context = Context {
             cluster: &self.cluster,

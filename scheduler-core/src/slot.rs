@@ -5,6 +5,11 @@
 pub(crate) struct NodeId(pub(crate) u32);
 
 impl NodeId {
+    /// The node of a row.
+    pub(crate) fn at(row: usize) -> Self {
+        Self(u32::try_from(row).expect("rows are counted in 32 bits"))
+    }
+
     pub(crate) fn row(self) -> usize {
         self.0 as usize
     }

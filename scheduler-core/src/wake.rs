@@ -24,6 +24,24 @@ pub(crate) enum Change<'a> {
     Namespace,
 }
 
+impl Change<'_> {
+    /// The plugins whose verdict the change may lift.
+    pub(crate) fn concerns(&self) -> PluginSet {
+        match self {
+            Self::NodeAdded(_) | Self::NodeChanged(..) => PluginSet::of(&FilterPlugin::ALL),
+            Self::NodeRemoved => PluginSet::of(&[FilterPlugin::PodTopologySpread]),
+            Self::PodPlaced(_) => PluginSet::of(&[FilterPlugin::PodTopologySpread, FilterPlugin::InterPodAffinity]),
+            Self::PodLeft(_) => PluginSet::of(&[
+                FilterPlugin::NodeResourcesFit,
+                FilterPlugin::NodePorts,
+                FilterPlugin::PodTopologySpread,
+                FilterPlugin::InterPodAffinity,
+            ]),
+            Self::Namespace => PluginSet::of(&[FilterPlugin::InterPodAffinity]),
+        }
+    }
+}
+
 /// Whether a pod that `rejected_by` stood against should be tried again after a change.
 pub(crate) fn helps(cluster: &Cluster, class: &PodClass, rejected_by: PluginSet, change: &Change<'_>) -> bool {
     rejected_by.is_empty()

@@ -12,14 +12,18 @@ use serde_json::Value;
 use windlass_scheduler_core::{Decision, PodRef, Profile, Ties};
 use world::{Outcome, Step, World};
 
-/// Runs in which pods differ, and runs in which the same few come again and again.
+/// Runs in which pods differ, runs in which the same few come again and again, and runs in which they differ in what
+/// they request alone.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop_oneof![
-        run_of(any::<u64>().boxed()),
-        (any::<u64>(), 1..5_u64).prop_flat_map(|(first, count)| {
-            run_of((0..count).prop_map(move |number| first.wrapping_add(number)).boxed())
-        })
-    ]
+    let few = (any::<u32>(), any::<u32>(), 1..5_u32).prop_flat_map(|(shape, first, count)| {
+        let seeds = (0..count).prop_map(move |number| (shape.wrapping_add(number % 2), first.wrapping_add(number)));
+        run_of(seeds.prop_map(|(shape, amounts)| u64::from(shape) << 32 | u64::from(amounts)).boxed())
+    });
+    let shaped = (any::<u32>(), 1..3_u32).prop_flat_map(|(first, count)| {
+        let seeds = (0..count, any::<u32>()).prop_map(move |(number, amounts)| (first.wrapping_add(number), amounts));
+        run_of(seeds.prop_map(|(shape, amounts)| u64::from(shape) << 32 | u64::from(amounts)).boxed())
+    });
+    prop_oneof![run_of(any::<u64>().boxed()), few, shaped]
 }
 
 fn run_of(pods: BoxedStrategy<u64>) -> impl Strategy<Value = Vec<Step>> {

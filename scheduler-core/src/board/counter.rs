@@ -60,7 +60,7 @@ pub(super) struct Counter {
 #[derive(Clone, Debug)]
 pub(super) struct Counters {
     pub(super) class: Arc<PodClass>,
-    pub(super) counters: Vec<Counter>,
+    pub(super) list: Vec<Counter>,
     terms: Terms,
     effects: HashMap<ClassId, (Arc<PodClass>, Box<[Effect]>)>,
     /// The topologies whose domains are part of the key.
@@ -99,8 +99,8 @@ impl Counters {
             namespace_labels: cluster.namespace_labels(class.namespace).clone(),
             hard_weight: scoring.hard_pod_affinity_weight,
         };
-        let (counters, shared, effects) = (Vec::new(), Vec::new(), HashMap::new());
-        let mut this = Self { class: Arc::clone(class), counters, terms, effects, shared, layout_changed: true };
+        let (list, shared, effects) = (Vec::new(), Vec::new(), HashMap::new());
+        let mut this = Self { class: Arc::clone(class), list, terms, effects, shared, layout_changed: true };
         let hostname = cluster.interner.get(HOSTNAME);
         for (position, constraint) in class.spread.iter().enumerate() {
             let by_host = Some(cluster.nodes.topologies().key(constraint.topology)) == hostname;
@@ -149,14 +149,14 @@ impl Counters {
         if matches!(role, Role::Hard(_)) {
             counter.open_domains(cluster);
         }
-        self.counters.push(counter);
+        self.list.push(counter);
         self.layout_changed = true;
-        self.counters.len() - 1
+        self.list.len() - 1
     }
 
     /// The counter of a role and a topology, new if need be.
     fn find(&mut self, cluster: &Cluster, role: Role, topology: TopologyId) -> usize {
-        let known = self.counters.iter().position(|counter| counter.role == role && counter.topology == topology);
+        let known = self.list.iter().position(|counter| counter.role == role && counter.topology == topology);
         known.unwrap_or_else(|| self.add(cluster, role, topology, None))
     }
 
@@ -176,7 +176,7 @@ impl Counters {
         }
         let effects = &self.effects[&id].1;
         for effect in effects {
-            let counter = &mut self.counters[effect.counter];
+            let counter = &mut self.list[effect.counter];
             let change = if counter.role.is_spread() { staying } else { change };
             counter.change(cluster, node, effect.amount * change);
         }
@@ -186,7 +186,7 @@ impl Counters {
         let class = Arc::clone(&self.class);
         let terms = self.terms.clone();
         let mut effects = Vec::new();
-        for (counter, role) in self.counters.iter().map(|counter| counter.role).enumerate() {
+        for (counter, role) in self.list.iter().map(|counter| counter.role).enumerate() {
             if let Role::Hard(position) | Role::Soft(position) = role {
                 let selector = &class.spread[position].selector;
                 if other.namespace == class.namespace && !selector.is_empty() && selector.matches(&other.labels) {
@@ -223,20 +223,16 @@ impl Counters {
     pub(super) fn lay_out(&mut self) {
         self.layout_changed = false;
         self.shared.clear();
-        for counter in self.counters.iter().filter(|counter| !counter.single) {
+        for counter in self.list.iter().filter(|counter| !counter.single) {
             if !self.shared.contains(&counter.topology) {
                 self.shared.push(counter.topology);
             }
         }
         let mut next = KEY_START + self.shared.len();
-        for counter in &mut self.counters {
-            match self.shared.iter().position(|topology| *topology == counter.topology) {
-                Some(index) => counter.slot = KEY_START + index,
-                None => {
-                    counter.slot = next;
-                    next += 2;
-                }
-            }
+        for counter in &mut self.list {
+            let shared = self.shared.iter().position(|topology| *topology == counter.topology);
+            counter.slot = shared.map_or(next, |index| KEY_START + index);
+            next += if shared.is_some() { 0 } else { 2 };
         }
     }
 
@@ -246,7 +242,7 @@ impl Counters {
             let domain = cluster.nodes.domain(*topology, node);
             key.push(domain.map_or(0, |domain| 1 + i64::try_from(domain).expect("domains are counted in 32 bits")));
         }
-        for counter in self.counters.iter().filter(|counter| counter.single) {
+        for counter in self.list.iter().filter(|counter| counter.single) {
             match cluster.nodes.domain(counter.topology, node) {
                 Some(domain) => key.extend([1, counter.values[domain]]),
                 None => key.extend([0, 0]),
@@ -271,6 +267,11 @@ impl Counter {
     pub(super) fn domain(&self, key: &[i64]) -> Option<usize> {
         let domain = if self.single { 0 } else { key[self.slot] };
         usize::try_from(domain).ok()?.checked_sub(1)
+    }
+
+    /// Whether every node is a domain of its own.
+    pub(super) fn is_single(&self) -> bool {
+        self.single
     }
 
     /// The lowest count of a domain, 0 where there are too few.

@@ -10,8 +10,8 @@ const NONE: u32 = u32::MAX;
 /// The groups, and where each node is.
 #[derive(Clone, Debug)]
 pub(super) struct Groups {
-    by_key: HashMap<Box<[i64]>, u32>,
-    groups: Vec<Group>,
+    keys: HashMap<Box<[i64]>, u32>,
+    opened: Vec<Group>,
     free: Vec<u32>,
     places: Vec<Place>,
     scratch: Vec<i64>,
@@ -34,17 +34,30 @@ struct Place {
 impl Groups {
     pub(super) fn new(rows: usize) -> Self {
         Self {
-            by_key: HashMap::new(),
-            groups: Vec::new(),
+            keys: HashMap::new(),
+            opened: Vec::new(),
             free: Vec::new(),
             places: vec![Place { group: NONE, points: 0 }; rows],
             scratch: Vec::new(),
         }
     }
 
+    /// All groups, empty ones included, by number.
+    pub(super) fn all(&self) -> &[Group] {
+        &self.opened
+    }
+
+    /// The number of the group that a row is in.
+    pub(super) fn of_row(&self, row: usize) -> Option<usize> {
+        match self.places[row].group {
+            NONE => None,
+            group => Some(group as usize),
+        }
+    }
+
     /// The groups that have nodes, in the order in which they were opened.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
-        self.groups.iter().filter(|group| !group.ranking.is_empty())
+        self.opened.iter().filter(|group| !group.ranking.is_empty())
     }
 
     /// Puts a node into the group of a key, with its points.
@@ -52,23 +65,23 @@ impl Groups {
         self.scratch.clear();
         write_key(&mut self.scratch);
         let place = self.places[node.row()];
-        let stays = place.group != NONE && *self.groups[place.group as usize].key == *self.scratch;
+        let stays = place.group != NONE && *self.opened[place.group as usize].key == *self.scratch;
         if stays && place.points == points {
             return;
         }
         if stays {
-            let ranking = &mut self.groups[place.group as usize].ranking;
+            let ranking = &mut self.opened[place.group as usize].ranking;
             ranking.remove(&(Reverse(place.points), node));
             ranking.insert((Reverse(points), node));
             self.places[node.row()].points = points;
             return;
         }
         self.take_out(node);
-        let group = match self.by_key.get(&*self.scratch) {
+        let group = match self.keys.get(&*self.scratch) {
             Some(group) => *group,
             None => self.open(),
         };
-        self.groups[group as usize].ranking.insert((Reverse(points), node));
+        self.opened[group as usize].ranking.insert((Reverse(points), node));
         self.places[node.row()] = Place { group, points };
     }
 
@@ -78,10 +91,10 @@ impl Groups {
         if place.group == NONE {
             return;
         }
-        let group = &mut self.groups[place.group as usize];
+        let group = &mut self.opened[place.group as usize];
         group.ranking.remove(&(Reverse(place.points), node));
         if group.ranking.is_empty() {
-            self.by_key.remove(&group.key);
+            self.keys.remove(&group.key);
             self.free.push(place.group);
         }
     }
@@ -91,13 +104,13 @@ impl Groups {
         let key: Box<[i64]> = self.scratch.as_slice().into();
         let group = Group { key: key.clone(), ranking: BTreeSet::new() };
         let id = if let Some(id) = self.free.pop() {
-            self.groups[id as usize] = group;
+            self.opened[id as usize] = group;
             id
         } else {
-            self.groups.push(group);
-            u32::try_from(self.groups.len() - 1).expect("there are fewer groups than node rows")
+            self.opened.push(group);
+            u32::try_from(self.opened.len() - 1).expect("there are fewer groups than node rows")
         };
-        self.by_key.insert(key, id);
+        self.keys.insert(key, id);
         id
     }
 }

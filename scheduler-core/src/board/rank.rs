@@ -10,6 +10,9 @@ use crate::score::scoring::Scoring;
 use crate::score::{interpod, node, spread};
 use crate::slot::NodeId;
 
+/// The key of a group, and how many nodes fit there.
+pub(super) type Member<'a> = (&'a [i64], usize);
+
 /// The best nodes: groups with the points that make a node of them one of the best.
 #[derive(Debug)]
 pub(crate) struct Best<'a> {
@@ -35,7 +38,8 @@ impl Board {
     /// The best nodes; `None` when no node fits.
     pub(crate) fn best(&self, scoring: &Scoring) -> Option<Best<'_>> {
         let groups: Vec<&Group> = self.groups.iter().filter(|group| self.admits(&group.key)).collect();
-        let common = self.common_points(scoring, &groups);
+        let members: Vec<Member<'_>> = groups.iter().map(|group| (&*group.key, group.ranking.len())).collect();
+        let common = self.common_points(scoring, &members);
         let top = |group: &Group| group.ranking.first().map_or(0, |(points, _)| points.0);
         let totals = groups.iter().zip(&common).map(|(group, common)| top(group) + common);
         let total = totals.clone().max()?;
@@ -44,13 +48,13 @@ impl Board {
     }
 
     fn of_role(&self, role: fn(Role) -> bool) -> impl Iterator<Item = &Counter> {
-        self.counters.counters.iter().filter(move |counter| role(counter.role))
+        self.counters.list.iter().filter(move |counter| role(counter.role))
     }
 
     /// Whether the filters that look at other pods let the nodes with a key through.
-    fn admits(&self, key: &[i64]) -> bool {
+    pub(super) fn admits(&self, key: &[i64]) -> bool {
         let class = &self.counters.class;
-        for counter in &self.counters.counters {
+        for counter in &self.counters.list {
             let value = counter.value(key);
             let admitted = match counter.role {
                 Role::Hard(position) => value.is_some_and(|value| {
@@ -72,19 +76,19 @@ impl Board {
     }
 
     /// The weighted points that all nodes of a group share.
-    fn common_points(&self, scoring: &Scoring, groups: &[&Group]) -> Vec<i64> {
+    pub(super) fn common_points(&self, scoring: &Scoring, groups: &[Member<'_>]) -> Vec<i64> {
         let class = &self.counters.class;
         let mut common = vec![0; groups.len()];
         for (plugin, weight) in &scoring.plugins {
-            let column = |index: usize| groups.iter().map(|group| group.key[index]).collect();
+            let column = |index: usize| groups.iter().map(|(key, _)| key[index]).collect();
             let points = match plugin {
                 ScorePlugin::TaintToleration => node::fewer_is_better(column(0)),
                 ScorePlugin::NodeAffinity if !class.node_preferred.is_empty() => node::more_is_better(column(1)),
                 ScorePlugin::PodTopologySpread if self.of_role(is_soft).next().is_some() => self.spread(groups),
                 ScorePlugin::InterPodAffinity => {
-                    let sum = |group: &&Group| -> i64 {
+                    let sum = |(key, _): &Member<'_>| -> i64 {
                         let weights = self.of_role(|role| role == Role::Weight);
-                        weights.filter_map(|counter| counter.value(&group.key)).sum()
+                        weights.filter_map(|counter| counter.value(key)).sum()
                     };
                     interpod::normalize(groups.iter().map(sum).collect())
                 }
@@ -98,31 +102,36 @@ impl Board {
         common
     }
 
-    fn spread(&self, groups: &[&Group]) -> Vec<i64> {
+    /// Whether the points of a group depend on how many nodes others have.
+    pub(super) fn needs_sizes(&self) -> bool {
+        self.of_role(is_soft).any(Counter::is_single)
+    }
+
+    fn spread(&self, groups: &[Member<'_>]) -> Vec<i64> {
         let class = &self.counters.class;
         let softs: Vec<&Counter> = self.of_role(is_soft).collect();
-        let scored = |group: &Group| softs.iter().all(|counter| counter.value(&group.key).is_some());
-        let weights: Vec<f64> = softs
-            .iter()
-            .map(|counter| {
-                let groups = groups.iter().filter(|group| scored(group));
-                let mut domains: Vec<usize> = groups.clone().filter_map(|group| counter.domain(&group.key)).collect();
-                domains.sort_unstable();
-                domains.dedup();
-                let alone = groups.filter(|group| counter.domain(&group.key).is_none());
-                spread::weight_of(domains.len() + alone.map(|group| group.ranking.len()).sum::<usize>())
-            })
-            .collect();
-        let raw = groups.iter().map(|group| {
-            scored(group).then(|| {
+        let scored = |key: &[i64]| softs.iter().all(|counter| counter.value(key).is_some());
+        let weigh = |counter: &&Counter| {
+            let groups = groups.iter().filter(|(key, _)| scored(key));
+            if counter.is_single() {
+                return spread::weight_of(groups.map(|(_, size)| *size).sum());
+            }
+            let mut domains: Vec<usize> = groups.filter_map(|(key, _)| counter.domain(key)).collect();
+            domains.sort_unstable();
+            domains.dedup();
+            spread::weight_of(domains.len())
+        };
+        let weights: Vec<f64> = softs.iter().map(weigh).collect();
+        let raw = |(key, _): &Member<'_>| {
+            scored(key).then(|| {
                 let parts = softs.iter().zip(&weights).filter_map(|(counter, weight)| {
                     let Role::Soft(position) = counter.role else { return None };
-                    Some((counter.value(&group.key)?, *weight, class.spread[position].max_skew))
+                    Some((counter.value(key)?, *weight, class.spread[position].max_skew))
                 });
                 spread::weighted_sum(parts)
             })
-        });
-        spread::normalize(&raw.collect::<Vec<_>>())
+        };
+        spread::normalize(&groups.iter().map(raw).collect::<Vec<_>>())
     }
 }
 

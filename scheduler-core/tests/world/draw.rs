@@ -107,7 +107,9 @@ impl Draw {
         if self.one_in(6) {
             requests["example.com/gpu"] = json!((1 + self.below(2)).to_string());
         }
-        let image = self.pick(&["img/a:1", "img/b", "registry:5000/img/c"]);
+        // The image belongs to the shape: it does not depend on what is drawn here.
+        let which = name.bytes().map(usize::from).sum::<usize>() % 3;
+        let image = ["img/a:1", "img/b", "registry:5000/img/c"][which];
         let mut container = json!({"name": name, "image": image, "resources": {"requests": requests}});
         if self.one_in(6) {
             let mut port = json!({"hostPort": 8000 + self.below(2), "containerPort": 80});
@@ -164,9 +166,9 @@ pub(super) fn node(seed: u64) -> Value {
     })
 }
 
-/// A pod with a name and uid of its own.
+/// A pod with a name and uid of its own; the lower half of the seed decides what it requests, the upper half the rest.
 pub(super) fn pod(seed: u64, number: usize) -> Value {
-    let mut draw = Draw(seed);
+    let mut draw = Draw(seed & 0xffff_ffff);
     let mut spec = json!({"containers": [draw.container("c0")], "priority": 10 * draw.below(4)});
     if draw.one_in(4) {
         spec["containers"] = json!([draw.container("c0"), draw.container("c1")]);
@@ -176,6 +178,7 @@ pub(super) fn pod(seed: u64, number: usize) -> Value {
         sidecar["restartPolicy"] = json!("Always");
         spec["initContainers"] = json!([sidecar, draw.container("i1")]);
     }
+    let mut draw = Draw(seed >> 32);
     if draw.one_in(6) {
         spec["overhead"] = json!({"cpu": "50m", "memory": "64Mi"});
     }
