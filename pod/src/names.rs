@@ -80,6 +80,26 @@ fn subdomain_message() -> String {
     with_form(words, SUBDOMAIN_FORM, &["example.com"])
 }
 
+/// A subdomain whose labels may hold underscores, as search paths of DNS have.
+pub fn dns1123_subdomain_with_underscore(text: &str) -> Vec<String> {
+    let label = |label: &str| {
+        let bytes = label.strip_prefix('_').unwrap_or(label).as_bytes();
+        bytes.first().copied().is_some_and(is_lower_or_digit)
+            && bytes.last().copied().is_some_and(is_lower_or_digit)
+            && bytes.iter().all(|byte| is_lower_or_digit(*byte) || b"-_".contains(byte))
+    };
+    let mut messages = Vec::new();
+    if text.len() > 253 {
+        messages.push(too_long(253));
+    }
+    if !text.split('.').all(label) {
+        let words = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character";
+        let label_form = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
+        messages.push(with_form(words, &format!(r"{label_form}(\.{label_form})*"), &["example.com"]));
+    }
+    messages
+}
+
 /// A label of DNS after RFC 1035: as after RFC 1123, but it starts with a letter.
 pub fn dns1035_label(text: &str) -> Vec<String> {
     let mut messages = Vec::new();

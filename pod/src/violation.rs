@@ -182,10 +182,20 @@ impl Violations {
         self.push(path, ViolationKind::NotFound, quoted(value), "");
     }
 
+    pub(crate) fn not_found_because(&mut self, path: impl Into<String>, value: &str, detail: impl Into<String>) {
+        self.push(path, ViolationKind::NotFound, quoted(value), detail);
+    }
+
+    /// The value is a text.
     pub(crate) fn not_supported(&mut self, path: impl Into<String>, value: &str, supported: &[&str]) {
+        self.not_supported_literal(path, quoted(value), supported);
+    }
+
+    /// The value is printed as it stands.
+    pub(crate) fn not_supported_literal(&mut self, path: impl Into<String>, value: String, supported: &[&str]) {
         let list: Vec<String> = supported.iter().map(|value| quoted(value)).collect();
         let detail = if list.is_empty() { String::new() } else { format!("supported values: {}", list.join(", ")) };
-        self.push(path, ViolationKind::NotSupported, quoted(value), detail);
+        self.push(path, ViolationKind::NotSupported, value, detail);
     }
 
     pub(crate) fn too_long(&mut self, path: impl Into<String>, maximum: usize) {

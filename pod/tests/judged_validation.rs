@@ -8,7 +8,19 @@ use serde_json::{Value, json};
 use windlass_pod::{decode_json, defaults, validate};
 
 /// The kinds that are judged.
-const KINDS: [&str; 6] = ["ConfigMap", "Secret", "Namespace", "EndpointSlice", "Endpoints", "Service"];
+const KINDS: [&str; 11] = [
+    "Pod",
+    "ReplicationController",
+    "ReplicaSet",
+    "Deployment",
+    "DaemonSet",
+    "Service",
+    "Endpoints",
+    "EndpointSlice",
+    "ConfigMap",
+    "Secret",
+    "Namespace",
+];
 
 fn key(error: &Value) -> (String, String, String) {
     (error["field"].to_string(), error["type"].to_string(), error["body"].to_string())
