@@ -38,8 +38,8 @@ impl Layout {
 /// The values of the group that decide the order of writes; a `None` was not read or is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observed {
-    /// CPU quota and period, which v1 has in two files.
-    pub cpu_max: Option<(Limit<Duration>, Duration)>,
+    /// The CPU period of v1, which has it in a file of its own.
+    pub cpu_period: Option<Duration>,
     /// Saved-up quota.
     pub cpu_burst: Option<Duration>,
     /// v1's limit on memory.

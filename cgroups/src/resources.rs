@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::controller::Controller;
 use crate::cpuset::CpuSet;
 use crate::device::{DeviceFilter, DeviceNumber};
 use crate::value::{Bytes, CpuMax, CpuProportion, IoWeight, Limit};
@@ -42,6 +43,24 @@ pub struct Resources {
     /// A key is `CONTROLLER.FILE`; it may not be a file that another field sets, nor one that moves processes
     /// or enables controllers. Where the controller is not in v2 the answer is `Unsupported`.
     pub unified: BTreeMap<String, String>,
+}
+
+impl Resources {
+    /// Whether something is asked of a controller.
+    pub(crate) fn ask(&self, controller: Controller) -> bool {
+        let raw = |file: &String| file.split('.').next() == Some(controller.name());
+        self.unified.keys().any(raw)
+            || match controller {
+                Controller::Cpu => self.cpu != Cpu::default(),
+                Controller::Cpuset => self.cpuset != Cpuset::default(),
+                Controller::Memory => self.memory != Memory::default(),
+                Controller::Pids => self.pids != Pids::default(),
+                Controller::Io => self.io != Io::default(),
+                Controller::Hugetlb => !self.hugetlb.is_empty(),
+                Controller::Devices => self.devices.is_some(),
+                _ => false,
+            }
+    }
 }
 
 /// CPU time.

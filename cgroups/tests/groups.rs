@@ -173,12 +173,16 @@ fn same_name_is_another(all: &Hierarchies) {
     let actor = Actor::new("sleep");
     new.add(actor.pid()).unwrap();
     let resources = Resources { pids: Pids { max: Some(Limit::At(7)) }, ..Resources::default() };
+    // What the group could not have anyway is no answer either.
+    let memory = windlass_cgroups::Memory { min: Some(Limit::Max), ..Default::default() };
+    let nowhere = Resources { memory, ..Resources::default() };
     for error in [
         stale.stats().err(),
         stale.pids().err(),
         stale.oom_kills().err(),
         stale.apply(&resources).err(),
         stale.apply_best_effort(&resources).err(),
+        stale.apply(&nowhere).err(),
         stale.add(std::process::id()).err(),
         stale.kill_and_wait(Duration::from_secs(1)).err(),
         stale.child("below").err(),

@@ -9,13 +9,13 @@ use crate::controller::{Controller, Version};
 use crate::error::{Error, FailedWrite, Result, Rollback};
 use crate::format::FormatError;
 use crate::group::Group;
-use crate::hierarchy::directory::{Directory, WriteFailure};
+use crate::group::rollback::{Written, open_with_former, roll_back};
+use crate::hierarchy::directory::WriteFailure;
 use crate::observed::{Home, Layout, Observed};
 use crate::plan::Plan;
 use crate::report::{Reason, Report};
 use crate::resources::Resources;
-use crate::setting::{Action, Check, Undo, Write};
-use crate::value::{Bytes, Limit};
+use crate::setting::{Action, Check, Setting, Write};
 use crate::{sys, v1, v2};
 
 impl Group {
@@ -24,10 +24,12 @@ impl Group {
     /// Errors: [`Error::Unsupported`] if the group cannot have one of the settings, [`Error::Invalid`] if they make
     /// no sense, [`Error::Refused`] if the kernel refuses a value, which names what was put back.
     pub fn apply(&self, resources: &Resources) -> Result<Report> {
-        let plan = self.plan(resources)?;
-        let report = plan.report();
-        let settings: Vec<_> = report.unsupported().cloned().collect();
-        if settings.is_empty() { self.execute(plan, OnMissing::Fail) } else { Err(Error::Unsupported { settings }) }
+        let plan = self.plan_unchecked(resources)?;
+        if plan.settings.iter().any(|setting| matches!(setting.action, Action::Unsupported { .. })) {
+            self.check_there()?;
+            return Err(Error::Unsupported { settings: plan.report().unsupported().cloned().collect() });
+        }
+        self.execute(plan, OnMissing::Fail)
     }
 
     /// Sets what the group can have of what is asked for; the report lists what it cannot.
@@ -35,24 +37,42 @@ impl Group {
     /// Errors: as [`apply`](Self::apply) but for [`Error::Unsupported`]. A value that the kernel refuses is an error
     /// here too, and puts back what was written before it.
     pub fn apply_best_effort(&self, resources: &Resources) -> Result<Report> {
-        self.execute(self.plan(resources)?, OnMissing::Report)
+        self.execute(self.plan_unchecked(resources)?, OnMissing::Report)
     }
 
     /// What [`apply`](Self::apply) would write now.
     pub fn plan(&self, resources: &Resources) -> Result<Plan> {
-        let layout = self.layout()?;
+        self.check_there()?;
+        self.plan_unchecked(resources)
+    }
+
+    /// The plan for a group of which its writes tell whether it is there.
+    fn plan_unchecked(&self, resources: &Resources) -> Result<Plan> {
+        let layout = self.layout_for(|controller| resources.ask(controller))?;
         let observed = self.observe(resources, &layout)?;
         Plan::new(resources, &layout, &observed)
     }
 
     fn execute(&self, mut plan: Plan, on_missing: OnMissing) -> Result<Report> {
         let mut written: Vec<Written<'_>> = Vec::new();
+        let steps = |setting: &Setting| match &setting.action {
+            Action::Write { writes, .. } => writes.len(),
+            Action::Filter(_) => 1,
+            Action::Unsupported { .. } => 0,
+        };
+        let mut ahead: usize = plan.settings.iter().map(steps).sum();
+        if ahead == 0 {
+            self.check_there()?;
+        }
         for setting in &mut plan.settings {
             let first = written.len();
+            ahead -= steps(setting);
             let failure = match &setting.action {
-                Action::Write { writes, .. } => {
-                    writes.iter().find_map(|write| self.execute_one(write, &mut written).err())
-                }
+                Action::Write { writes, .. } => writes.iter().enumerate().find_map(|(at, write)| {
+                    // After the last write nothing can fail for which it had to be put back.
+                    let last = ahead == 0 && at + 1 == writes.len() && write.check == Check::None;
+                    self.execute_one(write, if last { Keep::Nothing } else { Keep::Former }, &mut written).err()
+                }),
                 Action::Filter(program) => self.attach(program).err(),
                 Action::Unsupported { .. } => None,
             };
@@ -75,14 +95,10 @@ impl Group {
         Ok(plan.report())
     }
 
-    fn execute_one<'a>(&'a self, write: &Write, written: &mut Vec<Written<'a>>) -> Result<(), Stopped> {
+    fn execute_one<'a>(&'a self, write: &Write, keep: Keep, written: &mut Vec<Written<'a>>) -> Result<(), Stopped> {
         let unsupported = |reason| Err(Stopped::Unsupported { file: write.file.to_string(), reason });
         let Some(directory) = self.directory_of(write.version, &write.file) else {
             return unsupported(Reason::NotEnabled);
-        };
-        let former = match former(directory, write) {
-            Ok(former) => former,
-            Err(error) => return Err(Stopped::Failed(Failure::Other(error))),
         };
         let failed = |answer| {
             let write = FailedWrite {
@@ -93,16 +109,28 @@ impl Group {
             };
             Stopped::Failed(Failure::Value(Box::new(write), answer))
         };
-        match directory.write(&write.file, &write.value) {
-            Ok(()) => {}
-            Err(WriteFailure::Gone) => return Err(Stopped::Failed(Failure::Other(directory.gone()))),
+        let other = |error| Stopped::Failed(Failure::Other(error));
+        let opened = match keep {
+            Keep::Nothing => directory.open_to_write(&write.file).map(|fd| Ok((fd, None))),
+            Keep::Former => open_with_former(directory, write),
+        };
+        let done = match opened {
+            Ok(opened) => {
+                let (fd, former) = opened.map_err(other)?;
+                directory.write_to(&fd, &write.value).map(|()| former)
+            }
+            Err(failure) => Err(failure),
+        };
+        match done {
+            Ok(None) => {}
+            Ok(Some(former)) => written.push(Written { directory, file: write.file.to_string(), former }),
+            Err(WriteFailure::Gone) => return Err(other(directory.gone())),
             Err(WriteFailure::NoFile) => return unsupported(Reason::Kernel),
             Err(WriteFailure::NotPermitted) => return unsupported(Reason::NotDelegated),
             Err(WriteFailure::Refused(source)) => return Err(failed(Answer::Errno(source))),
         }
-        written.push(Written { directory, file: write.file.to_string(), former });
         if write.check == Check::NotInvalid {
-            let now = directory.read_always(&write.file).map_err(|error| Stopped::Failed(Failure::Other(error)))?;
+            let now = directory.read_always(&write.file).map_err(other)?;
             if now.contains("invalid") {
                 return Err(failed(Answer::Content(now.trim().to_owned())));
             }
@@ -127,9 +155,9 @@ impl Group {
             Err(source) => source,
         };
         let reason = match rustix::io::Errno::from_io_error(&source) {
+            _ if directory.is_gone() => return Err(Stopped::Failed(Failure::Other(directory.gone()))),
             Some(rustix::io::Errno::PERM) => Reason::NotDelegated,
             Some(rustix::io::Errno::NOSYS) => Reason::Kernel,
-            _ if directory.is_gone() => return Err(Stopped::Failed(Failure::Other(directory.gone()))),
             _ => {
                 let failure = Error::sys("attach a device program to", directory.path(), source);
                 return Err(Stopped::Failed(Failure::Other(failure)));
@@ -143,14 +171,15 @@ impl Group {
         let mut observed = Observed::default();
         let cpu = &resources.cpu;
         match layout.home(Controller::Cpu) {
-            Home::V1 if cpu.max.is_some() || cpu.burst.is_some() => {
-                let quota = self.observe_file(Version::V1, "cpu.cfs_quota_us", v1::cpu::quota)?;
-                let period = self.observe_file(Version::V1, "cpu.cfs_period_us", micros)?;
-                observed.cpu_max = quota.zip(period);
-                observed.cpu_burst = self.observe_file(Version::V1, "cpu.cfs_burst_us", micros)?;
+            Home::V1 => {
+                if cpu.max.is_some() {
+                    observed.cpu_period = self.observe_file(Version::V1, "cpu.cfs_period_us", micros)?;
+                }
+                if cpu.burst.is_some() {
+                    observed.cpu_burst = self.observe_file(Version::V1, "cpu.cfs_burst_us", micros)?;
+                }
             }
             Home::V2 if cpu.burst.is_some() => {
-                observed.cpu_max = self.observe_file(Version::V2, "cpu.max", v2::cpu::max)?;
                 observed.cpu_burst = self.observe_file(Version::V2, "cpu.max.burst", micros)?;
             }
             _ => {}
@@ -158,7 +187,9 @@ impl Group {
         let memory = &resources.memory;
         if layout.home(Controller::Memory) == Home::V1 && (memory.max.is_some() || memory.swap.is_some()) {
             let limit = v1::memory::limit;
-            observed.memory_limit = self.observe_file::<Limit<Bytes>>(Version::V1, v1::memory::LIMIT, limit)?;
+            if memory.swap.is_some() {
+                observed.memory_limit = self.observe_file(Version::V1, v1::memory::LIMIT, limit)?;
+            }
             observed.memory_and_swap_limit = self.observe_file(Version::V1, v1::memory::LIMIT_WITH_SWAP, limit)?;
         }
         if resources.io.weight.is_some() {
@@ -205,22 +236,11 @@ enum OnMissing {
     Report,
 }
 
-/// A write that happened, and the writes that undo it.
-struct Written<'a> {
-    directory: &'a Directory,
-    file: String,
-    former: Former,
-}
-
-/// The former state of a file.
-enum Former {
-    /// These writes bring it back.
-    Writes(Vec<(String, String)>),
-    /// It cannot be written back.
-    Unwritable,
-    /// A filter of devices that allowed by default, maybe with exceptions, which the kernel does not show: everything
-    /// is denied in its place, because a filter that is put back without its exceptions is open.
-    HiddenExceptions,
+/// Whether what a file holds is kept for a failure of a later write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Former,
+    Nothing,
 }
 
 enum Stopped {
@@ -253,73 +273,4 @@ impl Failure {
             }
         }
     }
-}
-
-/// What has to be written to have a file as it is now.
-fn former(directory: &Directory, write: &Write) -> Result<Former> {
-    let file = write.file.to_string();
-    let source = match &write.undo {
-        Undo::WithEarlier => return Ok(Former::Writes(Vec::new())),
-        Undo::DeviceList => v1::devices::LIST,
-        Undo::Whole | Undo::Line { .. } => &file,
-    };
-    let content = match directory.read(source) {
-        Ok(Some(content)) => content,
-        // Some files can only be written, and a missing one is told by the write itself.
-        Ok(None) | Err(Error::Sys { .. }) => return Ok(Former::Unwritable),
-        Err(error) => return Err(error),
-    };
-    let restored = match &write.undo {
-        Undo::DeviceList => {
-            return Ok(match v1::devices::restore(&content) {
-                Some(writes) => {
-                    Former::Writes(writes.into_iter().map(|(file, value)| (file.to_owned(), value)).collect())
-                }
-                None => Former::HiddenExceptions,
-            });
-        }
-        Undo::Line { key, absent } => {
-            let line = content.lines().find(|line| line.split(' ').next() == Some(key));
-            line.unwrap_or(absent).to_owned()
-        }
-        Undo::Whole | Undo::WithEarlier => {
-            let mut lines = content.lines();
-            let line = lines.next().unwrap_or("");
-            if lines.next().is_some() {
-                return Ok(Former::Unwritable);
-            }
-            // An invalid partition reads as `root invalid (reason)`; it is set by the first word.
-            let line = if write.check == Check::NotInvalid { line.split(' ').next().unwrap_or(line) } else { line };
-            if line.is_empty() { "\n".to_owned() } else { line.to_owned() }
-        }
-    };
-    Ok(Former::Writes(vec![(file, restored)]))
-}
-
-fn roll_back(written: Vec<Written<'_>>) -> Rollback {
-    let mut rollback = Rollback::default();
-    for Written { directory, file, former } in written.into_iter().rev() {
-        let result = match &former {
-            Former::Writes(writes) if writes.is_empty() => continue,
-            Former::Writes(writes) => writes.iter().try_for_each(|(file, value)| write_back(directory, file, value)),
-            Former::Unwritable => Err(io::ErrorKind::Unsupported.into()),
-            Former::HiddenExceptions => write_back(directory, v1::devices::DENY, "a").and_then(|()| {
-                let reason = "the kernel does not show what it denied before, so everything is denied now";
-                Err(io::Error::new(io::ErrorKind::Unsupported, reason))
-            }),
-        };
-        match result {
-            Ok(()) => rollback.restored.push(file),
-            Err(source) => rollback.failed.push((file, source)),
-        }
-    }
-    rollback
-}
-
-fn write_back(directory: &Directory, file: &str, value: &str) -> io::Result<()> {
-    directory.write(file, value).map_err(|failure| match failure {
-        WriteFailure::Refused(source) => source,
-        WriteFailure::Gone | WriteFailure::NoFile => io::ErrorKind::NotFound.into(),
-        WriteFailure::NotPermitted => io::ErrorKind::PermissionDenied.into(),
-    })
 }

@@ -8,6 +8,7 @@ pub(crate) mod events;
 mod freeze;
 mod kill;
 mod remove;
+mod rollback;
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -149,9 +150,19 @@ impl Group {
     /// Errors: [`Error::Gone`] if the group was removed.
     pub fn layout(&self) -> Result<Layout> {
         self.check_there()?;
+        self.layout_for(|_| true)
+    }
+
+    /// Where those controllers are that matter to the caller; the kernel is not asked about others.
+    pub(crate) fn layout_for(&self, matters: impl Fn(Controller) -> bool) -> Result<Layout> {
+        let in_v2 = |controller: &Controller| {
+            !controller.built_into_v2() && matters(*controller) && self.hierarchies.home(*controller) == Home::V2
+        };
         let passed_down = match self.member_v2() {
-            Some(member) => controllers_in(&member.directory.read_always("cgroup.controllers")?),
-            None => Vec::new(),
+            Some(member) if Controller::ALL.iter().any(in_v2) => {
+                controllers_in(&member.directory.read_always("cgroup.controllers")?)
+            }
+            _ => Vec::new(),
         };
         let home = |controller: Controller| match self.hierarchies.home(controller) {
             Home::V2 if self.member_v2().is_none() => Home::Absent(Reason::NotEnabled),

@@ -19,29 +19,38 @@ impl Group {
     /// Removes the group once its last process has ended; a process that stays is not killed.
     ///
     /// Errors: [`Error::Busy`] if groups are below it, or if processes are still there after
-    /// [`REMOVE_WAIT`](Self::REMOVE_WAIT); nothing is removed then. [`Error::Gone`] if it was removed before, even if
-    /// one of the same name is there now.
+    /// [`REMOVE_WAIT`](Self::REMOVE_WAIT). Nothing is removed then, unless the process is in some of the group's
+    /// hierarchies only, where [`add`](Self::add) puts none: those without it are removed first. [`Error::Gone`] if it
+    /// was removed before, even if one of the same name is there now.
     pub fn remove(&self) -> Result<()> {
         self.remove_within(Self::REMOVE_WAIT)
     }
 
     /// Removes the group as [`remove`](Self::remove) does, with another limit on waiting.
     pub fn remove_within(&self, timeout: Duration) -> Result<()> {
+        let mut all_leaves = true;
         for member in self.members() {
-            if !member.directory.has_directories()? {
-                continue;
-            }
-            let groups = match member.directory.directories() {
-                Ok(groups) => groups,
-                Err(Error::Gone { .. }) => continue,
-                Err(error) => return Err(error),
-            };
-            if !groups.is_empty() {
-                let group = member.directory.path().to_owned();
-                return Err(Error::Busy { group, holder: Holder::Groups(groups) });
+            let directory = &member.directory;
+            let standing = member.parent.standing(&member.name, directory)?;
+            all_leaves &= standing == Standing::Leaf;
+            if standing == Standing::Parent {
+                let groups = match directory.directories() {
+                    Ok(groups) => groups,
+                    Err(Error::Gone { .. }) => continue,
+                    Err(error) => return Err(error),
+                };
+                if !groups.is_empty() {
+                    return Err(Error::Busy { group: directory.path().to_owned(), holder: Holder::Groups(groups) });
+                }
             }
         }
-        self.remove_tree_within(timeout)
+        // The removal itself says whether processes are there: v2 first, which has those of every hierarchy.
+        let mut left: Vec<&Member> = self.member_v2().into_iter().chain(self.members_v1()).collect();
+        if all_leaves {
+            let kept = left.iter().position(|member| member.parent.remove(&member.name).is_err());
+            left.drain(..kept.unwrap_or(left.len()));
+        }
+        if left.is_empty() { Ok(()) } else { self.remove_members(&left, Deadline::after(timeout)) }
     }
 
     /// Removes the group and every group below it once their last process has ended.
@@ -54,10 +63,13 @@ impl Group {
 
     /// Removes the tree as [`remove_tree`](Self::remove_tree) does, with another limit on waiting.
     pub fn remove_tree_within(&self, timeout: Duration) -> Result<()> {
-        let deadline = Deadline::after(timeout);
-        self.wait_until_empty(deadline)?;
+        self.remove_members(&self.members().iter().collect::<Vec<_>>(), Deadline::after(timeout))
+    }
+
+    fn remove_members(&self, members: &[&Member], deadline: Deadline) -> Result<()> {
+        self.wait_until_empty(members, deadline)?;
         let mut first_error = None;
-        for member in self.members() {
+        for member in members {
             if let Err(error) = remove_member(member, deadline) {
                 first_error.get_or_insert(error);
             }
@@ -65,9 +77,9 @@ impl Group {
         first_error.map_or(Ok(()), Err)
     }
 
-    /// Waits until no process is in the group or below it, in any hierarchy.
-    fn wait_until_empty(&self, deadline: Deadline) -> Result<()> {
-        for member in self.members() {
+    /// Waits until no process is in these directories or below them.
+    fn wait_until_empty(&self, members: &[&Member], deadline: Deadline) -> Result<()> {
+        for member in members {
             let emptied = match self.version_of(member) {
                 Version::V2 => GroupEvents::open(&member.directory)
                     .and_then(|events| events.wait_until(deadline, |state| !state.populated)),

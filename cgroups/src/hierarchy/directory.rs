@@ -202,6 +202,20 @@ impl Directory {
         self.open_beneath(file, OFlags::WRONLY).map_err(|error| self.unopened(error))
     }
 
+    /// Opens a file of the group to write, and says what it holds; `None` if that cannot be read.
+    pub(crate) fn open_to_change(&self, file: &str) -> Result<(OwnedFd, Option<String>), WriteFailure> {
+        match self.open_beneath(file, OFlags::RDWR) {
+            Ok(fd) => {
+                // A group that was removed meanwhile is told by the write.
+                let content = read_text(&fd).unwrap_or(None);
+                Ok((fd, content))
+            }
+            // Not for this caller to read, or for nobody.
+            Err(Errno::ACCESS | Errno::INVAL) => self.open_to_write(file).map(|fd| (fd, None)),
+            Err(error) => Err(self.unopened(error)),
+        }
+    }
+
     /// Writes an open file of the group in one system call.
     pub(crate) fn write_to(&self, fd: &OwnedFd, value: &str) -> Result<(), WriteFailure> {
         match rustix::io::retry_on_intr(|| rustix::io::write(fd, value.as_bytes())) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod directory;
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use crate::controller::{Controller, Version};
@@ -75,9 +76,9 @@ impl Hierarchies {
     /// Errors: [`Error::NoHierarchy`] where nothing is mounted, [`Error::NotFound`] where a mount does not show the
     /// group in which the caller is.
     pub fn discover_at(anchor: Anchor) -> Result<Self> {
-        let read = |path: &str| std::fs::read_to_string(path).map_err(|error| Error::sys("read", path, error));
+        let read = |path| read_proc(path).map_err(|error| Error::sys("read", path, error));
         let mounts = mountinfo::hierarchies(&read("/proc/self/mountinfo")?);
-        let own = read("/proc/self/cgroup")?;
+        let own = if anchor == Anchor::MountRoot { String::new() } else { read("/proc/self/cgroup")? };
         let mut all: Vec<Hierarchy> = Vec::new();
         // Of several mounts of one hierarchy the one that shows the most of it wins.
         let mut mounts: Vec<&Mount> = mounts.iter().filter(|mount| !is_only_named(mount)).collect();
@@ -94,8 +95,7 @@ impl Hierarchies {
         if all.is_empty() {
             return Err(Error::NoHierarchy);
         }
-        let enabled = std::fs::read_to_string("/proc/cgroups").unwrap_or_default();
-        let absent = Controller::ALL.map(|controller| (controller, absence(controller, &all, &enabled)));
+        let absent = absent_from(&all);
         Ok(Self { all: all.into(), absent: absent.into() })
     }
 
@@ -201,18 +201,38 @@ fn anchored(root: Directory, mount: &Mount, own: &str, anchor: Anchor) -> Result
     if names.is_empty() { Ok(root) } else { root.below(names)?.ok_or_else(not_shown) }
 }
 
-/// Why no hierarchy that is mounted has a controller, should that be so.
-fn absence(controller: Controller, all: &[Hierarchy], proc_cgroups: &str) -> Reason {
-    let subsystem = controller.subsystems()[0];
-    let in_kernel = proc_cgroups.lines().any(|line| {
-        let mut words = line.split_whitespace();
-        words.next() == Some(subsystem) && words.next_back() == Some("1")
-    });
-    // Only a group below the root has a type, and only there something above can withhold a controller.
-    let below_root = |hierarchy: &Hierarchy| matches!(hierarchy.base.read("cgroup.type"), Ok(Some(_)));
-    match all.iter().find(|hierarchy| hierarchy.version == Version::V2) {
-        _ if !in_kernel => Reason::Kernel,
-        Some(unified) if below_root(unified) => Reason::NotDelegated,
-        _ => Reason::NotEnabled,
+/// The controllers that no hierarchy which is mounted has, and why.
+fn absent_from(all: &[Hierarchy]) -> Vec<(Controller, Reason)> {
+    let unified = all.iter().find(|hierarchy| hierarchy.version == Version::V2);
+    let has = |controller: Controller| {
+        let in_v2 = |unified: &Hierarchy| controller.built_into_v2() || unified.available.contains(&controller);
+        unified.is_some_and(in_v2) || all.iter().any(|hierarchy| hierarchy.has(controller.subsystems()[0]))
+    };
+    let absent: Vec<Controller> = Controller::ALL.into_iter().filter(|controller| !has(*controller)).collect();
+    if absent.is_empty() {
+        return Vec::new();
     }
+    // A kernel without v1 has no such file, and then the unified hierarchy shows all that there is.
+    let enabled = read_proc("/proc/cgroups").unwrap_or_default();
+    // Only a group below the root has a type, and only there something above can withhold a controller.
+    let below_root = unified.is_some_and(|unified| matches!(unified.base.read("cgroup.type"), Ok(Some(_))));
+    let why = |controller: Controller| {
+        let in_kernel = enabled.lines().any(|line| {
+            let mut words = line.split_whitespace();
+            words.next() == Some(controller.subsystems()[0]) && words.next_back() == Some("1")
+        });
+        match in_kernel {
+            false => Reason::Kernel,
+            true if below_root => Reason::NotDelegated,
+            true => Reason::NotEnabled,
+        }
+    };
+    absent.into_iter().map(|controller| (controller, why(controller))).collect()
+}
+
+/// Reads a file whose length the kernel does not say beforehand, in few calls.
+fn read_proc(path: &str) -> std::io::Result<String> {
+    let mut content = String::with_capacity(16 << 10);
+    std::fs::File::open(path)?.read_to_string(&mut content)?;
+    Ok(content)
 }

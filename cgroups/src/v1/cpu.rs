@@ -58,17 +58,9 @@ fn bandwidth(max: CpuMax, observed: &Observed) -> Setting {
     };
     let quota = Write::new(Version::V1, QUOTA, quota);
     let period = Write::new(Version::V1, PERIOD, max.period().as_micros());
-    let shorter = observed.cpu_max.is_some_and(|(_, period)| max.period() < period);
+    let shorter = observed.cpu_period.is_some_and(|period| max.period() < period);
     let writes = if shorter { vec![quota, period] } else { vec![period, quota] };
     Setting::writes("cpu.max", Controller::Cpu, writes)
-}
-
-/// Reads `cpu.cfs_quota_us`.
-pub(crate) fn quota(content: &[u8]) -> format::Result<Limit<Duration>> {
-    match format::single(content) {
-        b"-1" => Ok(Limit::Max),
-        text => format::micros(text).map(Limit::At),
-    }
 }
 
 /// Reads `cpu.stat`.
@@ -131,8 +123,7 @@ mod tests {
     #[test]
     fn a_shorter_period_is_written_after_the_quota() {
         let files = |observed_period| {
-            let observed =
-                Observed { cpu_max: Some((Limit::Max, Duration::from_millis(observed_period))), ..Observed::default() };
+            let observed = Observed { cpu_period: Some(Duration::from_millis(observed_period)), ..Observed::default() };
             let max = CpuMax::new(Limit::At(Duration::from_millis(5)), Duration::from_millis(50)).unwrap();
             match bandwidth(max, &observed).action {
                 crate::setting::Action::Write { writes, .. } => {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::controller::{Controller, Version};
 use crate::error::{Error, Result};
-use crate::format::{self, FormatError, micros, number};
+use crate::format::{self, micros, number};
 use crate::observed::Observed;
 use crate::resources::Cpu;
 use crate::setting::Setting;
 use crate::stats::Stats;
-use crate::value::{CpuProportion, Limit};
+use crate::value::CpuProportion;
 
 /// Plans the settings in an order of which the kernel refuses no step.
 pub(crate) fn plan(cpu: &Cpu, observed: &Observed, plan: &mut Vec<Setting>) -> Result<()> {
@@ -55,17 +55,6 @@ fn weight(proportion: CpuProportion) -> Setting {
     }
 }
 
-/// Reads `cpu.max`.
-pub(crate) fn max(content: &[u8]) -> format::Result<(Limit<Duration>, Duration)> {
-    let mut words = format::words(format::single(content));
-    let mut next = || words.next().ok_or(FormatError("quota and period are expected"));
-    let quota = match next()? {
-        b"max" => Limit::Max,
-        quota => Limit::At(micros(quota)?),
-    };
-    Ok((quota, micros(next()?)?))
-}
-
 /// Reads `cpu.stat`; a group without the controller has its usage but no bandwidth.
 pub(crate) fn stat(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     let cpu = stats.cpu.get_or_insert_default();
@@ -100,12 +89,5 @@ mod tests {
         );
         assert_eq!((cpu.periods, cpu.throttled, cpu.per_cpu), (None, None, None));
         assert!(stat(b"usage_usec max\n", &mut Stats::default()).is_err());
-    }
-
-    #[test]
-    fn no_quota_is_no_limit() {
-        assert_eq!(max(b"max 100000\n"), Ok((Limit::Max, Duration::from_millis(100))));
-        assert_eq!(max(b"5000 50000\n"), Ok((Limit::At(Duration::from_millis(5)), Duration::from_millis(50))));
-        assert!(max(b"max\n").is_err());
     }
 }
