@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use windlass_pod::{decode_json, defaults, validate};
 
 /// The kinds that are judged.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 13] = [
     "Pod",
     "ReplicationController",
     "ReplicaSet",
@@ -20,6 +20,8 @@ const KINDS: [&str; 11] = [
     "ConfigMap",
     "Secret",
     "Namespace",
+    "StatefulSet",
+    "PersistentVolumeClaim",
 ];
 
 fn key(error: &Value) -> (String, String, String) {

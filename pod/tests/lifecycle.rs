@@ -107,10 +107,10 @@ fn restart_policies_differ() {
         machine.handle(started("c", "1"), seconds(0));
         let actions = machine.handle(exited("c", "1", code), seconds(1));
         assert_eq!(actions == [start("c", 1)], again, "{policy} {code}: {actions:?}");
-        if !again {
-            assert_eq!(actions, [Action::RemoveSandbox]);
-        } else {
+        if again {
             machine.handle(started("c", "2"), seconds(1));
+        } else {
+            assert_eq!(actions, [Action::RemoveSandbox]);
         }
         assert_eq!(phase(&machine), end, "{policy} {code}");
     }
@@ -235,7 +235,7 @@ impl Agent {
     fn perform(&mut self, action: Action) {
         match action {
             Action::CreateSandbox => {
-                let event = if self.roll() % 8 == 0 {
+                let event = if self.roll().is_multiple_of(8) {
                     Event::SandboxFailed { message: "no address".into() }
                 } else {
                     Event::SandboxReady { ips: vec!["10.0.0.1".into()] }
@@ -249,7 +249,7 @@ impl Agent {
             Action::Start { container, .. } => {
                 assert!(!self.running.contains_key(&container), "{container} runs already");
                 self.ids += 1;
-                let event = if self.roll() % 8 == 0 {
+                let event = if self.roll().is_multiple_of(8) {
                     Event::StartFailed { container, reason: "RunContainerError".into(), message: "x".into() }
                 } else {
                     started(&container, &self.ids.to_string())
@@ -257,11 +257,11 @@ impl Agent {
                 self.later(event);
             }
             Action::Run { container, hook, .. } => {
-                let failure = (self.roll() % 8 == 0).then(|| "failed".to_owned());
+                let failure = self.roll().is_multiple_of(8).then(|| "failed".to_owned());
                 self.later(Event::HookFinished { container, hook, failure });
             }
             Action::Terminate { container, id } => {
-                if self.roll() % 2 == 0 {
+                if self.roll().is_multiple_of(2) {
                     self.later(exited(&container, &id, 143));
                 }
             }
@@ -302,7 +302,7 @@ impl Agent {
             (_, None) => Event::Tick,
         };
         self.give(event);
-        if self.roll() % 16 == 0
+        if self.roll().is_multiple_of(16)
             && let Some((container, id)) = self.running.clone().pop_first()
         {
             let code = i32::from(self.roll() % 2);

@@ -1,4 +1,7 @@
 //! Text to objects and back.
+#![expect(clippy::unwrap_used, reason = "a test's shared code may fail where it stands")]
+
+use std::fmt::Write as _;
 
 use windlass_pod::kinds::{ConfigMap, Pod};
 use windlass_pod::{
@@ -144,7 +147,7 @@ fn limits_hold() {
     for level in 1..12 {
         let previous = level - 1;
         let aliases = vec![format!("*x{previous}"); 10].join(", ");
-        bomb.push_str(&format!("x{level}: &x{level} [{aliases}]\n"));
+        writeln!(bomb, "x{level}: &x{level} [{aliases}]").unwrap();
     }
     let error = decode_yaml(bomb.as_bytes()).unwrap_err();
     assert!(matches!(error, Error::LimitExceeded { limit: "number of values", .. }), "{error}");

@@ -26,21 +26,21 @@ pub(super) fn template(template: &PersistentVolumeClaimTemplate, at: &At<'_>, ou
 pub(super) fn spec(spec: &PersistentVolumeClaimSpec, at: &At<'_>, out: &mut Violations) {
     let modes = at.field("accessModes");
     if spec.access_modes.is_empty() {
-        out.required(&modes, "at least 1 access mode is required");
+        out.required(modes, "at least 1 access mode is required");
     }
     for mode in &spec.access_modes {
         one_of_word(mode, &ACCESS_MODES, &modes, out);
     }
     let exclusive = spec.access_modes.iter().filter(|mode| *mode == "ReadWriteOncePod").count();
     if exclusive > 0 && exclusive < spec.access_modes.len() {
-        out.forbidden(&modes, "may not use ReadWriteOncePod with other access modes");
+        out.forbidden(modes, "may not use ReadWriteOncePod with other access modes");
     }
     label_selector(spec.selector.as_deref(), &at.field("selector"), out);
     let resources = at.field("resources");
     let storage = resources.key("storage");
     match spec.resources.requests.get("storage") {
-        None => out.required(&storage, ""),
-        Some(size) if size.signum() <= 0 => out.invalid(&storage, &size.to_string(), "must be greater than zero"),
+        None => out.required(storage, ""),
+        Some(size) if size.signum() <= 0 => out.invalid(storage, &size.to_string(), "must be greater than zero"),
         Some(_) => {}
     }
     if let Some(class) = spec.storage_class_name.as_deref().filter(|class| !class.is_empty()) {
@@ -55,6 +55,10 @@ pub(super) fn spec(spec: &PersistentVolumeClaimSpec, at: &At<'_>, out: &mut Viol
 /// What the volume is filled from; the older field stands for both where only it is set.
 fn data_sources(spec: &PersistentVolumeClaimSpec, at: &At<'_>, out: &mut Violations) {
     let old = spec.data_source.as_ref().map(|one| (one.api_group.text(), one.kind.text(), one.name.text()));
+    // Of the older field only these two were ever taken; the server drops what else stands there.
+    let old = old.filter(|(group, kind, _)| {
+        matches!((*group, *kind), ("", "PersistentVolumeClaim") | ("snapshot.storage.k8s.io", "VolumeSnapshot"))
+    });
     let new = spec.data_source_ref.as_ref().map(|one| (one.api_group.text(), one.kind.text(), one.name.text()));
     for (field, source) in [("dataSource", old), ("dataSourceRef", new.or(old))] {
         let Some((group, kind, name)) = source else { continue };
@@ -66,7 +70,7 @@ fn data_sources(spec: &PersistentVolumeClaimSpec, at: &At<'_>, out: &mut Violati
         }
         if group.is_empty() && kind != "PersistentVolumeClaim" {
             let detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
-            out.invalid(&at, kind, detail);
+            out.invalid(at, kind, detail);
         }
         if !group.is_empty() {
             each(&at.field("apiGroup"), group, names::dns1123_subdomain(group), out);

@@ -48,7 +48,7 @@ pub(super) fn secret(secret: &Secret, out: &mut Violations) {
         each(&at.key(key), key, names::config_map_key(key), out);
     }
     if data.values().map(|value| value.len()).sum::<usize>() > SIZE_MAX {
-        out.too_long(&at, SIZE_MAX);
+        out.too_long(at, SIZE_MAX);
     }
     let has = |key: &str| data.contains_key(key);
     match secret.type_.text() {
@@ -105,7 +105,7 @@ pub(super) fn namespace(namespace: &Namespace, out: &mut Violations) {
         each(&at, finalizer, names::qualified_name(finalizer), out);
         if !finalizer.contains('/') && !["kubernetes", "orphan", "foregroundDeletion"].contains(&finalizer.as_str()) {
             let detail = "name is neither a standard finalizer name nor is it fully qualified";
-            out.invalid(&at, finalizer, detail);
+            out.invalid(at, finalizer, detail);
         }
     }
 }

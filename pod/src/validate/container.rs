@@ -98,14 +98,14 @@ fn common(container: &Container, context: &Context<'_>, at: &At<'_>, out: &mut V
         out.required(at.field("image"), "");
     }
     let policies = ["File", "FallbackToLogsOnError"];
-    one_of(&container.termination_message_policy, &policies, &at.field("terminationMessagePolicy"), out);
+    one_of(container.termination_message_policy.as_deref(), &policies, &at.field("terminationMessagePolicy"), out);
     ports(&container.ports, &at.field("ports"), out);
     env::env(&container.env, &at.field("env"), out);
     env::env_from(&container.env_from, &at.field("envFrom"), out);
     mounts(container, &context.volumes, &at.field("volumeMounts"), out);
     devices(container, &context.volumes, &at.field("volumeDevices"), out);
     let pulls = ["Always", "IfNotPresent", "Never"];
-    one_of(&container.image_pull_policy, &pulls, &at.field("imagePullPolicy"), out);
+    one_of(container.image_pull_policy.as_deref(), &pulls, &at.field("imagePullPolicy"), out);
     requirements(&container.resources, Level::Container, &context.claims, &at.field("resources"), out);
     resize(&container.resize_policy, context.spec.restart_policy.text(), &at.field("resizePolicy"), out);
     if let Some(security) = &container.security_context {
@@ -132,7 +132,7 @@ fn ports(ports: &[ContainerPort], at: &At<'_>, out: &mut Violations) {
         if let Some(number) = port.host_port.filter(|number| *number != 0) {
             port_number(number, &at.field("hostPort"), out);
         }
-        one_of(&port.protocol, &PROTOCOLS, &at.field("protocol"), out);
+        one_of(port.protocol.as_deref(), &PROTOCOLS, &at.field("protocol"), out);
     }
 }
 
@@ -188,7 +188,7 @@ fn propagation(container: &Container, mount: &VolumeMount, at: &At<'_>, out: &mu
         one_of_word(propagation, &["Bidirectional", "HostToContainer", "None"], &at, out);
         let privileged = container.security_context.as_ref().is_some_and(|context| context.privileged == Some(true));
         if propagation == "Bidirectional" && !privileged {
-            out.forbidden(&at, "Bidirectional mount propagation is available only to privileged containers");
+            out.forbidden(at, "Bidirectional mount propagation is available only to privileged containers");
         }
     }
     let at = at.field("recursiveReadOnly");
@@ -196,13 +196,13 @@ fn propagation(container: &Container, mount: &VolumeMount, at: &At<'_>, out: &mu
         None | Some("Disabled") => {}
         Some("Enabled" | "IfPossible") => {
             if mount.read_only != Some(true) {
-                out.forbidden(&at, "may only be specified when readOnly is true");
+                out.forbidden(at, "may only be specified when readOnly is true");
             }
             if mount.mount_propagation.as_deref().is_some_and(|propagation| propagation != "None") {
-                out.forbidden(&at, "may only be specified when mountPropagation is None or not specified");
+                out.forbidden(at, "may only be specified when mountPropagation is None or not specified");
             }
         }
-        Some(other) => out.not_supported(&at, other, &["Disabled", "Enabled", "IfPossible"]),
+        Some(other) => out.not_supported(at, other, &["Disabled", "Enabled", "IfPossible"]),
     }
 }
 
@@ -255,8 +255,8 @@ fn resize(policies: &[ContainerResizePolicy], restart_policy: &str, at: &At<'_>,
         if !seen.insert(name) {
             out.duplicate(at.index(index), name);
         }
-        one_of(&policy.resource_name, &["cpu", "memory"], at, out);
-        one_of(&policy.restart_policy, &["NotRequired", "RestartContainer"], at, out);
+        one_of(policy.resource_name.as_deref(), &["cpu", "memory"], at, out);
+        one_of(policy.restart_policy.as_deref(), &["NotRequired", "RestartContainer"], at, out);
         if restart_policy == "Never" && restart != "NotRequired" {
             out.invalid(at, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'");
         }

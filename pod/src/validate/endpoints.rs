@@ -21,7 +21,7 @@ pub(super) fn endpoints(endpoints: &Endpoints, out: &mut Violations) {
     for (index, subset) in endpoints.subsets.iter().enumerate() {
         let at = at.index(index);
         if subset.addresses.is_empty() && subset.not_ready_addresses.is_empty() {
-            out.required(&at, "must specify `addresses` or `notReadyAddresses`");
+            out.required(at, "must specify `addresses` or `notReadyAddresses`");
         }
         for (field, addresses) in [("addresses", &subset.addresses), ("notReadyAddresses", &subset.not_ready_addresses)]
         {
@@ -57,7 +57,7 @@ fn port(port: &EndpointPort, needs_name: bool, at: &At<'_>, out: &mut Violations
         name => each(&at.field("name"), name, names::dns1123_label(name), out),
     }
     port_number(port.port.unwrap_or(0), &at.field("port"), out);
-    one_of(&port.protocol, &PROTOCOLS, &at.field("protocol"), out);
+    one_of(port.protocol.as_deref(), &PROTOCOLS, &at.field("protocol"), out);
     if let Some(protocol) = &port.app_protocol {
         each(&at.field("appProtocol"), protocol, names::qualified_name(protocol), out);
     }
@@ -66,10 +66,10 @@ fn port(port: &EndpointPort, needs_name: bool, at: &At<'_>, out: &mut Violations
 pub(super) fn endpoint_slice(slice: &EndpointSlice, out: &mut Violations) {
     object_meta(&slice.metadata, Scope::Namespaced, names::dns1123_subdomain, out);
     let root = At::root();
-    one_of(&slice.address_type, &["FQDN", "IPv4", "IPv6"], &root.field("addressType"), out);
+    one_of(slice.address_type.as_deref(), &["FQDN", "IPv4", "IPv6"], &root.field("addressType"), out);
     let at = root.field("endpoints");
     if slice.endpoints.len() > ENDPOINTS_MAX {
-        out.too_many(&at, slice.endpoints.len(), ENDPOINTS_MAX);
+        out.too_many(at, slice.endpoints.len(), ENDPOINTS_MAX);
     } else {
         for (index, one) in slice.endpoints.iter().enumerate() {
             endpoint(one, slice.address_type.text(), &at.index(index), out);
@@ -81,8 +81,8 @@ pub(super) fn endpoint_slice(slice: &EndpointSlice, out: &mut Violations) {
 fn endpoint(endpoint: &Endpoint, family: &str, at: &At<'_>, out: &mut Violations) {
     let addresses = at.field("addresses");
     match endpoint.addresses.len() {
-        0 => out.required(&addresses, "must contain at least 1 address"),
-        count if count > ADDRESSES_MAX => out.too_many(&addresses, count, ADDRESSES_MAX),
+        0 => out.required(addresses, "must contain at least 1 address"),
+        count if count > ADDRESSES_MAX => out.too_many(addresses, count, ADDRESSES_MAX),
         _ => {}
     }
     for (index, address) in endpoint.addresses.iter().enumerate() {
@@ -105,10 +105,10 @@ fn endpoint(endpoint: &Endpoint, family: &str, at: &At<'_>, out: &mut Violations
         let at = at.field("forZones");
         let at = at.index(index);
         let name = zone.name.text();
-        if !zones.insert(name) {
-            out.duplicate(at.field("name"), name);
-        } else {
+        if zones.insert(name) {
             each(&at.field("name"), name, names::label_value(name), out);
+        } else {
+            out.duplicate(at.field("name"), name);
         }
     }
 }
@@ -158,7 +158,7 @@ fn slice_ports(ports: &[EndpointSlicePort], at: &At<'_>, out: &mut Violations) {
         if !seen.insert(name) {
             out.duplicate(at.field("name"), name);
         }
-        one_of(&port.protocol, &PROTOCOLS, &at.field("protocol"), out);
+        one_of(port.protocol.as_deref(), &PROTOCOLS, &at.field("protocol"), out);
         if let Some(protocol) = &port.app_protocol {
             each(&at.field("appProtocol"), protocol, names::qualified_name(protocol), out);
         }

@@ -47,8 +47,7 @@ fn name(meta: &ObjectMeta, rule: NameRule, at: &At<'_>, out: &mut Violations) {
     let prefix = meta.generate_name.text();
     if !prefix.is_empty() {
         // What follows a trailing hyphen is generated.
-        let masked =
-            if prefix.ends_with('-') { format!("{}a", &prefix[..prefix.len() - 1]) } else { prefix.to_owned() };
+        let masked = prefix.strip_suffix('-').map_or_else(|| prefix.to_owned(), |stem| format!("{stem}a"));
         each(&at.field("generateName"), prefix, rule(&masked), out);
     }
     match meta.name.text() {
@@ -71,7 +70,7 @@ pub(super) fn common(meta: &ObjectMeta, at: &At<'_>, out: &mut Violations) {
     let has = |name: &str| meta.finalizers.iter().any(|finalizer| finalizer == name);
     if has("orphan") && has("foregroundDeletion") {
         let detail = "finalizer orphan and foregroundDeletion cannot be both set";
-        out.invalid_literal(&at, texts(&meta.finalizers), detail);
+        out.invalid_literal(at, texts(&meta.finalizers), detail);
     }
 }
 
@@ -181,8 +180,8 @@ pub(super) fn port_number_or_name(port: &IntOrString, at: &At<'_>, out: &mut Vio
 }
 
 /// A word out of a list; an unset one is missing.
-pub(super) fn one_of(value: &Option<String>, supported: &[&str], at: &At<'_>, out: &mut Violations) {
-    match value.text() {
+pub(super) fn one_of(value: Option<&str>, supported: &[&str], at: &At<'_>, out: &mut Violations) {
+    match value.unwrap_or_default() {
         "" => out.required(at, ""),
         word => one_of_word(word, supported, at, out),
     }

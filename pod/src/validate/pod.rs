@@ -103,9 +103,9 @@ fn spec(spec: &PodSpec, meta: Option<&ObjectMeta>, owner: Owner, at: &At<'_>, ou
     container::init(&context, &at.field("initContainers"), out);
     resources::pod_level(spec, &context.claims, &at.field("resources"), out);
     host_network(spec, owner, at, out);
-    one_of(&spec.restart_policy, &["Always", "OnFailure", "Never"], &at.field("restartPolicy"), out);
+    one_of(spec.restart_policy.as_deref(), &["Always", "OnFailure", "Never"], &at.field("restartPolicy"), out);
     let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
-    one_of(&spec.dns_policy, &policies, &at.field("dnsPolicy"), out);
+    one_of(spec.dns_policy.as_deref(), &policies, &at.field("dnsPolicy"), out);
     labels(&spec.node_selector, &at.field("nodeSelector"), out);
     if let Some(security) = &spec.security_context {
         security::pod(security, spec, &at.field("securityContext"), out);
@@ -146,10 +146,10 @@ fn resource_claims<'a>(spec: &'a PodSpec, at: &At<'_>, out: &mut Violations) -> 
             }
         }
         match source.iter().filter(|(_, name)| name.is_some()).count() {
-            0 => out.invalid(&at, "", "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"),
+            0 => out.invalid(at, "", "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"),
             1 => {}
             _ => out.invalid(
-                &at,
+                at,
                 "",
                 "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
             ),
@@ -195,7 +195,7 @@ fn dns_config(config: Option<&PodDNSConfig>, policy: &str, at: &At<'_>, out: &mu
     let nameservers = at.field("nameservers");
     if config.nameservers.len() > NAMESERVERS_MAX {
         let value = super::meta::texts(&config.nameservers);
-        out.invalid_literal(&nameservers, value, format!("must not have more than {NAMESERVERS_MAX} nameservers"));
+        out.invalid_literal(nameservers, value, format!("must not have more than {NAMESERVERS_MAX} nameservers"));
     }
     for (index, server) in config.nameservers.iter().enumerate() {
         each(&nameservers.index(index), server, names::legacy_ip(server), out);
@@ -203,12 +203,12 @@ fn dns_config(config: Option<&PodDNSConfig>, policy: &str, at: &At<'_>, out: &mu
     let searches = at.field("searches");
     let value = || super::meta::texts(&config.searches);
     if config.searches.len() > SEARCHES_MAX {
-        out.invalid_literal(&searches, value(), format!("must not have more than {SEARCHES_MAX} search paths"));
+        out.invalid_literal(searches, value(), format!("must not have more than {SEARCHES_MAX} search paths"));
     }
     if config.searches.join(" ").len() > SEARCHES_LENGTH_MAX {
         let detail =
             format!("must not have more than {SEARCHES_LENGTH_MAX} characters (including spaces) in the search list");
-        out.invalid_literal(&searches, value(), detail);
+        out.invalid_literal(searches, value(), detail);
     }
     for (index, search) in config.searches.iter().enumerate().filter(|(_, search)| *search != ".") {
         let search = search.strip_suffix('.').unwrap_or(search);
@@ -259,7 +259,12 @@ fn identity(spec: &PodSpec, at: &At<'_>, out: &mut Violations) {
         out.invalid_literal(at.field("activeDeadlineSeconds"), seconds, detail);
     }
     if spec.preemption_policy.is_some() {
-        one_of(&spec.preemption_policy, &["PreemptLowerPriority", "Never"], &at.field("preemptionPolicy"), out);
+        one_of(
+            spec.preemption_policy.as_deref(),
+            &["PreemptLowerPriority", "Never"],
+            &at.field("preemptionPolicy"),
+            out,
+        );
     }
 }
 

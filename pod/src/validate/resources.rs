@@ -135,14 +135,14 @@ pub(super) fn requirements(
         match requirements.limits.get(name) {
             Some(limit) if request != limit && !may_be_overcommitted(name) => {
                 let detail = format!("must be equal to {name} limit of {limit}");
-                out.invalid(&requests, &request.to_string(), detail);
+                out.invalid(requests, &request.to_string(), detail);
             }
             Some(limit) if request > limit => {
                 let detail = format!("must be less than or equal to {name} limit of {limit}");
-                out.invalid(&requests, &request.to_string(), detail);
+                out.invalid(requests, &request.to_string(), detail);
             }
             None if !may_be_overcommitted(name) => {
-                out.required(&limits, "Limit must be set for non overcommitable resources");
+                out.required(limits, "Limit must be set for non overcommitable resources");
             }
             Some(_) | None => {}
         }
@@ -160,11 +160,11 @@ fn claims(claims: &[ResourceClaim], names: &BTreeSet<&str>, at: &At<'_>, out: &m
         let at = at.index(index);
         let name = claim.name.text();
         if name.is_empty() {
-            out.required(&at, "");
+            out.required(at, "");
             continue;
         }
         if !seen.insert(name) {
-            out.duplicate(&at, name);
+            out.duplicate(at, name);
         }
         if !names.contains(name) {
             let mut detail = "must be one of the names in pod.spec.resourceClaims".to_owned();
@@ -174,7 +174,7 @@ fn claims(claims: &[ResourceClaim], names: &BTreeSet<&str>, at: &At<'_>, out: &m
                 detail.push_str(": ");
                 detail.push_str(&names.iter().copied().collect::<Vec<_>>().join(", "));
             }
-            out.not_found_because(&at, name, detail);
+            out.not_found_because(at, name, detail);
         }
     }
 }

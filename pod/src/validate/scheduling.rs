@@ -61,7 +61,7 @@ fn weight(weight: Option<i32>, at: &At<'_>, out: &mut Violations) {
 pub(super) fn node_selector(selector: &NodeSelector, at: &At<'_>, out: &mut Violations) {
     let at = at.field("nodeSelectorTerms");
     if selector.node_selector_terms.is_empty() {
-        return out.required(&at, "must have at least one node selector term");
+        return out.required(at, "must have at least one node selector term");
     }
     for (index, term) in selector.node_selector_terms.iter().enumerate() {
         node_term(term, Wish::Required, &at.index(index), out);
@@ -83,13 +83,13 @@ fn node_requirement(one: &NodeSelectorRequirement, wish: Wish, at: &At<'_>, out:
     let values = at.field("values");
     match one.operator.text() {
         "In" | "NotIn" if one.values.is_empty() => {
-            out.required(&values, "must be specified when `operator` is 'In' or 'NotIn'");
+            out.required(values, "must be specified when `operator` is 'In' or 'NotIn'");
         }
         "Exists" | "DoesNotExist" if !one.values.is_empty() => {
-            out.forbidden(&values, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+            out.forbidden(values, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
         }
         "Gt" | "Lt" if one.values.len() != 1 => {
-            out.required(&values, "must be specified single value when `operator` is 'Lt' or 'Gt'");
+            out.required(values, "must be specified single value when `operator` is 'Lt' or 'Gt'");
         }
         "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
         other => out.invalid(at.field("operator"), other, "not a valid selector operator"),
@@ -107,7 +107,7 @@ fn node_field_requirement(one: &NodeSelectorRequirement, at: &At<'_>, out: &mut 
     match one.operator.text() {
         "In" | "NotIn" if one.values.len() == 1 => {}
         "In" | "NotIn" => {
-            out.required(&values, "must be only one value when `operator` is 'In' or 'NotIn' for node field selector");
+            out.required(values, "must be only one value when `operator` is 'In' or 'NotIn' for node field selector");
         }
         other => out.invalid(at.field("operator"), other, "not a valid selector operator"),
     }
@@ -153,16 +153,16 @@ fn label_keys(term: &PodAffinityTerm, at: &At<'_>, out: &mut Violations) {
     for (field, keys) in lists {
         let at = at.field(field);
         if !keys.is_empty() && term.label_selector.is_none() {
-            out.forbidden(&at, "must not be specified when labelSelector is not set");
+            out.forbidden(at, "must not be specified when labelSelector is not set");
         }
         for (index, key) in keys.iter().enumerate() {
             let at = at.index(index);
             each(&at, key, names::qualified_name(key), out);
             if in_selector.contains(key.as_str()) {
-                out.invalid(&at, key, format!("exists in both {field} and labelSelector"));
+                out.invalid(at, key, format!("exists in both {field} and labelSelector"));
             }
             if field == "matchLabelKeys" && term.mismatch_label_keys.contains(key) {
-                out.invalid(&at, key, "exists in both matchLabelKeys and mismatchLabelKeys");
+                out.invalid(at, key, "exists in both matchLabelKeys and mismatchLabelKeys");
             }
         }
     }
@@ -257,7 +257,7 @@ fn spread_keys(one: &TopologySpreadConstraint, at: &At<'_>, out: &mut Violations
         let at = at.index(index);
         each(&at, key, names::qualified_name(key), out);
         if in_selector.contains(key.as_str()) {
-            out.invalid(&at, key, "exists in both matchLabelKeys and labelSelector");
+            out.invalid(at, key, "exists in both matchLabelKeys and labelSelector");
         }
     }
 }

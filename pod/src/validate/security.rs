@@ -118,34 +118,34 @@ fn seccomp(profile: Option<&SeccompProfile>, at: &At<'_>, out: &mut Violations) 
     }
     let path_at = at.field("localhostProfile");
     match (profile.type_.text(), &profile.localhost_profile) {
-        ("Localhost", None) => out.required(&path_at, "must be set when seccomp type is Localhost"),
+        ("Localhost", None) => out.required(path_at, "must be set when seccomp type is Localhost"),
         ("Localhost", Some(path)) => descending_path(path, &path_at, out),
         (kind, Some(path)) => {
             let value = profile_text(kind, Some(path));
-            out.invalid_literal(&path_at, value, "can only be set when seccomp type is Localhost");
+            out.invalid_literal(path_at, value, "can only be set when seccomp type is Localhost");
         }
         (_, None) => {}
     }
 }
 
 fn app_armor(profile: Option<&AppArmorProfile>, at: &At<'_>, out: &mut Violations) {
-    let Some(profile) = profile else { return };
     const LENGTH_MAX: usize = 4095;
+    let Some(profile) = profile else { return };
     let path_at = at.field("localhostProfile");
     match (profile.type_.text(), &profile.localhost_profile) {
         ("Localhost", path) => {
             let path = path.as_deref().unwrap_or_default();
             if path.trim().is_empty() {
-                out.required(&path_at, "must be set when AppArmor type is Localhost");
+                out.required(path_at, "must be set when AppArmor type is Localhost");
             } else if path.trim() != path {
-                out.invalid(&path_at, path, "must not be padded with whitespace");
+                out.invalid(path_at, path, "must not be padded with whitespace");
             }
             if path.len() > LENGTH_MAX {
-                out.too_long(&path_at, LENGTH_MAX);
+                out.too_long(path_at, LENGTH_MAX);
             }
         }
         ("RuntimeDefault" | "Unconfined", Some(path)) => {
-            out.invalid(&path_at, path, "can only be set when AppArmor type is Localhost");
+            out.invalid(path_at, path, "can only be set when AppArmor type is Localhost");
         }
         ("RuntimeDefault" | "Unconfined", None) => {}
         ("", _) => out.required(at.field("type"), "type is required when appArmorProfile is set"),
@@ -162,9 +162,9 @@ fn windows(options: Option<&WindowsSecurityContextOptions>, at: &At<'_>, out: &m
     if let Some(spec) = &options.gmsa_credential_spec {
         let spec_at = at.field("gmsaCredentialSpec");
         if spec.is_empty() {
-            out.invalid(&spec_at, spec, "gmsaCredentialSpec cannot be an empty string");
+            out.invalid(spec_at, spec, "gmsaCredentialSpec cannot be an empty string");
         } else if spec.len() > SPEC_MAX {
-            out.invalid(&spec_at, spec, "gmsaCredentialSpec size must be under 64 KiB");
+            out.invalid(spec_at, spec, "gmsaCredentialSpec size must be under 64 KiB");
         }
     }
     if let Some(user) = &options.run_as_user_name {
@@ -258,21 +258,21 @@ fn sysctls(list: &[Sysctl], spec: &PodSpec, at: &At<'_>, out: &mut Violations) {
         let at = at.field("name");
         let name = sysctl.name.text();
         if name.is_empty() {
-            out.required(&at, "");
+            out.required(at, "");
         } else if !is_sysctl(name) {
             let detail = format!("must have at most 253 characters and match regex {SYSCTL_FORM}");
-            out.invalid(&at, name, detail);
+            out.invalid(at, name, detail);
         } else if seen.contains(name) {
-            out.duplicate(&at, name);
+            out.duplicate(at, name);
         }
         let dotted = name.replace('/', ".");
         let of_ipc = ["kernel.shm", "kernel.msg", "fs.mqueue."].iter().any(|prefix| dotted.starts_with(prefix))
             || dotted == "kernel.sem";
         if spec.host_network == Some(true) && dotted.starts_with("net.") {
-            out.invalid(&at, name, "may not be specified when 'hostNetwork' is true");
+            out.invalid(at, name, "may not be specified when 'hostNetwork' is true");
         }
         if spec.host_ipc == Some(true) && of_ipc {
-            out.invalid(&at, name, "may not be specified when 'hostIPC' is true");
+            out.invalid(at, name, "may not be specified when 'hostIPC' is true");
         }
         seen.insert(name);
     }

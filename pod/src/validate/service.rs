@@ -52,7 +52,7 @@ pub(super) fn service(service: &Service, out: &mut Violations) {
         }
         each(&external.index(index), address, messages, out);
     }
-    one_of(&spec.type_, &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"], &at.field("type"), out);
+    one_of(spec.type_.as_deref(), &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"], &at.field("type"), out);
     load_balancer(service, &at, out);
     traffic(spec, &at, out);
 }
@@ -70,7 +70,7 @@ fn kind(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
         "ExternalName" => {
             let forbidden = "may not be set for ExternalName services";
             if !cluster_ips(spec).is_empty() {
-                out.forbidden(&cluster_ips_at, forbidden);
+                out.forbidden(cluster_ips_at, forbidden);
             }
             if !spec.ip_families.is_empty() {
                 out.forbidden(at.field("ipFamilies"), forbidden);
@@ -115,7 +115,7 @@ fn ports(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
             let value = format!(
                 "{{\"Name\":\"\",\"Protocol\":{protocol},\"AppProtocol\":null,\"Port\":{number},\"TargetPort\":0,\"NodePort\":0}}"
             );
-            out.duplicate_literal(&at, value);
+            out.duplicate_literal(at, value);
         }
     }
 }
@@ -138,7 +138,7 @@ fn service_port<'a>(
         }
     }
     port_number(port.port.unwrap_or(0), &at.field("port"), out);
-    one_of(&port.protocol, &PROTOCOLS, &at.field("protocol"), out);
+    one_of(port.protocol.as_deref(), &PROTOCOLS, &at.field("protocol"), out);
     port_number_or_name(&port.target_port.clone().unwrap_or_default(), &at.field("targetPort"), out);
     if let Some(protocol) = &port.app_protocol {
         each(&at.field("appProtocol"), protocol, names::qualified_name(protocol), out);
@@ -147,25 +147,25 @@ fn service_port<'a>(
 
 fn affinity(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
     const SECONDS_MAX: i32 = 86_400;
-    one_of(&spec.session_affinity, &["ClientIP", "None"], &at.field("sessionAffinity"), out);
+    one_of(spec.session_affinity.as_deref(), &["ClientIP", "None"], &at.field("sessionAffinity"), out);
     let at = at.field("sessionAffinityConfig");
     match (spec.session_affinity.text(), &spec.session_affinity_config) {
         ("ClientIP", config) => {
             let needed = "when session affinity type is ClientIP";
-            let Some(config) = config else { return out.required(&at, needed) };
+            let Some(config) = config else { return out.required(at, needed) };
             let at = at.field("clientIP");
-            let Some(client_ip) = &config.client_ip else { return out.required(&at, needed) };
+            let Some(client_ip) = &config.client_ip else { return out.required(at, needed) };
             let at = at.field("timeoutSeconds");
             match client_ip.timeout_seconds {
-                None => out.required(&at, needed),
+                None => out.required(at, needed),
                 Some(seconds) if !(1..=SECONDS_MAX).contains(&seconds) => {
                     let detail = format!("must be greater than 0 and less than {SECONDS_MAX}");
-                    out.invalid_literal(&at, seconds, detail);
+                    out.invalid_literal(at, seconds, detail);
                 }
                 Some(_) => {}
             }
         }
-        ("None", Some(_)) => out.forbidden(&at, "must not be set when session affinity is None"),
+        ("None", Some(_)) => out.forbidden(at, "must not be set when session affinity is None"),
         _ => {}
     }
 }
@@ -176,11 +176,11 @@ fn addresses(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
     let ips_at = at.field("clusterIPs");
     match spec.cluster_ip.text() {
         "" if !ips.is_empty() => {
-            out.invalid_literal(&ips_at, texts(&ips), "must be empty when `clusterIP` is not specified");
+            out.invalid_literal(ips_at, texts(&ips), "must be empty when `clusterIP` is not specified");
         }
         "" => {}
         first if ips.first().is_some_and(|ip| ip != first) => {
-            out.invalid_literal(&ips_at, texts(&ips), "first value must match `clusterIP`");
+            out.invalid_literal(ips_at, texts(&ips), "first value must match `clusterIP`");
         }
         _ => {}
     }
@@ -200,7 +200,7 @@ fn addresses(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
         if index == 0 && ip == "None" {
             if ips.len() > 1 {
                 all_good = false;
-                out.invalid_literal(&ips_at, texts(&ips), "'None' must be the first and only value");
+                out.invalid_literal(ips_at, texts(&ips), "'None' must be the first and only value");
             }
             continue;
         }
@@ -209,11 +209,11 @@ fn addresses(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
         each(&ips_at.index(index), ip, messages, out);
     }
     if ips.len() > 2 {
-        out.invalid_literal(&ips_at, texts(&ips), "may only hold up to 2 values");
+        out.invalid_literal(ips_at, texts(&ips), "may only hold up to 2 values");
     }
     let is_v6 = |ip: &String| names::parse_ip(ip).is_some_and(|ip| ip.is_ipv6());
     if all_good && ips.len() > 1 && ips.iter().all(is_v6) == ips.iter().any(is_v6) {
-        out.invalid_literal(&ips_at, texts(&ips), "may specify no more than one IP for each IP family");
+        out.invalid_literal(ips_at, texts(&ips), "may specify no more than one IP for each IP family");
     }
     if out.len() > before || is_headless(spec) {
         return;
@@ -233,7 +233,7 @@ fn load_balancer(service: &Service, at: &At<'_>, out: &mut Violations) {
     let ranges_at = at.field("LoadBalancerSourceRanges");
     if !spec.load_balancer_source_ranges.is_empty() {
         if !is_balancer {
-            out.forbidden(&ranges_at, only);
+            out.forbidden(ranges_at, only);
         }
         for (index, range) in spec.load_balancer_source_ranges.iter().enumerate() {
             range_of_addresses(range.trim(), &ranges_at.index(index), out);
@@ -244,7 +244,7 @@ fn load_balancer(service: &Service, at: &At<'_>, out: &mut Violations) {
         let annotations = metadata.field("annotations");
         let at = annotations.key(SOURCE_RANGES);
         if !is_balancer {
-            out.forbidden(&at, only);
+            out.forbidden(at, only);
         }
         for range in ranges.trim().split(',').filter(|range| !range.is_empty()) {
             range_of_addresses(range.trim(), &at, out);
@@ -259,7 +259,7 @@ fn load_balancer(service: &Service, at: &At<'_>, out: &mut Violations) {
     if let Some(class) = &spec.load_balancer_class {
         let at = at.field("loadBalancerClass");
         if !is_balancer {
-            out.forbidden(&at, only);
+            out.forbidden(at, only);
         }
         each(&at, class, names::qualified_name(class), out);
     }
@@ -280,10 +280,10 @@ fn traffic(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
     let policies = ["Cluster", "Local"];
     let external = at.field("externalTrafficPolicy");
     if is_external(spec) {
-        one_of(&spec.external_traffic_policy, &policies, &external, out);
+        one_of(spec.external_traffic_policy.as_deref(), &policies, &external, out);
     } else if !spec.external_traffic_policy.text().is_empty() {
         out.invalid(
-            &external,
+            external,
             spec.external_traffic_policy.text(),
             "may only be set for externally-accessible services",
         );
@@ -298,7 +298,7 @@ fn traffic(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
     }
     let internal = at.field("internalTrafficPolicy");
     match &spec.internal_traffic_policy {
-        None if matches!(spec.type_.text(), "NodePort" | "LoadBalancer" | "ClusterIP") => out.required(&internal, ""),
+        None if matches!(spec.type_.text(), "NodePort" | "LoadBalancer" | "ClusterIP") => out.required(internal, ""),
         None => {}
         Some(policy) => one_of_word(policy, &policies, &internal, out),
     }

@@ -75,11 +75,12 @@ impl Sources<'_, '_> {
         check: impl FnOnce(&T, &At<'_>, &mut Violations),
     ) {
         let Some(source) = source else { return };
-        let at = self.at.field(field);
         if std::mem::replace(&mut self.found, true) {
-            out.forbidden(&at, "may not specify more than 1 volume type");
+            // The original misspells this one path.
+            let field = if field == "downwardAPI" { "downwarAPI" } else { field };
+            out.forbidden(self.at.field(field), "may not specify more than 1 volume type");
         } else {
-            check(source, &at, out);
+            check(source, &self.at.field(field), out);
         }
     }
 }
@@ -347,7 +348,7 @@ fn projected(one: &ProjectedVolumeSource, at: &At<'_>, out: &mut Violations) {
         let mut found = false;
         let mut first = |out: &mut Violations| {
             if found {
-                out.forbidden(&source_at, "may not specify more than 1 volume type per source");
+                out.forbidden(source_at, "may not specify more than 1 volume type per source");
             }
             !std::mem::replace(&mut found, true)
         };
@@ -373,10 +374,10 @@ fn projected(one: &ProjectedVolumeSource, at: &At<'_>, out: &mut Violations) {
             let token_at = source_at.field("serviceAccountToken");
             let expiration = token_at.field("expirationSeconds");
             if seconds < 600 {
-                out.invalid_literal(&expiration, seconds, "may not specify a duration less than 10 minutes");
+                out.invalid_literal(expiration, seconds, "may not specify a duration less than 10 minutes");
             }
             if seconds > 1 << 32 {
-                out.invalid_literal(&expiration, seconds, "may not specify a duration larger than 2^32 seconds");
+                out.invalid_literal(expiration, seconds, "may not specify a duration larger than 2^32 seconds");
             }
             match token.path.text() {
                 "" => out.required(at.field("path"), ""),

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::at::At;
-use super::meta::{Scope, each, non_negative, object_meta};
+use super::meta::{Scope, annotations, each, labels, non_negative, object_meta};
 use super::pod;
 use super::scheduling::label_selector;
 use crate::kinds::{
-    DaemonSet, DaemonSetUpdateStrategy, Deployment, DeploymentStrategy, LabelSelector, PodTemplateSpec, ReplicaSet,
-    ReplicationController, RollingUpdateDeployment, StatefulSet,
+    DaemonSet, DaemonSetUpdateStrategy, Deployment, DeploymentStrategy, LabelSelector,
+    PersistentVolumeClaimVolumeSource, PodTemplateSpec, ReplicaSet, ReplicationController, RollingUpdateDeployment,
+    StatefulSet, Volume,
 };
 use crate::names;
 use crate::selector::Selector;
@@ -30,7 +31,7 @@ pub(super) fn replication_controller(controller: &ReplicationController, out: &m
         Some(replicas) => non_negative(replicas.into(), &at.field("replicas"), out),
     }
     let at = at.field("template");
-    let Some(template) = &spec.template else { return out.required(&at, "") };
+    let Some(template) = &spec.template else { return out.required(at, "") };
     let selector = Selector::from_labels(&spec.selector);
     replica_template(template, &selector, "ReplicationController", &at, out);
 }
@@ -107,7 +108,8 @@ fn own_selector(selector: Option<&LabelSelector>, kind: &str, at: &At<'_>, out: 
     }
     let usable = Selector::from_label_selector(selector);
     if let (Err(_), Some(selector)) = (&usable, selector) {
-        out.invalid_literal(at, selector_text(selector), "invalid label selector");
+        let detail = if kind == "statefulset" { "" } else { "invalid label selector" };
+        out.invalid_literal(at, selector_text(selector), detail);
     }
     usable.ok()
 }
@@ -145,7 +147,7 @@ pub(super) fn deployment(deployment: &Deployment, out: &mut Violations) {
         let at = at.field("progressDeadlineSeconds");
         non_negative(deadline.into(), &at, out);
         if deadline <= min_ready {
-            out.invalid_literal(&at, deadline, "must be greater than minReadySeconds");
+            out.invalid_literal(at, deadline, "must be greater than minReadySeconds");
         }
     }
 }
@@ -154,16 +156,17 @@ fn strategy(strategy: &DeploymentStrategy, at: &At<'_>, out: &mut Violations) {
     let rolling_at = at.field("rollingUpdate");
     match (strategy.type_.text(), &strategy.rolling_update) {
         ("Recreate", Some(_)) => {
-            out.forbidden(&rolling_at, "may not be specified when strategy `type` is 'Recreate'");
+            out.forbidden(rolling_at, "may not be specified when strategy `type` is 'Recreate'");
         }
         ("Recreate", None) => {}
-        ("RollingUpdate", None) => out.required(&rolling_at, "this should be defaulted and never be nil"),
+        ("RollingUpdate", None) => out.required(rolling_at, "this should be defaulted and never be nil"),
         ("RollingUpdate", Some(rolling)) => rolling_update(rolling, &rolling_at, out),
         (kind, rolling) => {
             let rolling = rolling.as_ref().map_or_else(
                 || "null".to_owned(),
                 |one| {
-                    let (unavailable, surge) = (number_text(&one.max_unavailable), number_text(&one.max_surge));
+                    let (unavailable, surge) =
+                        (number_text(one.max_unavailable.as_ref()), number_text(one.max_surge.as_ref()));
                     format!("{{\"MaxUnavailable\":{unavailable},\"MaxSurge\":{surge}}}")
                 },
             );
@@ -174,7 +177,7 @@ fn strategy(strategy: &DeploymentStrategy, at: &At<'_>, out: &mut Violations) {
 }
 
 /// A number or percentage as it is printed.
-fn number_text(value: &Option<IntOrString>) -> String {
+fn number_text(value: Option<&IntOrString>) -> String {
     match value {
         None => "0".to_owned(),
         Some(IntOrString::Int(number)) => number.to_string(),
@@ -214,8 +217,8 @@ fn rolling_update(rolling: &RollingUpdateDeployment, at: &At<'_>, out: &mut Viol
     number_or_percent(unavailable, &unavailable_at, out);
     number_or_percent(surge, &surge_at, out);
     if number(unavailable) == 0 && number(surge) == 0 {
-        let value = number_text(&rolling.max_unavailable);
-        out.invalid_literal(&unavailable_at, value, "may not be 0 when `maxSurge` is 0");
+        let value = number_text(unavailable);
+        out.invalid_literal(unavailable_at, value, "may not be 0 when `maxSurge` is 0");
     }
     at_most_everything(unavailable, &unavailable_at, out);
 }
@@ -237,7 +240,7 @@ pub(super) fn daemon_set(set: &DaemonSet, out: &mut Violations) {
     if let Some(selector) =
         selector.filter(|selector| selector.match_labels.is_empty() && selector.match_expressions.is_empty())
     {
-        out.invalid_literal(&selector_at, selector_text(selector), "empty selector is invalid for daemonset");
+        out.invalid_literal(selector_at, selector_text(selector), "empty selector is invalid for daemonset");
     }
     pod::template(&spec.template, &template_at, out);
     always(&spec.template, "DaemonSet", &template_at, out);
@@ -252,7 +255,7 @@ fn daemon_strategy(strategy: &DaemonSetUpdateStrategy, at: &At<'_>, out: &mut Vi
     let rolling_at = at.field("rollingUpdate");
     match (strategy.type_.text(), &strategy.rolling_update) {
         ("OnDelete", _) => {}
-        ("RollingUpdate", None) => out.required(&rolling_at, ""),
+        ("RollingUpdate", None) => out.required(rolling_at, ""),
         ("RollingUpdate", Some(rolling)) => {
             let (unavailable, surge) = (rolling.max_unavailable.as_ref(), rolling.max_surge.as_ref());
             let (unavailable_at, surge_at) = (rolling_at.field("maxUnavailable"), rolling_at.field("maxSurge"));
@@ -262,10 +265,10 @@ fn daemon_strategy(strategy: &DaemonSetUpdateStrategy, at: &At<'_>, out: &mut Vi
             at_most_everything(surge, &surge_at, out);
             match (number(unavailable) != 0, number(surge) != 0) {
                 (true, true) => {
-                    let value = number_text(&rolling.max_surge);
-                    out.invalid_literal(&surge_at, value, "may not be set when maxUnavailable is non-zero");
+                    let value = number_text(surge);
+                    out.invalid_literal(surge_at, value, "may not be set when maxUnavailable is non-zero");
                 }
-                (false, false) => out.required(&unavailable_at, "cannot be 0 when maxSurge is 0"),
+                (false, false) => out.required(unavailable_at, "cannot be 0 when maxSurge is 0"),
                 _ => {}
             }
         }
@@ -291,7 +294,7 @@ pub(super) fn stateful_set(set: &StatefulSet, out: &mut Violations) {
     }
     let strategy_at = at.field("updateStrategy");
     match (spec.update_strategy.type_.text(), &spec.update_strategy.rolling_update) {
-        ("", _) => out.required(&strategy_at, ""),
+        ("", _) => out.required(strategy_at, ""),
         ("OnDelete", Some(rolling)) => {
             let partition = rolling.partition.map_or_else(|| "null".to_owned(), |partition| partition.to_string());
             let value = format!("{{\"Partition\":{partition},\"MaxUnavailable\":null}}");
@@ -305,7 +308,7 @@ pub(super) fn stateful_set(set: &StatefulSet, out: &mut Violations) {
         ("OnDelete" | "RollingUpdate", None) => {}
         (other, _) => {
             let value = format!("{{\"Type\":{},\"RollingUpdate\":null}}", quoted(other));
-            out.invalid_literal(&strategy_at, value, "must be 'RollingUpdate' or 'OnDelete'");
+            out.invalid_literal(strategy_at, value, "must be 'RollingUpdate' or 'OnDelete'");
         }
     }
     retention(set, &at.field("persistentVolumeClaimRetentionPolicy"), out);
@@ -319,9 +322,27 @@ pub(super) fn stateful_set(set: &StatefulSet, out: &mut Violations) {
         if !selector.is_everything() {
             must_match(&spec.template, &selector, &template_at, out);
         }
-        pod::template(&spec.template, &template_at, out);
+        // The original looks at these twice.
+        labels(&spec.template.metadata.labels, &template_at.field("labels"), out);
+        annotations(&spec.template.metadata.annotations, &template_at.field("annotations"), out);
+        pod::template(&with_claims(set), &template_at, out);
     }
     always(&spec.template, "StatefulSet", &template_at, out);
+}
+
+/// The template as its pods will have it: the volumes of the claims stand before the others.
+fn with_claims(set: &StatefulSet) -> PodTemplateSpec {
+    let mut template = set.spec.template.clone();
+    let claims = &set.spec.volume_claim_templates;
+    template.spec.volumes.retain(|volume| claims.iter().all(|claim| claim.metadata.name != volume.name));
+    let volumes = claims.iter().map(|claim| {
+        let source =
+            PersistentVolumeClaimVolumeSource { claim_name: claim.metadata.name.clone(), ..Default::default() };
+        let name = claim.metadata.name.clone();
+        Volume { name, persistent_volume_claim: Some(Box::new(source)), ..Volume::default() }
+    });
+    template.spec.volumes.splice(0..0, volumes);
+    template
 }
 
 fn retention(set: &StatefulSet, at: &At<'_>, out: &mut Violations) {

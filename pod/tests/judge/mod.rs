@@ -1,4 +1,5 @@
 //! Reads the judged files and counts mismatches.
+#![expect(clippy::print_stdout, reason = "the counts are what a reader of the test wants to see")]
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ fn short(value: &Value) -> String {
 }
 
 /// Says what differs, if anything does.
+#[allow(dead_code, reason = "not every test that includes this file compares values")]
+#[expect(clippy::needless_pass_by_value, reason = "the values are made for this call")]
 pub(crate) fn differs<T: PartialEq + std::fmt::Debug>(what: &str, ours: T, theirs: T) -> Option<String> {
     (ours != theirs).then(|| format!("{what}:\n  ours   {ours:?}\n  theirs {theirs:?}"))
 }
