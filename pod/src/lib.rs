@@ -1,4 +1,40 @@
 //! Kubernetes objects and their behaviour without a cluster.
+//!
+//! A program reads manifests, fills in their defaults, learns everything that is wrong with them in the words of
+//! Kubernetes 1.34, and runs what they describe, without a server, a daemon or a clock.
+//!
+//! ```
+//! use windlass_pod::{Object, decode_yaml, defaults, validate};
+//!
+//! let text = b"{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: default}, spec: {containers: [{name: c}]}}";
+//! let mut object: Object = decode_yaml(text).unwrap().remove(0);
+//! defaults::apply(&mut object);
+//! let violations: Vec<String> = validate(&object).iter().map(ToString::to_string).collect();
+//! assert_eq!(violations, ["spec.containers[0].image: Required value"]);
+//! let Object::Pod(pod) = object else { unreachable!() };
+//! assert_eq!(pod.spec.restart_policy.as_deref(), Some("Always"));
+//! ```
+//!
+//! # How data flows
+//!
+//! - **Wire.** [`kinds`] has a struct for each kind and each part of one, made from tables of fields. [`decode_json`]
+//!   and [`decode_yaml`] read text into them with one reader, which keeps fields that it does not know, names the path,
+//!   line and column of a wrong one ([`Decoder`] can be strict), and holds to [`Limits`]; [`encode_json`] and
+//!   [`encode_yaml`] write them back with everything they had.
+//! - **Rules.** [`defaults::apply`] fills in what is not set; [`validate`] returns every [`Violation`].
+//!   [`Quantity`], [`Selector`] and [`names`] are the values that rules speak of.
+//! - **Behaviour.** Plain functions over objects: [`replication`] decides what to create and delete, [`endpoints`]
+//!   what a service publishes, [`resources`] what a pod asks for and the cgroup numbers of it, [`status`] what it
+//!   reports. And machines that are told what happened and answer what to do: [`probe::Prober`], [`backoff::Backoff`],
+//!   [`lifecycle::PodMachine`]. Time is an argument everywhere: a [`Duration`](std::time::Duration) since an epoch that
+//!   the caller chooses.
+//!
+//! # What it does not do
+//!
+//! It has no input and output, no clock and no random numbers. It does not allocate cluster addresses or ports, and it
+//! asks nobody who may do what. Validation is that of creation, with the feature gates of 1.34 as they are by default;
+//! of the kinds that [`covers`] names it knows every rule that the recorded answers of Kubernetes
+//! show, of the others those for metadata. Merge keys (`<<`) in YAML are refused.
 #![forbid(unsafe_code)]
 
 pub mod backoff;
@@ -9,6 +45,7 @@ mod error;
 pub mod kinds;
 pub mod lifecycle;
 pub mod names;
+mod object;
 pub mod probe;
 pub mod quantity;
 pub mod replication;
@@ -22,14 +59,13 @@ mod wire;
 pub use error::{Error, Position, Problem, ProblemKind, Result};
 #[doc(no_inline)]
 pub use kinds::*;
+pub use object::decode::{Decoded, Decoder, Strictness, decode_json, decode_json_as, decode_yaml, decode_yaml_as};
+pub use object::{Object, encode_json, encode_yaml};
 pub use quantity::{ParseQuantityError, Quantity};
 pub use selector::{FieldSelector, Selector, SelectorError};
-pub use validate::validate;
+pub use validate::{covers, is_namespaced, validate};
 pub use violation::{Violation, ViolationKind};
-pub use wire::decode::{Decoded, Decoder, Strictness, decode_json, decode_json_as, decode_yaml, decode_yaml_as};
-pub use wire::kind::Kind;
 pub use wire::limits::Limits;
-pub use wire::object::{Object, encode_json, encode_yaml};
 pub use wire::places::Places;
 pub use wire::raw::{Raw, Unknown};
 pub use wire::record::{FieldInfo, Presence, Record, Shape, Value};

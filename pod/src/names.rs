@@ -170,6 +170,14 @@ pub fn label_value(text: &str) -> Vec<String> {
     messages
 }
 
+/// A name that can stand in the path of a request.
+pub fn path_segment(text: &str) -> Vec<String> {
+    match text {
+        "." | ".." => vec![format!("may not be '{text}'")],
+        _ => ['/', '%'].into_iter().filter(|c| text.contains(*c)).map(|c| format!("may not contain '{c}'")).collect(),
+    }
+}
+
 /// An identifier of C.
 pub fn c_identifier(text: &str) -> Vec<String> {
     let bytes = text.as_bytes();

@@ -9,8 +9,8 @@ mod storage;
 mod volume;
 mod workload;
 
+use crate::object::Object;
 use crate::resources::ResourceList;
-use crate::wire::object::Object;
 use crate::wire::text::Text as _;
 
 /// Fills in what is not set.

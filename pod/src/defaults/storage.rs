@@ -1,14 +1,9 @@
 //! Volumes that outlive pods, and limits on what is asked for.
 
-use super::volume::claim_resources;
+use super::volume::claim_spec;
 use super::{list, text, text_if_unset, value};
-use crate::kinds::{LimitRangeItem, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, StorageClass};
+use crate::kinds::{LimitRangeItem, PersistentVolume, PersistentVolumeClaim, StorageClass};
 use crate::wire::text::Text as _;
-
-pub(super) fn claim_spec(spec: &mut PersistentVolumeClaimSpec) {
-    text_if_unset(&mut spec.volume_mode, "Filesystem");
-    claim_resources(&mut spec.resources);
-}
 
 pub(super) fn persistent_volume_claim(claim: &mut PersistentVolumeClaim) {
     text(&mut claim.status.phase, "Pending");

@@ -1,7 +1,7 @@
 //! The volumes of a pod.
 
-use super::{list, storage, text, text_if_unset, value};
-use crate::kinds::{DownwardAPIVolumeFile, Volume, VolumeProjection};
+use super::{list, text, text_if_unset, value};
+use crate::kinds::{DownwardAPIVolumeFile, PersistentVolumeClaimSpec, Volume, VolumeProjection};
 use crate::wire::record::Record;
 
 const MODE: i32 = 0o644;
@@ -34,7 +34,7 @@ pub(super) fn volume(volume: &mut Volume) {
         source.sources.iter_mut().for_each(projection);
     }
     if let Some(template) = volume.ephemeral.as_mut().and_then(|source| source.volume_claim_template.as_mut()) {
-        storage::claim_spec(&mut template.spec);
+        claim_spec(&mut template.spec);
     }
     network_volume(volume);
 }
@@ -76,7 +76,12 @@ fn projection(projection: &mut VolumeProjection) {
 }
 
 /// Amounts of a claim.
-pub(super) fn claim_resources(resources: &mut crate::kinds::VolumeResourceRequirements) {
+pub(super) fn claim_spec(spec: &mut PersistentVolumeClaimSpec) {
+    text_if_unset(&mut spec.volume_mode, "Filesystem");
+    claim_resources(&mut spec.resources);
+}
+
+fn claim_resources(resources: &mut crate::kinds::VolumeResourceRequirements) {
     list(&mut resources.limits);
     list(&mut resources.requests);
 }

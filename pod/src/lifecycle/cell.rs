@@ -1,14 +1,16 @@
 //! One container of a pod: its state, its probes and its waits.
 
+mod stop;
+
 use std::time::Duration;
 
-use super::stop::Stop;
 use super::{Action, Exit, Settings};
 use crate::backoff::{Backoff, Verdict};
 use crate::kinds::{Container, LifecycleHandler};
 use crate::probe::{self, Outcome, ProbeKind, ProbeResult, Prober};
 use crate::status::is_sidecar;
 use crate::wire::text::Text as _;
+use stop::Stop;
 
 /// What a container is for its pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

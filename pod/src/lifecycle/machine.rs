@@ -1,13 +1,15 @@
 //! The machine itself: what follows from each event.
 
+mod report;
+
 use std::time::Duration;
 
 use super::cell::{Cell, Role, State, Verdicts};
-use super::report::Report;
 use super::{Action, Event, Hook, Settings};
 use crate::kinds::{Pod, PodCondition, PodStatus};
 use crate::probe::ProbeKind;
 use crate::wire::text::Text as _;
+use report::Report;
 
 /// How long after a failure the sandbox is tried again.
 const SANDBOX_RETRY: Duration = Duration::from_secs(1);

@@ -25,8 +25,6 @@
 
 mod cell;
 mod machine;
-mod report;
-mod stop;
 
 use std::time::Duration;
 

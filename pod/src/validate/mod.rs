@@ -18,27 +18,74 @@ mod service;
 mod volume;
 mod workload;
 
+use meta::Scope;
+
+use crate::names;
+use crate::object::Object;
 use crate::violation::{Violation, Violations};
-use crate::wire::object::Object;
+
+/// The kinds whose specification is validated; of others only the metadata is.
+const COVERED: [&str; 13] = [
+    "ConfigMap",
+    "DaemonSet",
+    "Deployment",
+    "EndpointSlice",
+    "Endpoints",
+    "Namespace",
+    "PersistentVolumeClaim",
+    "Pod",
+    "ReplicaSet",
+    "ReplicationController",
+    "Secret",
+    "Service",
+    "StatefulSet",
+];
+
+/// Kinds that live in no namespace.
+const CLUSTER_WIDE: [&str; 8] = [
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "PriorityClass",
+    "RuntimeClass",
+    "StorageClass",
+];
+
+/// Whether objects of this kind live in namespaces.
+pub fn is_namespaced(kind: &str) -> bool {
+    !CLUSTER_WIDE.contains(&kind)
+}
+
+/// Whether [`validate`] looks at more than the metadata of this kind.
+pub fn covers(kind: &str) -> bool {
+    COVERED.contains(&kind)
+}
 
 /// Every rule that an object breaks; none for a good one.
+///
+/// Of kinds that are not [covered](covers) only the metadata is looked at.
 pub fn validate(object: &Object) -> Vec<Violation> {
     let mut out = Violations::default();
     match object {
         Object::ConfigMap(map) => config::config_map(map, &mut out),
-        Object::Secret(secret) => config::secret(secret, &mut out),
-        Object::Namespace(namespace) => config::namespace(namespace, &mut out),
-        Object::Service(service) => service::service(service, &mut out),
-        Object::Endpoints(endpoints) => endpoints::endpoints(endpoints, &mut out),
-        Object::EndpointSlice(slice) => endpoints::endpoint_slice(slice, &mut out),
-        Object::Pod(pod) => pod::pod(pod, &mut out),
-        Object::PersistentVolumeClaim(claim) => claim::persistent_volume_claim(claim, &mut out),
-        Object::ReplicationController(controller) => workload::replication_controller(controller, &mut out),
-        Object::ReplicaSet(set) => workload::replica_set(set, &mut out),
-        Object::Deployment(deployment) => workload::deployment(deployment, &mut out),
         Object::DaemonSet(set) => workload::daemon_set(set, &mut out),
+        Object::Deployment(deployment) => workload::deployment(deployment, &mut out),
+        Object::EndpointSlice(slice) => endpoints::endpoint_slice(slice, &mut out),
+        Object::Endpoints(endpoints) => endpoints::endpoints(endpoints, &mut out),
+        Object::Namespace(namespace) => config::namespace(namespace, &mut out),
+        Object::PersistentVolumeClaim(claim) => claim::persistent_volume_claim(claim, &mut out),
+        Object::Pod(pod) => pod::pod(pod, &mut out),
+        Object::ReplicaSet(set) => workload::replica_set(set, &mut out),
+        Object::ReplicationController(controller) => workload::replication_controller(controller, &mut out),
+        Object::Secret(secret) => config::secret(secret, &mut out),
+        Object::Service(service) => service::service(service, &mut out),
         Object::StatefulSet(set) => workload::stateful_set(set, &mut out),
-        _ => {}
+        other => {
+            let scope = if is_namespaced(other.kind()) { Scope::Namespaced } else { Scope::Cluster };
+            meta::object_meta(other.metadata(), scope, names::path_segment, &mut out);
+        }
     }
     out.into_vec()
 }

@@ -1,10 +1,7 @@
 //! The wire layer: one reader and one writer for all kinds, over the tables in [`kinds`](crate::kinds).
 
-pub(crate) mod decode;
 pub(crate) mod json;
-pub(crate) mod kind;
 pub(crate) mod limits;
-pub(crate) mod object;
 pub(crate) mod path;
 pub(crate) mod places;
 pub(crate) mod raw;

@@ -20,7 +20,7 @@ impl Places {
             if let Some(position) = self.0.get(path) {
                 return Some(*position);
             }
-            let cut = path.rfind(['.', '['])?;
+            let Some(cut) = path.rfind(['.', '[']) else { return self.0.get("").copied() };
             path = &path[..cut];
         }
     }

@@ -68,7 +68,7 @@ macro_rules! records {
                 }
             }
             $(
-                impl $crate::wire::kind::Kind for $name {
+                impl $crate::kinds::Kind for $name {
                     const API_VERSION: &'static str = $api_version;
                     const KIND: &'static str = stringify!($name);
 

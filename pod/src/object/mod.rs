@@ -1,9 +1,11 @@
 //! An object of any kind.
 
+pub(crate) mod decode;
+
 use crate::error::{Error, Result};
 use crate::kinds;
+use crate::kinds::Kind;
 use crate::kinds::ObjectMeta;
-use crate::wire::kind::Kind;
 use crate::wire::record::{self, Record};
 use crate::wire::writer::{Style, Writer};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::cell::{Cell, State};
-use super::{Action, Hook};
+use super::{Cell, State};
+use crate::lifecycle::{Action, Hook};
 
 /// What a container gets at least between its signal and its end.
 const GRACE_MIN: Duration = Duration::from_secs(2);
@@ -19,13 +19,13 @@ enum Stage {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Stop {
+pub(in crate::lifecycle) struct Stop {
     stage: Stage,
     deadline: Duration,
 }
 
 impl Stop {
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    pub(in crate::lifecycle) fn deadline(&self) -> Option<Duration> {
         (self.stage != Stage::Killed).then_some(self.deadline)
     }
 }
@@ -39,7 +39,7 @@ impl Cell {
     }
 
     /// Begins to stop it, or shortens the time that it still has.
-    pub(super) fn begin_stop(&mut self, grace: Duration, now: Duration, actions: &mut Vec<Action>) {
+    pub(in crate::lifecycle) fn begin_stop(&mut self, grace: Duration, now: Duration, actions: &mut Vec<Action>) {
         let Some(id) = self.running_id() else { return };
         let deadline = now + grace;
         if let Some(stop) = &mut self.stop {
@@ -60,7 +60,7 @@ impl Cell {
     }
 
     /// The hook has run; the signal follows.
-    pub(super) fn hook_finished(&mut self, now: Duration, actions: &mut Vec<Action>) {
+    pub(in crate::lifecycle) fn hook_finished(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let Some(id) = self.running_id() else { return };
         if let Some(stop) = self.stop.as_mut().filter(|stop| stop.stage == Stage::Hook) {
             stop.stage = Stage::Signalled;
@@ -70,7 +70,7 @@ impl Cell {
     }
 
     /// Does what is due: a hook that takes too long is left behind, and then the container is ended.
-    pub(super) fn continue_stop(&mut self, now: Duration, actions: &mut Vec<Action>) {
+    pub(in crate::lifecycle) fn continue_stop(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let Some(id) = self.running_id() else { return };
         let Some(stop) = self.stop.as_mut().filter(|stop| now >= stop.deadline) else { return };
         match stop.stage {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::Settings;
-use super::cell::{Cell, Ended, Role, State};
-use super::machine::{Ending, PodMachine, Sandbox};
+use super::{Ending, PodMachine, Sandbox};
 use crate::kinds::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
     PodCondition, PodIP, PodStatus,
 };
+use crate::lifecycle::Settings;
+use crate::lifecycle::cell::{Cell, Ended, Role, State};
 use crate::resources;
 use crate::status::{self, Phase, PodEnd};
 use crate::wire::text::Text as _;

@@ -1,10 +1,10 @@
 //! From text to objects.
 
 use crate::error::{Error, Problem, Result};
+use crate::kinds::Kind;
+use crate::object::Object;
 use crate::wire::json::Lexer;
-use crate::wire::kind::Kind;
 use crate::wire::limits::Limits;
-use crate::wire::object::Object;
 use crate::wire::path::Segment;
 use crate::wire::places::Places;
 use crate::wire::reader::{Reader, Source};
