@@ -34,7 +34,6 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "they are switches on a command line")]
 struct DemoArguments {
     /// Print one JSON object a line instead of a table
     #[arg(long)]

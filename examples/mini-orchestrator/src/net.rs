@@ -165,6 +165,8 @@ impl NodeNetwork {
             Err(error) => Err(error),
         };
         self.addresses().give_back(pod.address);
+        // All that still holds the namespace, if no process is in it.
+        drop(pod);
         deleted
     }
 

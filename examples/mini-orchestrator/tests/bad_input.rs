@@ -1,11 +1,14 @@
 //! What cannot work is refused with a clear error and a failing exit code, and leaves nothing.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 
 use trial::{Test, need};
+use windlass_namespaces::{IdMapping, Namespace, Source};
 
 const DEMO: &str = env!("CARGO_BIN_EXE_mini-orchestrator");
 
@@ -23,7 +26,6 @@ fn main() -> ExitCode {
             .needs(need::program("unshare")),
         Test::new("neither_root_nor_a_user_namespace_is_told", no_user_namespace)
             .needs(need::root)
-            .needs(need::program("unshare"))
             .needs(need::program("setpriv")),
     ])
 }
@@ -146,9 +148,15 @@ fn no_control_group() {
 fn no_user_namespace() {
     let bench = Bench::new();
     // The limit belongs to the user namespace in which it is written, so a new one is made to set it in.
-    let script = "exec unshare --user --map-users=0:0:1 --map-users=47111:47111:1 --map-groups=0:0:1 \
-        --map-groups=47111:47111:1 sh -ec '
-        echo 0 > /proc/sys/user/max_user_namespaces;
-        exec setpriv --reuid=47111 --regid=47111 --clear-groups $DEMO demo --state-dir $STATE'";
-    bench.refused(&bench.script(script), &["not root", "user namespace"]);
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces;
+        exec setpriv --reuid=47111 --regid=47111 --clear-groups \"$DEMO\" demo --state-dir \"$STATE\"";
+    let errors = fs::File::create(bench.path("errors")).unwrap();
+    let ids = || vec![IdMapping::new(0, 0, 1).unwrap(), IdMapping::new(47_111, 47_111, 1).unwrap()];
+    let mut command = windlass_namespaces::Command::new("sh");
+    command.args(["-ec", script]).env("STATE", bench.path("state")).env("DEMO", DEMO).current_dir("/");
+    command.namespace(Namespace::User, Source::New).id_mappings(ids(), ids());
+    command.stdin(windlass_namespaces::Stdio::Null).stdout(windlass_namespaces::Stdio::Null).stderr(errors);
+    let status = command.spawn().unwrap().wait().unwrap();
+    let stderr = fs::read(bench.path("errors")).unwrap();
+    bench.refused(&Output { status, stdout: Vec::new(), stderr }, &["not root", "user namespace"]);
 }

@@ -1,5 +1,7 @@
 //! The nodes' network on the real kernel: who reaches whom, and that the host's is untouched.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::BorrowedFd;

@@ -151,6 +151,7 @@ impl Run {
         let program = words.next().ok_or_else(|| Error::NoCommand { container: self.name.clone() })?;
         let mut command = Command::new(program);
         command.args(words).env_clear().envs(self.environment.iter()).current_dir("/").new_session();
+        program::run_as_root(&mut command);
         sandbox.join(&mut command)?;
         for kind in [Namespace::Mount, Namespace::Pid, Namespace::Cgroup] {
             let own = self.child.namespace(kind).map_err(Error::process("enter", &self.name))?;

@@ -1,4 +1,4 @@
-//! The environment of a container, read when it starts: values, keys of ConfigMaps, facts of the pod, and services.
+//! The environment of a container, read when it starts: values, keys of `ConfigMap`s, facts of the pod, and services.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) struct Facts<'a> {
     pub(super) address: &'a str,
     /// The address of its node.
     pub(super) host: &'a str,
-    /// The ConfigMaps of its namespace.
+    /// The `ConfigMap`s of its namespace.
     pub(super) config_maps: &'a BTreeMap<String, ConfigMap>,
     /// The services of its namespace.
     pub(super) services: &'a [Service],
@@ -40,7 +40,7 @@ pub(super) fn environment(
         let name = reference.name.clone().unwrap_or_default();
         match facts.config_maps.get(&name) {
             Some(map) => {
-                variables.extend(map.data.iter().map(|(key, value)| (format!("{prefix}{key}"), value.clone())))
+                variables.extend(map.data.iter().map(|(key, value)| (format!("{prefix}{key}"), value.clone())));
             }
             None if reference.optional == Some(true) => {}
             None => return Err(Error::ConfigMap { name, key: None }),

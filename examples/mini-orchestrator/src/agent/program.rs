@@ -38,7 +38,8 @@ pub(super) fn command(
     let folder = container.working_dir.as_deref().or(image.working_dir.as_deref()).filter(|path| !path.is_empty());
     command.current_dir(PathBuf::from(folder.unwrap_or("/")));
     let is_root = user.uid == Uid::ROOT;
-    command.user(user.uid, user.gid, user.groups).umask(0o022).new_session();
+    run_as(&mut command, user);
+    command.umask(0o022).new_session();
     let allowed = capabilities(container)?;
     // Only root keeps what it is allowed; another user could regain it by a set-user-id program alone.
     let sets = CapabilitySets { bounding: allowed, ..CapabilitySets::none() };
@@ -78,6 +79,21 @@ pub(super) fn stop_signal(container: &Container, image: &Execution) -> Result<Si
         None => Ok(Signal::TERM),
         Some(word) => word.parse().map_err(|_| Error::Unsupported { fields: vec![format!("stopSignal: {word}")] }),
     }
+}
+
+/// Gives the program its user. Where this process's own user namespace lets nobody change groups, root stays what it
+/// is: the groups of whoever started all this mean nobody there.
+fn run_as(command: &mut Command, user: User) {
+    let is_plain_root = user.uid == Uid::ROOT && user.gid == Gid::ROOT && user.groups.is_empty();
+    let are_fixed = || std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny");
+    if !(is_plain_root && are_fixed()) {
+        command.user(user.uid, user.gid, user.groups);
+    }
+}
+
+/// The same for a program that somebody runs inside a container.
+pub(super) fn run_as_root(command: &mut Command) {
+    run_as(command, User { uid: Uid::ROOT, gid: Gid::ROOT, groups: Vec::new() });
 }
 
 fn user(spec: &PodSpec, container: &Container, image: &Execution) -> Result<User> {

@@ -4,13 +4,16 @@
 //! already heeded them, or they concern something that these nodes do not have.
 
 use serde_json::Value;
-use windlass_pod::kinds::{Container, Pod, PodSpec, SecurityContext};
+use windlass_pod::kinds::{
+    Container, ContainerPort, ObjectMeta, Pod, PodSecurityContext, PodSpec, PodStatus, ResourceRequirements,
+    SecurityContext,
+};
 
 /// The paths of the fields that are set and not carried out.
 pub(super) fn unsupported(pod: &Pod) -> Vec<String> {
     let mut rest = pod.clone();
-    rest.metadata = Default::default();
-    rest.status = Default::default();
+    rest.metadata = ObjectMeta::default();
+    rest.status = PodStatus::default();
     let mut found = Vec::new();
     for (list, containers) in
         [("containers", &mut rest.spec.containers), ("initContainers", &mut rest.spec.init_containers)]
@@ -72,7 +75,7 @@ fn clear_spec(spec: &mut PodSpec) {
         context.run_as_non_root = None;
         context.supplemental_groups.clear();
     }
-    if spec.security_context.as_deref().is_some_and(|context| *context == Default::default()) {
+    if spec.security_context.as_deref().is_some_and(|context| *context == PodSecurityContext::default()) {
         spec.security_context = None;
     }
 }
@@ -95,7 +98,7 @@ fn clear_container(container: &mut Container) {
     container.env.clear();
     container.env_from.clear();
     container.working_dir = None;
-    container.resources = Default::default();
+    container.resources = ResourceRequirements::default();
     container.lifecycle = None;
     container.restart_policy = None;
     container.volume_mounts.clear();
@@ -109,7 +112,7 @@ fn clear_container(container: &mut Container) {
         port.container_port = None;
         port.protocol = None;
     }
-    container.ports.retain(|port| *port != Default::default());
+    container.ports.retain(|port| *port != ContainerPort::default());
     for flag in [&mut container.stdin, &mut container.stdin_once, &mut container.tty] {
         if *flag == Some(false) {
             *flag = None;
@@ -118,7 +121,7 @@ fn clear_container(container: &mut Container) {
     if let Some(context) = container.security_context.as_deref_mut() {
         clear_context(context);
     }
-    if container.security_context.as_deref().is_some_and(|context| *context == Default::default()) {
+    if container.security_context.as_deref().is_some_and(|context| *context == SecurityContext::default()) {
         container.security_context = None;
     }
     container.liveness_probe = grpc;

@@ -84,10 +84,8 @@ impl Context<'_> {
             Delta::Added(pod) | Delta::Updated { new: pod, .. } => Message::Pod(Arc::clone(pod)),
         };
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(worker) = workers.get(&key) {
-            if worker.send(message).is_ok() {
-                return;
-            }
+        if workers.get(&key).is_some_and(|worker| worker.send(message).is_ok()) {
+            return;
         }
         // One that has ended before it was ever run here is nobody's business any more.
         let has_ended = matches!(pod.status.phase.as_deref(), Some("Succeeded" | "Failed"));
@@ -98,7 +96,7 @@ impl Context<'_> {
         let worker =
             Worker::new(self.registry.clone(), Arc::clone(self.place), self.settings, Arc::clone(pod), sender.clone());
         workers.insert(key.clone(), sender);
-        tasks.spawn(async move { (key, worker.run(receiver).await) });
+        tasks.spawn(async move { (key, Box::pin(worker.run(receiver)).await) });
     }
 }
 

@@ -24,7 +24,7 @@ const DEFAULT_MODE: u32 = 0o644;
 #[derive(Debug)]
 pub(super) struct Volumes {
     folder: PathBuf,
-    volumes: BTreeMap<String, Source>,
+    sources: BTreeMap<String, Source>,
     generation: u64,
 }
 
@@ -38,17 +38,17 @@ enum Source {
 impl Volumes {
     /// Reads what the pod asks for; its folders will be made below `folder`.
     pub(super) fn new(folder: PathBuf, volumes: &[Volume]) -> Result<Self> {
-        let volumes = volumes
+        let sources = volumes
             .iter()
             .enumerate()
             .map(|(index, volume)| Ok((volume.name.clone().unwrap_or_default(), source(index, volume)?)))
             .collect::<Result<_>>()?;
-        Ok(Self { folder, volumes, generation: 0 })
+        Ok(Self { folder, sources, generation: 0 })
     }
 
-    /// The ConfigMaps that the volumes follow.
+    /// The `ConfigMap`s that the volumes follow.
     pub(super) fn config_maps(&self) -> BTreeSet<String> {
-        let names = self.volumes.values().filter_map(|volume| match volume {
+        let names = self.sources.values().filter_map(|volume| match volume {
             Source::ConfigMap { source, .. } => source.name.clone(),
             Source::HostPath { .. } | Source::EmptyDir => None,
         });
@@ -60,7 +60,7 @@ impl Volumes {
     /// # Errors
     /// [`Error::ConfigMap`] when one is missing that the pod does not call optional.
     pub(super) fn make(&mut self, config_maps: &BTreeMap<String, ConfigMap>) -> Result<()> {
-        for (name, volume) in &self.volumes {
+        for (name, volume) in &self.sources {
             if !matches!(volume, Source::HostPath { .. }) {
                 let folder = self.folder.join(name);
                 fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
@@ -69,9 +69,9 @@ impl Volumes {
         self.follow(config_maps)
     }
 
-    /// Brings the files up to what the ConfigMaps say now; a container that reads them sees all or nothing of a change.
+    /// Brings the files up to what the `ConfigMap`s say now; a container that reads them sees all or nothing of a change.
     pub(super) fn follow(&mut self, config_maps: &BTreeMap<String, ConfigMap>) -> Result<()> {
-        for (name, volume) in &mut self.volumes {
+        for (name, volume) in &mut self.sources {
             let Source::ConfigMap { source, projected } = volume else { continue };
             let wanted = files(source, config_maps)?;
             if projected.as_ref() == Some(&wanted) {
@@ -99,7 +99,7 @@ impl Volumes {
         if wanted.sub_path_expr.is_some() {
             return Err(refuse("subPathExpr"));
         }
-        let volume = self.volumes.get(name).ok_or_else(|| Error::NoVolume { name: name.to_owned() })?;
+        let volume = self.sources.get(name).ok_or_else(|| Error::NoVolume { name: name.to_owned() })?;
         let target = wanted.mount_path.as_deref().unwrap_or_default();
         let own = self.folder.join(name);
         let (root, path) = match volume {

@@ -218,7 +218,7 @@ impl Worker {
         if before.is_none() { self.step(Event::Tick).await } else { Ok(()) }
     }
 
-    /// Writes changed ConfigMaps into the volumes; programs that watch their files see all of a change or nothing.
+    /// Writes changed `ConfigMap`s into the volumes; programs that watch their files see all of a change or nothing.
     async fn follow_config_maps(&mut self) -> Result<()> {
         let Some(mut volumes) = self.volumes.take() else { return Ok(()) };
         let followed = if volumes.config_maps().is_empty() {

@@ -31,7 +31,7 @@ const ROLE: &str = "windlass.example/role";
 const CLIENT: &str = "client";
 /// After its first failure a container starts again at once; then after this long, twice this long, and so on.
 pub(super) const BACKOFF_BASE: Duration = Duration::from_secs(1);
-const BACKOFF_MAX: Duration = Duration::from_secs(300);
+const BACKOFF_MAX: Duration = Duration::from_mins(5);
 /// How long the groups' processes may take to end once they are killed.
 const KILL: Duration = Duration::from_secs(10);
 /// The controllers that pods are limited and counted by.
@@ -106,7 +106,7 @@ impl Cluster {
             let network = Arc::new(network);
             let netns = network.namespace().try_clone_to_owned().map_err(Error::io("open", Path::new(&name)))?;
             let proxy = Proxy::open(registry.clone(), name.clone(), netns).await;
-            let proxy = proxy.map_err(|source| Error::Proxy { node: name.clone(), source })?;
+            let proxy = proxy.map_err(|source| Error::Proxy { node: name.clone(), source: Box::new(source) })?;
             let mode = proxy.mode().clone();
             self.task("proxy", reporter, interrupt, proxy.run(stopped.clone()));
             let place = Place {
@@ -120,7 +120,7 @@ impl Cluster {
                 disk: parts.disk,
             };
             let agent = Agent::start(registry.clone(), place, settings(number)).await;
-            let agent = agent.map_err(|source| Error::Agent { node: name.clone(), source })?;
+            let agent = agent.map_err(|source| Error::agent(&name)(source))?;
             self.nodes.push(Node { name, network, agent, mode });
         }
         Ok(())
@@ -156,7 +156,7 @@ impl Cluster {
             first = first.and(ended);
         }
         for node in self.nodes.drain(..) {
-            let stopped = node.agent.stop().await.map_err(|source| Error::Agent { node: node.name, source });
+            let stopped = node.agent.stop().await.map_err(|source| Error::agent(&node.name)(source));
             first = first.and(stopped);
         }
         first.and(self.store.close().await.map_err(Error::from))

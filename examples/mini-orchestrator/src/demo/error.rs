@@ -109,7 +109,7 @@ pub(super) enum Error {
         /// The node.
         node: String,
         /// Why not.
-        source: crate::proxy::Error,
+        source: Box<crate::proxy::Error>,
     },
     /// A node could not be drained.
     #[error("draining")]
@@ -120,7 +120,7 @@ pub(super) enum Error {
         /// The node.
         node: String,
         /// Why not.
-        source: crate::agent::Error,
+        source: Box<crate::agent::Error>,
     },
     /// A person or another process asked the demo to stop.
     #[error("interrupted")]
@@ -138,6 +138,11 @@ pub(super) enum Error {
 }
 
 impl Error {
+    /// Wraps what the agent of `node` answered.
+    pub(super) fn agent(node: &str) -> impl FnOnce(crate::agent::Error) -> Self {
+        move |source| Self::Agent { node: node.to_owned(), source: Box::new(source) }
+    }
+
     /// Wraps what the kernel answered to `op` on `object`.
     pub(super) fn io(op: &'static str, object: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { op, object: object.to_owned(), source }

@@ -62,9 +62,15 @@ impl Manifest {
         let decoded =
             Decoder::new(Strictness::Strict).yaml(text.as_bytes()).map_err(|error| vec![error.to_string()])?;
         let mut objects: Vec<Object> = decoded.into_iter().map(|decoded| decoded.object).collect();
+        let mut reasons = Vec::new();
         for object in &mut objects {
             object.metadata_mut().namespace.get_or_insert_with(|| "default".to_owned());
             windlass_pod::defaults::apply(object);
+            let name = format!("{} {}", object.kind(), object.metadata().name.as_deref().unwrap_or("without a name"));
+            reasons.extend(windlass_pod::validate(object).into_iter().map(|violation| format!("{name}: {violation}")));
+        }
+        if !reasons.is_empty() {
+            return Err(reasons);
         }
         let cast = Cast::find(&objects).map_err(|reason| vec![reason])?;
         Ok(Self { objects, cast })

@@ -83,7 +83,7 @@ impl Reporter {
             Style::Lines => write_line(line),
             Style::Table => screen.above_table(line, self.elapsed()),
         };
-        self.check(written);
+        self.check(&written);
     }
 
     /// Only for scripts: a fact that the table shows in its own way.
@@ -92,7 +92,7 @@ impl Reporter {
         if screen.style == Style::Json {
             let written = write_line(&object.to_string());
             drop(screen);
-            self.check(written);
+            self.check(&written);
         }
     }
 
@@ -102,7 +102,7 @@ impl Reporter {
         if screen.style == Style::Lines {
             let written = write_line(line);
             drop(screen);
-            self.check(written);
+            self.check(&written);
         }
     }
 
@@ -131,7 +131,7 @@ impl Reporter {
             Style::Table => screen.above_table(line, self.elapsed()),
         };
         drop(screen);
-        self.check(written);
+        self.check(&written);
     }
 
     fn begin_step(&self, number: u32, part: Option<&'static str>, title: &str) -> Step {
@@ -163,7 +163,7 @@ impl Reporter {
         if screen.style == Style::Table {
             let painted = screen.paint(self.elapsed());
             drop(screen);
-            self.check(painted);
+            self.check(&painted);
         }
     }
 
@@ -172,7 +172,7 @@ impl Reporter {
     }
 
     /// Nobody listens any more: that ends the demo as Ctrl-C does.
-    fn check(&self, written: io::Result<()>) {
+    fn check(&self, written: &io::Result<()>) {
         if written.is_err() {
             self.interrupt.raise();
         }

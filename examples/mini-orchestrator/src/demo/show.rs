@@ -142,9 +142,9 @@ impl Show {
             if replicas.len() == count && ready == count && endpoints == addresses {
                 return Ok(Look::Found(replicas));
             }
-            let rows = replicas.iter().map(view::row).map(|row| format!("{} {} on {}", row.name, row.state, row.node));
+            let rows = replicas.iter().map(|pod| format!("{} ({})", view::key(pod).name, view::trouble(pod)));
             let rows: Vec<String> = rows.collect();
-            Ok(Look::NotYet(format!("{ready} ready of {}; endpoints {}", rows.join(", "), endpoints.join(" "))))
+            Ok(Look::NotYet(format!("{}; endpoints {}", rows.join(", "), endpoints.join(" "))))
         })
         .await
     }
@@ -193,7 +193,9 @@ impl Show {
         seen.sort_unstable();
         seen.dedup();
         let (distinct, count) = (seen.len(), answered.len());
-        answered.into_iter().for_each(|answered| self.ledger.answer(answered.id));
+        for answered in answered {
+            self.ledger.answer(answered.id);
+        }
         if distinct < pods {
             let what = format!("answers from {pods} pods at {name}");
             return Err(Error::TimedOut { what, limit, seen: format!("{distinct} pods in {count} answers") });

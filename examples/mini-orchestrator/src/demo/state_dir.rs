@@ -136,10 +136,11 @@ fn open_locked(path: &Path, how: FlockArg) -> Result<Option<Flock<File>>> {
     }
 }
 
-/// Unique on this machine: no two living processes share a pid, and one process makes few runs a nanosecond.
+/// Unique but for two processes of equal number, in different pid namespaces, in the same nanosecond; then creating the
+/// folder fails.
 fn new_id() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}-{:x}", std::process::id(), now.as_nanos() & 0xff_ffff_ffff)
+    format!("{}-{:x}", std::process::id(), now.as_nanos())
 }
 
 #[cfg(test)]

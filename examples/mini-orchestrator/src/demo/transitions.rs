@@ -60,6 +60,9 @@ fn tell(reporter: &Reporter, transition: &Transition) {
         "changes": changes,
         "seconds": reporter.elapsed().as_secs_f64(),
     }));
+    if transition.changes.is_empty() && transition.event == EventKind::Updated {
+        return;
+    }
     let changes: Vec<String> = transition.changes.iter().map(ToString::to_string).collect();
     let revision = transition.revision;
     reporter.line(&format!("    @{revision} {} {} {what} {}", transition.kind, transition.key, changes.join(", ")));

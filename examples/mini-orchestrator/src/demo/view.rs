@@ -73,6 +73,17 @@ pub(super) fn endpoints(slices: &[EndpointSlice], service: &Key) -> Vec<String> 
     addresses
 }
 
+/// What keeps a pod from being ready, in its own words; nothing for one that is.
+pub(super) fn trouble(pod: &Pod) -> String {
+    if is_ready(pod) {
+        return "ready".to_owned();
+    }
+    let waiting = pod.status.container_statuses.iter().filter_map(|status| status.state.waiting.as_deref());
+    let words = waiting.flat_map(|waiting| [waiting.reason.as_deref(), waiting.message.as_deref()]).flatten();
+    let words: Vec<&str> = words.chain(pod.status.message.as_deref()).collect();
+    if words.is_empty() { state(pod) } else { words.join(", ") }
+}
+
 /// A pod's line of the table.
 pub(super) fn row(pod: &Pod) -> PodRow {
     let statuses = &pod.status.container_statuses;
@@ -91,9 +102,9 @@ fn state(pod: &Pod) -> String {
     if !stays(pod) {
         return "Terminating".to_owned();
     }
-    let waiting = pod.status.container_statuses.iter().filter_map(|status| {
+    let mut waiting = pod.status.container_statuses.iter().filter_map(|status| {
         let waiting = status.state.waiting.as_deref().and_then(|waiting| waiting.reason.as_deref());
         waiting.or_else(|| status.state.terminated.as_deref().and_then(|terminated| terminated.reason.as_deref()))
     });
-    waiting.last().or(pod.status.phase.as_deref()).unwrap_or("Pending").to_owned()
+    waiting.next_back().or(pod.status.phase.as_deref()).unwrap_or("Pending").to_owned()
 }

@@ -7,6 +7,8 @@
 //! goes away within the patience is somebody else's, unless `WINDLASS_STRICT` is set (as it is in CI, where nothing
 //! else runs).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod plant;
 mod snapshot;
 
@@ -75,17 +77,18 @@ fn run_inside(name: &str) {
 /// The first process of the private world.
 fn inside(name: &str) -> ExitCode {
     match name {
-        "demo" => compare(&|| assert_eq!(demo(None), Some(0))),
+        "demo" => compare(&|| demo(None, Some(0))),
         "interrupted" => {
             for after in [Duration::from_millis(300), Duration::from_secs(2), Duration::from_secs(5)] {
-                compare(&|| assert_eq!(demo(Some((after, "INT"))), Some(130)));
+                compare(&|| demo(Some((after, "INT")), Some(130)));
             }
         }
         "killed" => compare(&|| {
             for after in [Duration::from_millis(400), Duration::from_secs(4)] {
-                assert_eq!(demo(Some((after, "KILL"))), None);
+                demo(Some((after, "KILL")), None);
             }
-            assert_eq!(demo(Some((Duration::from_secs(3), "TERM"))), Some(130), "the run that cleans up");
+            // The run that cleans up.
+            demo(Some((Duration::from_secs(3), "TERM")), Some(130));
         }),
         "planted" => plant::each_kind_is_seen(),
         other => panic!("no case {other}"),
@@ -133,8 +136,8 @@ fn reap() {
     }
 }
 
-/// Runs the demo, sends it a signal after a while if asked, and returns its exit code, if it had one.
-fn demo(signal: Option<(Duration, &str)>) -> Option<i32> {
+/// Runs the demo, sends it a signal after a while if asked, and fails unless it ends with `code`.
+fn demo(signal: Option<(Duration, &str)>, code: Option<i32>) {
     let log = PathBuf::from(INSIDE).join("log");
     let out = std::fs::File::create(&log).unwrap();
     out.set_permissions(std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -150,9 +153,6 @@ fn demo(signal: Option<(Duration, &str)>) -> Option<i32> {
         let name: nix::sys::signal::Signal = format!("SIG{name}").parse().unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), name).unwrap();
     }
-    let code = child.wait().unwrap().code();
-    if code != Some(0) {
-        println!("{}", std::fs::read_to_string(&log).unwrap());
-    }
-    code
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.code(), code, "{ended:?}: {}", std::fs::read_to_string(&log).unwrap());
 }

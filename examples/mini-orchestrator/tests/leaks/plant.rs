@@ -16,8 +16,10 @@ struct Leak {
     sign: &'static str,
 }
 
-pub fn each_kind_is_seen() {
+pub(crate) fn each_kind_is_seen() {
     let folders = FOLDERS.map(Path::new);
+    // Made by the program `mount` when it is missing, and left.
+    fs::create_dir_all("/run/mount").unwrap();
     for leak in LEAKS {
         let before = Snapshot::take(&folders);
         (leak.plant)();
@@ -72,7 +74,7 @@ const LEAKS: [Leak; 12] = [
     },
     Leak {
         kind: Kind::Namespace,
-        plant: || run("sh", &["-c", "unshare --uts sleep 600 & echo $! > /mnt/pid; sleep 0.3"]),
+        plant: || run("sh", &["-c", "unshare --uts sleep 600 > /mnt/out 2>&1 & echo $! > /mnt/pid; sleep 0.3"]),
         remove: kill_planted,
         sign: "uts:[",
     },
@@ -90,7 +92,7 @@ const LEAKS: [Leak; 12] = [
     },
     Leak {
         kind: Kind::Process,
-        plant: || run("sh", &["-c", "sleep 600 & echo $! > /mnt/pid"]),
+        plant: || run("sh", &["-c", "sleep 600 > /mnt/out 2>&1 & echo $! > /mnt/pid"]),
         remove: kill_planted,
         sign: "(sleep)",
     },

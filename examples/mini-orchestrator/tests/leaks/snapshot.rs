@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// A kind of thing that can be left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     Mount,
     Cgroup,
     Link,
@@ -22,16 +22,16 @@ pub enum Kind {
 
 /// All things of all kinds at one moment.
 #[derive(Debug, Clone, Default)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     things: BTreeMap<Kind, BTreeSet<String>>,
 }
 
 /// What is different: `+` came, `-` went.
-pub type Difference = BTreeSet<(Kind, String)>;
+pub(crate) type Difference = BTreeSet<(Kind, String)>;
 
 impl Snapshot {
     /// Looks at the machine as this process sees it; `folders` are those whose whole content counts.
-    pub fn take(folders: &[&Path]) -> Self {
+    pub(crate) fn take(folders: &[&Path]) -> Self {
         let mut things = BTreeMap::new();
         things.insert(Kind::Mount, mounts());
         things.insert(Kind::Cgroup, cgroups());
@@ -54,7 +54,7 @@ impl Snapshot {
     }
 
     /// What came and what went between this snapshot and a later one.
-    pub fn difference(&self, later: &Self) -> Difference {
+    pub(crate) fn difference(&self, later: &Self) -> Difference {
         let mut difference = Difference::new();
         for (kind, before) in &self.things {
             let after = &later.things[kind];

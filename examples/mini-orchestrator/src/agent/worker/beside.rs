@@ -19,7 +19,7 @@ use crate::agent::place::Place;
 use crate::agent::probe::{Question, ask_network, question};
 
 /// How long a hook may take at most; the machine gives up on it earlier when the pod has less time.
-const HOOK: Duration = Duration::from_secs(600);
+const HOOK: Duration = Duration::from_mins(10);
 
 /// A question with all that it needs to be asked from another thread.
 #[derive(Debug)]

@@ -39,7 +39,7 @@ async fn usage(show: &Show) -> Result<()> {
     for pod in show.pods().await? {
         let node = show.node(view::node(&pod))?;
         let key = view::key(&pod);
-        let usage = node.agent.usage(&key).await.map_err(|source| Error::Agent { node: node.name.clone(), source })?;
+        let usage = node.agent.usage(&key).await.map_err(Error::agent(&node.name))?;
         let Some(usage) = usage else { continue };
         rows.push(row(&key.name, &usage));
         objects.push(object(&key.name, &usage));
@@ -48,7 +48,9 @@ async fn usage(show: &Show) -> Result<()> {
         Some(reason) => vec![format!("nothing is counted: {reason}")],
         None => columns(&rows),
     };
-    reasons.iter().for_each(|line| show.reporter.text(line));
+    for line in &reasons {
+        show.reporter.text(line);
+    }
     part.done(&format!("{} pods", objects.len()), json!({ "pods": objects, "reason": show.missing.accounting }));
     Ok(())
 }

@@ -91,7 +91,7 @@ async fn from_backend(show: &Show, count: usize) -> Result<()> {
     let node = show.node(view::node(backend))?;
     let key = view::key(backend);
     let code = node.agent.exec(&key, &show.cast.container, line, Duration::from_secs(30)).await;
-    let code = code.map_err(|source| Error::Agent { node: node.name.clone(), source })?;
+    let code = code.map_err(Error::agent(&node.name))?;
     if code != Some(0) {
         let found = code.map_or_else(|| "none in time".to_owned(), |code| code.to_string());
         return Err(Error::Unexpected {

@@ -41,7 +41,7 @@ pub(super) async fn kill(show: &mut Show) -> Result<()> {
     let pod = chosen(show, 0).await?;
     let node = show.node(view::node(&pod))?;
     let signalled = node.agent.signal(&view::key(&pod), &show.cast.container, Signal::KILL).await;
-    signalled.map_err(|source| Error::Agent { node: node.name.clone(), source })?;
+    signalled.map_err(Error::agent(&node.name))?;
     let after = restarted(show, &pod, 1).await?;
     if view::address(&after) != view::address(&pod) {
         return Err(unexpected("the address after a restart", "the same", std::slice::from_ref(&after)));
