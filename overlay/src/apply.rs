@@ -5,6 +5,7 @@ mod digest;
 mod make;
 mod notice;
 mod owner;
+mod place;
 
 use std::io::{BufReader, Read};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -12,9 +13,10 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use self::beneath::{Place, Target};
+use self::beneath::Target;
 use self::digest::Hashing;
 use self::notice::Notices;
+use self::place::Place;
 use crate::entry::{Entry, Kind};
 use crate::error::{Error, Result};
 use crate::fault::Fault;

@@ -9,6 +9,7 @@ mod input;
 mod pax;
 mod read;
 mod sparse;
+mod text;
 mod write;
 
 pub use pax::{Record, parse_records};

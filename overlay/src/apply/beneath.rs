@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::make;
 use super::owner::{self, Owner};
+use super::place::Place;
 use super::unlinkable;
 use crate::entry::{Entry, Timestamp};
 use crate::error::{Error, Result};
@@ -18,16 +19,6 @@ use crate::path::SafePath;
 use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY};
 use crate::unfinished::Unfinished;
 use crate::whiteout::{self, XattrNamespace};
-
-/// Where an entry goes: nothing has its name any more.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) parent: Rc<OwnedFd>,
-    /// The last part of `path`.
-    pub(super) name: SafePath,
-    /// The path without any symbolic link.
-    pub(super) path: SafePath,
-}
 
 /// A directory, without any symbolic link on the way.
 #[derive(Debug, Clone)]

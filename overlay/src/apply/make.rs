@@ -4,9 +4,9 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 
-use super::beneath::Place;
 use super::notice::{NoticeKind, Notices};
 use super::owner::Owner;
+use super::place::Place;
 use crate::entry::{DeviceKind, Entry, Kind, Timestamp};
 use crate::error::Result;
 use crate::options::Xattrs;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::sparse::PaxSparse;
+use super::text::{decimal, name};
 use crate::entry::Timestamp;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -41,17 +42,6 @@ fn first_record(content: &[u8]) -> Option<(Record<'_>, &[u8])> {
     let key = std::str::from_utf8(&body[..equals]).ok()?;
     let usable = *line_feed == b'\n' && !key.is_empty() && !key.contains('\0');
     usable.then(|| (Record { key, value: &body[equals + 1..] }, &content[length..]))
-}
-
-/// Digits only: no sign, no space.
-pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |value, digit| match digit {
-        b'0'..=b'9' => value.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
-        _ => None,
-    })
 }
 
 /// What pax headers say about the next entry, or about all that follow.
@@ -142,11 +132,6 @@ fn counted<'a>(content: &'a [u8], offset: u64, limits: &Limits) -> Result<Vec<Re
         return Err(Error::LimitExceeded { limit: Limit::PaxRecords, max: limits.pax_records as u64 });
     }
     Ok(records)
-}
-
-/// An empty value would delete the field, and one with NUL would be cut short by other readers.
-pub(super) fn name(value: &[u8]) -> Option<Vec<u8>> {
-    (!value.is_empty() && !value.contains(&0)).then(|| value.to_vec())
 }
 
 /// Decimal seconds with an optional sign and fraction; digits beyond nanoseconds are dropped.

@@ -5,7 +5,7 @@ use std::io::Read;
 use super::BLOCK;
 use super::header::{Header, unsigned};
 use super::input::Input;
-use super::pax::{decimal, name};
+use super::text::{decimal, name};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::limits::{Limit, Limits};

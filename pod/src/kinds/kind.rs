@@ -16,6 +16,9 @@ pub trait Kind: Record + Clone + Default + PartialEq + std::fmt::Debug {
     /// Its metadata, to be changed.
     fn metadata_mut(&mut self) -> &mut ObjectMeta;
 
+    /// What its fields `apiVersion` and `kind` say, which may be nothing.
+    fn named(&self) -> [Option<&str>; 2];
+
     /// The name, or the empty text.
     fn name(&self) -> &str {
         self.metadata().name.as_deref().unwrap_or_default()

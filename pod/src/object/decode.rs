@@ -5,7 +5,6 @@ use crate::kinds::Kind;
 use crate::object::Object;
 use crate::wire::json::Lexer;
 use crate::wire::limits::Limits;
-use crate::wire::path::Segment;
 use crate::wire::places::Places;
 use crate::wire::reader::{Reader, Source};
 use crate::wire::record;
@@ -129,6 +128,7 @@ impl Decoder {
         }
         let mut object = K::default();
         record::read(&mut object, &mut reader)?;
+        agrees(object.named(), K::API_VERSION, K::KIND)?;
         reader.end()?;
         let (problems, _) = reader.finish();
         self.judge(&problems)?;
@@ -164,15 +164,11 @@ impl Decoder {
                 continue;
             }
             reader.enter_list()?;
-            let mut index = 0;
             while reader.next_item()? {
-                reader.push(Segment::Index(index));
                 let object = object(reader, Some(item))?;
-                reader.pop();
                 let (problems, places) = reader.take_notes();
                 self.judge(&problems)?;
                 objects.push(Decoded { object, problems, places });
-                index += 1;
             }
         }
         Ok(())
@@ -257,6 +253,22 @@ fn object(reader: &mut Reader<'_>, default: Option<&TypeMeta>) -> Result<Object>
     let kind = or_default(names.kind, default.and_then(|names| names.kind.as_ref()))
         .ok_or(Error::KindMissing { field: "kind" })?;
     let mut object = Object::empty(&api_version, &kind)?;
+    reader.note_start();
     record::read(object.record_mut(), reader)?;
+    agrees(object.named(), object.api_version(), object.kind())?;
     Ok(object)
+}
+
+/// A field that stands twice may not name two kinds: readers would disagree on what the object is.
+fn agrees([api_version, kind]: [Option<&str>; 2], expected_version: &str, expected: &'static str) -> Result<()> {
+    let other = |named: Option<&str>, expected: &str| {
+        named.filter(|named| !named.is_empty() && *named != expected).map(str::to_owned)
+    };
+    if let Some(found) = other(kind, expected) {
+        return Err(Error::KindMismatch { expected, found });
+    }
+    if let Some(api_version) = other(api_version, expected_version) {
+        return Err(Error::KindUnknown { api_version, kind: expected.to_owned() });
+    }
+    Ok(())
 }

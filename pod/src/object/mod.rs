@@ -47,6 +47,13 @@ macro_rules! objects {
                 }
             }
 
+            /// What its fields `apiVersion` and `kind` say, which may be nothing.
+            fn named(&self) -> [Option<&str>; 2] {
+                match self {
+                    $(Self::$kind(object) => object.named(),)*
+                }
+            }
+
             /// Its metadata.
             pub fn metadata(&self) -> &ObjectMeta {
                 match self {

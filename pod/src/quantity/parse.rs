@@ -93,11 +93,25 @@ pub(super) fn parse(text: &str) -> Result<Quantity, ParseQuantityError> {
     }
     let parts = split(text)?;
     let (power, format) = interpret(parts.suffix)?;
+    if !is_within_reason(&parts, &power) {
+        return Err(ParseQuantityError::Suffix);
+    }
     if let Some((value, scale)) = small(&parts, &power) {
         let text = keeps_text(&parts, &power, scale).then(|| text.into());
         return Ok(Quantity { amount: Amount::Small { value, scale }, format, text });
     }
     Ok(large(&parts, &power, format))
+}
+
+/// Whether the size is within what the largest exponent allows, however the digits are split between the two: so
+/// the canonical form of what is taken is taken too.
+fn is_within_reason(parts: &Parts<'_>, power: &Power) -> bool {
+    match power {
+        Power::Ten(exponent) if *exponent > 18 => {
+            i32::try_from(parts.whole.len()).is_ok_and(|digits| digits + exponent <= EXPONENT_MAX + 1)
+        }
+        _ => true,
+    }
 }
 
 /// The numbers that the original keeps in 64 bits, with the text they came from.

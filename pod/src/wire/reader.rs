@@ -72,6 +72,16 @@ impl<'a> Reader<'a> {
         self
     }
 
+    /// Notes that an object starts here.
+    pub(crate) fn note_start(&mut self) {
+        if self.places.is_some() {
+            let position = self.position();
+            if let Some(places) = &mut self.places {
+                places.insert(String::new(), position);
+            }
+        }
+    }
+
     /// What was noted besides the object.
     pub(crate) fn finish(self) -> (Vec<Problem>, Places) {
         (self.problems, self.places.unwrap_or_default())

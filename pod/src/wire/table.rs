@@ -78,6 +78,9 @@ macro_rules! records {
                     fn metadata_mut(&mut self) -> &mut $crate::kinds::ObjectMeta {
                         &mut self.metadata
                     }
+                    fn named(&self) -> [Option<&str>; 2] {
+                        [self.api_version.as_deref(), self.kind.as_deref()]
+                    }
                 }
             )?
         };
