@@ -1,4 +1,4 @@
-//! Replica sets and EndpointSlices against the answers of Kubernetes.
+//! Replica sets and endpoint slices against the answers of Kubernetes.
 #![expect(clippy::unwrap_used, reason = "a test's shared code may fail where it stands")]
 
 mod judge;

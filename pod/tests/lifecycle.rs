@@ -316,11 +316,9 @@ impl Agent {
                 self.running.insert(container.clone(), id.clone());
                 self.last.remove(container);
             }
-            Event::Exited { container, id, .. } => {
-                if self.running.get(container) == Some(id) {
-                    self.running.remove(container);
-                    self.last.remove(container);
-                }
+            Event::Exited { container, id, .. } if self.running.get(container) == Some(id) => {
+                self.running.remove(container);
+                self.last.remove(container);
             }
             Event::ProbeFinished { container, kind: ProbeKind::Readiness, outcome } => {
                 self.last.insert(container.clone(), *outcome);

@@ -79,6 +79,12 @@ fn lists_come_one_by_one() {
     let kinds: Vec<_> = objects.iter().map(Object::kind).collect();
     assert_eq!(kinds, ["Pod", "Service", "ConfigMap"]);
     assert_eq!(objects[2].metadata().name.as_deref(), Some("b"));
+
+    let text = "kind: List\napiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Pod\n  spec: {x: 1}\n";
+    let decoded = Decoder::default().yaml(text.as_bytes()).unwrap().remove(0);
+    assert_eq!(decoded.problems[0].to_string(), "unknown field \"spec.x\"");
+    assert_eq!(decoded.places.find("spec.containers").unwrap().to_string(), "6:9");
+    assert_eq!(decoded.places.find("metadata.name").unwrap().to_string(), "4:3");
 }
 
 #[test]
