@@ -12,10 +12,12 @@ mod ledger;
 mod manifest;
 mod output;
 mod recover;
+mod request;
 mod rootless;
 mod show;
 mod state_dir;
 mod steps;
+mod task;
 mod transitions;
 mod view;
 

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use windlass_cgroups::{Group, Resources};
 use windlass_namespaces::{
     CapabilitySets, Child, Command, KillOnDrop, Mount, Namespace, Rootfs, Signal, Source, Stdio,
 };
-use windlass_overlay::{MountOptions, Snapshot, Syncing};
 use windlass_pod::kinds::{Container, Pod};
 
 use super::environment::{Facts, environment};
@@ -18,9 +16,10 @@ use super::error::{Error, Result};
 use super::group::{PodGroup, remove_part};
 use super::place::Place;
 use super::program;
-use super::sandbox::{Sandbox, place_in, spawn};
+use super::root::RootFileSystem;
+use super::sandbox::Sandbox;
+use super::start::{place_in, spawn};
 use super::volume::Volumes;
-use crate::images::LocalImage;
 
 /// What a run is made from.
 #[derive(Debug)]
@@ -61,34 +60,6 @@ pub(super) struct Ended {
     pub(super) code: i32,
     pub(super) signal: Option<i32>,
     pub(super) out_of_memory: bool,
-}
-
-/// The writable layer of a run, over the image's shared ones.
-#[derive(Debug)]
-pub(super) struct RootFileSystem {
-    snapshot: Snapshot,
-    name: String,
-}
-
-impl RootFileSystem {
-    /// Makes a layer and mounts the stack; the mount is attached nowhere. What is written is not for longer than the
-    /// run, so nothing waits for it to reach the disk.
-    pub(super) fn create(place: &Place, image: &LocalImage, name: &str) -> Result<(Self, OwnedFd)> {
-        let snapshot = place.images.store().snapshot(name, &image.layers).map_err(Error::overlay("create", name))?;
-        match snapshot.mount(&MountOptions { syncing: Syncing::Volatile, ..MountOptions::default() }) {
-            Ok(mount) => Ok((Self { snapshot, name: name.to_owned() }, mount.into())),
-            Err(error) => {
-                // The mount's refusal is what is told; the folder goes with the run's.
-                let _ = snapshot.remove();
-                Err(Error::overlay("mount", name)(error))
-            }
-        }
-    }
-
-    /// Removes the writable layer.
-    pub(super) fn remove(self) -> Result<()> {
-        self.snapshot.remove().map_err(Error::overlay("remove", &self.name))
-    }
 }
 
 impl Run {
@@ -164,14 +135,6 @@ impl Run {
         }
         Ok(command)
     }
-}
-
-/// Runs a command to its end and returns its exit code; `None` when it was too late and was killed.
-pub(super) fn exec(mut command: Command, name: &str, timeout: Duration) -> Result<Option<i32>> {
-    let mut child = command.spawn().map_err(Error::process("start", name))?;
-    let ended = child.wait_timeout(timeout).map_err(Error::process("wait for", name))?;
-    // One that is too late is killed with its handle.
-    Ok(ended.map(|status| status.code().unwrap_or(-1)))
 }
 
 /// Everything of the command that keeps it apart from the rest of the machine, and what it may reach of it.

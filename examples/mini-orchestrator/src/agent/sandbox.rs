@@ -5,17 +5,16 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use windlass_cgroups::{Group, Resources};
-use windlass_namespaces::{
-    CapabilitySets, Child, Command, KillOnDrop, Mount, Namespace, Rootfs, Signal, Source, Stdio,
-};
+use windlass_cgroups::Resources;
+use windlass_namespaces::{CapabilitySets, Child, Command, Mount, Namespace, Rootfs, Signal, Source, Stdio};
 use windlass_pod::kinds::Pod;
 
-use super::container::RootFileSystem;
 use super::environment::hostname;
 use super::error::{Error, Result};
 use super::group::PodGroup;
 use super::place::Place;
+use super::root::RootFileSystem;
+use super::start::spawn;
 use crate::net::PodNetwork;
 
 /// How long the waiting process may take to end when told to.
@@ -118,23 +117,6 @@ fn command(pod: &Pod, folder: &Path, network: &PodNetwork, root: OwnedFd, progra
     command.rootfs(Rootfs::Detached(root)).read_only_rootfs().mounts(Mount::defaults());
     command.stdin(Stdio::Null).stderr(log.try_clone().map_err(Error::io("open", &path))?).stdout(log);
     Ok(command)
-}
-
-/// Starts a command in a group, if there is one; the process does not outlive its handle.
-pub(super) fn spawn(mut command: Command, group: Option<&Group>, name: &str) -> Result<Child> {
-    if let Some(group) = group {
-        place_in(&mut command, group)?;
-    }
-    command.kill_on_drop(KillOnDrop::Yes).spawn().map_err(Error::process("start", name))
-}
-
-/// Lets a command start in a group.
-pub(super) fn place_in(command: &mut Command, group: &Group) -> Result<()> {
-    for directory in group.descriptors() {
-        let directory = directory.try_clone_to_owned().map_err(Error::io("open", Path::new("a control group")))?;
-        command.cgroup(directory);
-    }
-    Ok(())
 }
 
 /// Asks the waiting process to end, and makes it.

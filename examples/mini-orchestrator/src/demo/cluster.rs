@@ -15,6 +15,7 @@ use windlass_scheduler_core::Profile;
 use super::error::{Error, Result};
 use super::interrupt::Interrupt;
 use super::output::Reporter;
+use super::task::blocking;
 use crate::agent::{Agent, Place, Settings};
 use crate::images::Images;
 use crate::net::{Fabric, NodeNetwork};
@@ -73,7 +74,7 @@ impl Cluster {
     pub(super) async fn start(parts: &Parts<'_>, reporter: &Reporter, interrupt: &Interrupt) -> Result<Self> {
         let store = Store::open(&parts.folder.join("store"), store::Options::default()).await?;
         let registry = Registry::new(store.clone());
-        let (fabric, networks) = super::show::blocking(|| Fabric::create(NODES)).await??;
+        let (fabric, networks) = blocking(|| Fabric::create(NODES)).await??;
         let (stop, stopped) = watch::channel(false);
         let mut cluster = Self { registry, nodes: Vec::new(), store, stop, tasks: Vec::new(), _fabric: fabric };
         match cluster.start_tasks(networks, parts, stopped, reporter, interrupt).await {

@@ -65,7 +65,7 @@ pub(super) enum Error {
         /// The path that was asked for.
         path: &'static str,
         /// Why not.
-        source: Box<super::show::EnterError>,
+        source: super::request::RequestError,
     },
     /// A thread or task of the demo ended before its work.
     #[error("a part of the demo ended too early")]

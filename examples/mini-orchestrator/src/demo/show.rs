@@ -15,16 +15,15 @@ use super::interrupt::Interrupt;
 use super::ledger::Ledger;
 use super::manifest::Cast;
 use super::output::Reporter;
-use super::view;
+use super::task::blocking;
+use super::{request, view};
 use crate::caller;
-use crate::http::{self, Response};
+use crate::http::Response;
 use crate::proxy::Mode;
 use crate::registry::{Registry, Scope};
 
 /// How often a state is looked at while it is awaited.
 const LOOK: Duration = Duration::from_millis(15);
-/// How long one request of the demo itself may take.
-const REQUEST: Duration = Duration::from_secs(2);
 
 /// What the steps share.
 #[derive(Debug)]
@@ -167,17 +166,8 @@ impl Show {
             found: address.to_owned(),
         })?;
         let network = self.node(view::node(pod))?.network.clone();
-        let exchange = move || {
-            let socket = move || std::net::TcpStream::connect_timeout(&address, REQUEST);
-            let mut stream = enter::within(&[(Namespace::Net, network.namespace().as_fd())], socket)??;
-            stream.set_read_timeout(Some(REQUEST)).map_err(EnterError::Socket)?;
-            http::send(&mut stream, method, &address.to_string(), path, &[]).map_err(EnterError::Socket)
-        };
-        blocking(exchange).await?.map_err(|error| Error::Ask {
-            pod: view::key(pod).to_string(),
-            path,
-            source: Box::new(error),
-        })
+        let exchange = move || request::send(network.namespace(), address, method, path);
+        blocking(exchange).await?.map_err(|source| Error::Ask { pod: view::key(pod).to_string(), path, source })
     }
 
     /// Calls the service from a node until `pods` different pods have answered.
@@ -218,20 +208,4 @@ fn call_until(service: SocketAddr, prefix: &str, pods: usize, deadline: Instant)
         }
     }
     answered
-}
-
-/// Why a request inside a namespace failed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum EnterError {
-    /// The namespace could not be entered.
-    #[error("cannot enter the node's network")]
-    Enter(#[from] windlass_namespaces::Error),
-    /// The socket could not be used.
-    #[error("no answer")]
-    Socket(#[from] std::io::Error),
-}
-
-/// Runs what blocks where it holds up nothing else.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|source| Error::Task { source })
 }

@@ -13,10 +13,11 @@ use windlass_pod::lifecycle::Hook;
 use windlass_pod::probe::{Handler, Outcome, ProbeKind, Request};
 
 use super::{Message, Worker};
-use crate::agent::container::{Run, exec as run_to_end};
+use crate::agent::container::Run;
 use crate::agent::error::{Error, Result};
 use crate::agent::place::Place;
 use crate::agent::probe::{Question, ask_network, question};
+use crate::agent::start::exec as run_to_end;
 
 /// How long a hook may take at most; the machine gives up on it earlier when the pod has less time.
 const HOOK: Duration = Duration::from_mins(10);

@@ -11,7 +11,7 @@ use windlass_overlay::MountOptions;
 
 use crate::demo::error::{Error, Result};
 use crate::demo::output::Reporter;
-use crate::demo::show::blocking;
+use crate::demo::task::blocking;
 use crate::images::Images;
 
 /// Where the program is in the image.
