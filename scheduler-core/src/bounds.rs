@@ -6,7 +6,7 @@
 /// How much of a resource may seem to be missing where it is not, relative to the whole.
 const FULL: f32 = 1.0 + 1e-4;
 /// How far below a whole number of points an approximation may lie that is that number exactly.
-const SHORT: f32 = 0.02;
+const SHORT: f32 = 0.001;
 /// The largest weight that bounds are whole numbers for.
 pub(crate) const WEIGHT_MAX: i64 = 1000;
 

@@ -62,8 +62,9 @@ impl Board {
             board: self,
             best: self.groups.all().iter().map(|group| admitted(group).then_some(start)).collect(),
         };
-        leaders.seed(&bounds);
-        leaders.sweep(&bounds);
+        let blocks: Vec<f32> = bounds.chunks(BLOCK).map(highest).collect();
+        leaders.seed(&bounds, &blocks);
+        leaders.sweep(&bounds, &blocks);
         let groups = self.groups.all().iter().zip(&leaders.best);
         let found = groups.filter_map(|(group, leader)| {
             let leader = (*leader)?;
@@ -82,11 +83,10 @@ impl Board {
 
 impl Leaders<'_> {
     /// Looks at the node with the highest bound of each group, so that most others need not be looked at.
-    fn seed(&mut self, bounds: &[f32]) {
+    fn seed(&mut self, bounds: &[f32], blocks: &[f32]) {
         let mut highest = vec![(f32::NEG_INFINITY, 0); self.best.len()];
         if highest.len() == 1 {
-            let of = |rows: &[f32]| rows.iter().copied().fold(f32::NEG_INFINITY, higher);
-            let blocks = bounds.chunks(BLOCK).map(of).enumerate();
+            let blocks = blocks.iter().copied().enumerate();
             let block = blocks.fold((0, f32::NEG_INFINITY), |best, next| if next.1 > best.1 { next } else { best });
             let rows = block.0 * BLOCK..bounds.len().min((block.0 + 1) * BLOCK);
             for row in rows.filter(|row| bounds[*row] >= block.1) {
@@ -109,15 +109,14 @@ impl Leaders<'_> {
     }
 
     /// Looks at every node whose bound leaves it a chance: to be better than the leader, or as good and before it.
-    fn sweep(&mut self, bounds: &[f32]) {
-        for (index, block) in bounds.chunks(BLOCK).enumerate() {
+    fn sweep(&mut self, bounds: &[f32], blocks: &[f32]) {
+        for (index, (block, highest)) in bounds.chunks(BLOCK).zip(blocks).enumerate() {
             let start = index * BLOCK;
             let chance = |leader: &Leader, bound: f32, row: usize| {
                 let ahead = leader.node.is_some_and(|node| node.row() <= row);
                 reaches(bound, leader.points.saturating_add(i64::from(ahead)))
             };
-            let highest = block.iter().copied().fold(f32::NEG_INFINITY, higher);
-            if !self.best.iter().flatten().any(|leader| chance(leader, highest, start)) {
+            if !self.best.iter().flatten().any(|leader| chance(leader, *highest, start)) {
                 continue;
             }
             for (offset, bound) in block.iter().enumerate() {
@@ -149,8 +148,18 @@ impl Leaders<'_> {
     }
 }
 
-fn higher(a: f32, b: f32) -> f32 {
-    if a > b { a } else { b }
+/// The highest of the bounds, in as many lanes as a processor takes at once.
+fn highest(bounds: &[f32]) -> f32 {
+    const LANES: usize = 8;
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let chunks = bounds.chunks_exact(LANES);
+    let rest = chunks.remainder().iter().copied();
+    for chunk in chunks {
+        for (lane, bound) in lanes.iter_mut().zip(chunk) {
+            *lane = if *bound > *lane { *bound } else { *lane };
+        }
+    }
+    lanes.into_iter().chain(rest).fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Whether points up to a bound can be so many.

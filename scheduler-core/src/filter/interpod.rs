@@ -92,8 +92,12 @@ impl State {
     }
 
     fn count_refusing(&mut self, cluster: &Cluster, class: &PodClass, pod: PodSlot, node: NodeId, change: i64) {
+        let terms = &cluster.class(pod).anti_affinity.required;
+        if terms.is_empty() {
+            return;
+        }
         let namespace_labels = cluster.namespace_labels(class.namespace);
-        for term in &cluster.class(pod).anti_affinity.required {
+        for term in terms {
             if term.matches(class.namespace, &class.labels, namespace_labels) {
                 self.refusing.add(cluster, term.topology, node, change);
             }

@@ -122,7 +122,7 @@ impl Draw {
     }
 }
 
-pub(super) fn labels(seed: u64) -> Value {
+pub(crate) fn labels(seed: u64) -> Value {
     let mut draw = Draw(seed);
     let mut labels = json!({"app": draw.pick(&["a", "b", "c"])});
     if draw.one_in(2) {
@@ -132,7 +132,7 @@ pub(super) fn labels(seed: u64) -> Value {
 }
 
 /// One of six nodes, with properties that depend on the seed; what it has of resources depends on its name alone.
-pub(super) fn node(seed: u64) -> Value {
+pub(crate) fn node(seed: u64) -> Value {
     let mut draw = Draw(seed);
     let number = draw.below(6);
     let mut labels = json!({"kubernetes.io/hostname": format!("n{number}"), "rank": draw.below(10).to_string()});
@@ -167,7 +167,7 @@ pub(super) fn node(seed: u64) -> Value {
 }
 
 /// A pod with a name and uid of its own; the lower half of the seed decides what it requests, the upper half the rest.
-pub(super) fn pod(seed: u64, number: usize) -> Value {
+pub(crate) fn pod(seed: u64, number: usize) -> Value {
     let mut draw = Draw(seed & 0xffff_ffff);
     let mut spec = json!({"containers": [draw.container("c0")], "priority": 10 * draw.below(4)});
     if draw.one_in(4) {

@@ -1,6 +1,6 @@
 //! A random world: objects made from seeds, and a run of events and decisions over them.
 
-mod draw;
+pub(crate) mod draw;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
