@@ -113,7 +113,10 @@ pub(crate) fn read(record: &mut dyn Record, reader: &mut Reader<'_>) -> Result<(
             record.field_mut(index).read(reader)?;
             reader.pop();
         } else {
-            reader.problem(&key, ProblemKind::UnknownField);
+            // One that stands twice is told once.
+            if record.unknown().get(&key).is_none() {
+                reader.problem(&key, ProblemKind::UnknownField);
+            }
             let value = reader.raw()?;
             record.unknown_mut().insert(&key, value);
         }
