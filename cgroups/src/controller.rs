@@ -40,19 +40,23 @@ pub enum Controller {
     Freezer,
     /// Which device nodes may be opened (v2: a BPF program on the group).
     Devices,
-    /// RDMA resources; settable with raw keys of v2.
+    /// RDMA resources.
     Rdma,
-    /// Miscellaneous scalar resources; settable with raw keys of v2.
+    /// Miscellaneous scalar resources.
     Misc,
     /// Device memory; settable with raw keys of v2.
     Dmem,
     /// Scope for `perf` (v2: built in).
     PerfEvent,
+    /// A mark on packets for traffic control; v1 only.
+    NetCls,
+    /// The priority of packets; v1 only.
+    NetPrio,
 }
 
 impl Controller {
     /// Every controller that this crate knows, in the order in which reports list them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Cpu,
         Self::Cpuset,
         Self::Memory,
@@ -65,6 +69,8 @@ impl Controller {
         Self::Misc,
         Self::Dmem,
         Self::PerfEvent,
+        Self::NetCls,
+        Self::NetPrio,
     ];
 
     /// The name in `cgroup.controllers`, also of those that v2 has built in.
@@ -82,6 +88,8 @@ impl Controller {
             Self::Misc => "misc",
             Self::Dmem => "dmem",
             Self::PerfEvent => "perf_event",
+            Self::NetCls => "net_cls",
+            Self::NetPrio => "net_prio",
         }
     }
 
@@ -100,6 +108,8 @@ impl Controller {
             Self::Misc => &["misc"],
             Self::Dmem => &["dmem"],
             Self::PerfEvent => &["perf_event"],
+            Self::NetCls => &["net_cls"],
+            Self::NetPrio => &["net_prio"],
         }
     }
 

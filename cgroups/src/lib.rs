@@ -67,6 +67,7 @@ mod plan;
 mod reader;
 mod report;
 mod resources;
+mod scalars;
 mod setting;
 mod stat_file;
 mod stats;
@@ -89,12 +90,14 @@ pub use path::{GroupPath, ParseGroupPathError};
 pub use plan::Plan;
 pub use reader::StatReader;
 pub use report::{Outcome, Reason, Report, ReportItem};
-pub use resources::{Cpu, Cpuset, CpusetPartition, Hugetlb, Io, IoMax, Memory, Pids, Resources, swap_of_total};
+pub use resources::{
+    Cpu, Cpuset, CpusetPartition, Hugetlb, Io, IoMax, IoPriority, Memory, Network, Pids, Rdma, Resources, swap_of_total,
+};
 pub use setting::{Action, Check, Conversion, Setting, Undo, Write};
 pub use stat_file::{StatKind, StatSelection};
 pub use stats::{
     Absence, CpuStats, HugetlbStats, IoDeviceStats, IoStats, MemoryStats, PidsStats, Pressure, PressureShare,
     PressureStats, Stats,
 };
-pub use value::{Bytes, CpuMax, CpuProportion, CpuShares, CpuWeight, IoWeight, Limit, OutOfRange};
+pub use value::{Bytes, CpuMax, CpuProportion, CpuShares, CpuUtilization, CpuWeight, IoWeight, Limit, OutOfRange};
 pub use watch::{Event, Watch};

@@ -40,6 +40,8 @@ impl Layout {
 pub struct Observed {
     /// The CPU period of v1, which has it in a file of its own.
     pub cpu_period: Option<Duration>,
+    /// The period of v1 for real-time tasks.
+    pub realtime_period: Option<Duration>,
     /// Saved-up quota.
     pub cpu_burst: Option<Duration>,
     /// v1's limit on memory.

@@ -6,7 +6,7 @@ use crate::observed::{Home, Layout, Observed};
 use crate::report::{Outcome, Reason, Report, ReportItem};
 use crate::resources::Resources;
 use crate::setting::{Action, Setting, Write};
-use crate::{pids, v1, v2};
+use crate::{pids, scalars, v1, v2};
 
 /// What [`Group::apply`](crate::Group::apply) does, in its order; plain data that can be printed and compared.
 ///
@@ -41,6 +41,10 @@ impl Plan {
             Controller::Pids,
             Controller::Io,
             Controller::Hugetlb,
+            Controller::Rdma,
+            Controller::Misc,
+            Controller::NetCls,
+            Controller::NetPrio,
             Controller::Devices,
         ];
         for controller in order {
@@ -102,6 +106,13 @@ fn check(resources: &Resources) -> Result<()> {
     if resources.cpu.idle == Some(true) && resources.cpu.weight.is_some() {
         return Err(Error::invalid("cpu.weight", "set", "an idle group has no weight"));
     }
+    let cpu = &resources.cpu;
+    if cpu.nice.is_some() && (cpu.weight.is_some() || cpu.idle == Some(true)) {
+        return Err(Error::invalid("cpu.nice", "set", "it sets the weight, which is set or which an idle group lacks"));
+    }
+    if let Some(nice) = cpu.nice.filter(|nice| !(-20..=19).contains(nice)) {
+        return Err(Error::invalid("cpu.nice", nice, "the range is -20 to 19"));
+    }
     if let (Some(burst), Some(crate::value::Limit::At(quota))) =
         (resources.cpu.burst, resources.cpu.max.map(crate::value::CpuMax::quota))
         && burst > quota
@@ -136,6 +147,25 @@ fn plan_v1(
             resources.hugetlb.iter().for_each(|hugetlb| v1::hugetlb::plan(hugetlb, settings));
             Ok(())
         }
+        _ => plan_either(controller, Version::V1, resources, settings),
+    }
+}
+
+/// Plans what is the same in both versions, or only in v1 and told as such.
+fn plan_either(
+    controller: Controller,
+    version: Version,
+    resources: &Resources,
+    settings: &mut Vec<Setting>,
+) -> Result<()> {
+    match controller {
+        Controller::Rdma => scalars::plan_rdma(&resources.rdma, version, settings),
+        Controller::Misc => scalars::plan_misc(resources, version, settings),
+        Controller::NetPrio => v1::network::plan_priorities(&resources.network, version, settings),
+        Controller::NetCls => {
+            v1::network::plan_class(&resources.network, version, settings);
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
@@ -154,7 +184,7 @@ fn plan_v2(
         Controller::Pids => pids::plan(&resources.pids, Version::V2, settings),
         Controller::Hugetlb => resources.hugetlb.iter().for_each(|hugetlb| v2::hugetlb::plan(hugetlb, settings)),
         Controller::Devices => resources.devices.iter().try_for_each(|filter| v2::devices::plan(filter, settings))?,
-        _ => {}
+        _ => plan_either(controller, Version::V2, resources, settings)?,
     }
     Ok(())
 }
@@ -216,8 +246,8 @@ mod tests {
 
     use super::*;
     use crate::device::{DeviceAction, DeviceFilter, DeviceNumber};
-    use crate::resources::{Cpu, Cpuset, CpusetPartition, Hugetlb, Io, IoMax, Memory, Pids};
-    use crate::value::{Bytes, CpuMax, CpuShares, IoWeight, Limit};
+    use crate::resources::{Cpu, Cpuset, CpusetPartition, Hugetlb, Io, IoMax, IoPriority, Memory, Network, Pids, Rdma};
+    use crate::value::{Bytes, CpuMax, CpuShares, CpuUtilization, IoWeight, Limit};
 
     fn everything() -> Resources {
         Resources {
@@ -226,6 +256,11 @@ mod tests {
                 max: Some(CpuMax::millicores(250)),
                 burst: Some(Duration::from_millis(5)),
                 idle: Some(false),
+                nice: None,
+                uclamp_min: Some(CpuUtilization::new(1250).unwrap()),
+                uclamp_max: Some(CpuUtilization::new(10_000).unwrap()),
+                realtime_runtime: Some(Limit::At(Duration::from_millis(1))),
+                realtime_period: Some(Duration::from_millis(500)),
             },
             cpuset: Cpuset {
                 cpus: Some("0-3,8".parse().unwrap()),
@@ -240,6 +275,10 @@ mod tests {
                 swap: Some(Limit::At(Bytes::new(0))),
                 oom_group: Some(true),
                 swappiness: Some(10),
+                swap_high: Some(Limit::Max),
+                zswap_max: Some(Limit::At(Bytes::mib(2))),
+                zswap_writeback: Some(false),
+                oom_kill_disable: Some(true),
             },
             pids: Pids { max: Some(Limit::At(0)) },
             io: Io {
@@ -249,10 +288,15 @@ mod tests {
                     write_operations: Some(Limit::Max),
                     ..IoMax::new(DeviceNumber { major: 8, minor: 16 })
                 }],
+                latency: vec![(DeviceNumber { major: 8, minor: 16 }, Duration::from_millis(75))],
+                priority: Some(IoPriority::RestrictToBestEffort),
             },
             hugetlb: vec![Hugetlb { page_size: Bytes::mib(2), max: Some(Limit::Max), reserved_max: None }],
+            rdma: vec![Rdma { device: "mlx5_0".to_owned(), handles: Some(Limit::At(2)), objects: Some(Limit::Max) }],
+            misc: [("res_a".to_owned(), Limit::At(7))].into(),
+            network: Network { class_id: Some(0x0010_0001), priorities: [("lo".to_owned(), 3)].into() },
             devices: Some(DeviceFilter { default: DeviceAction::Deny, rules: vec![] }),
-            unified: [("misc.max".to_owned(), "res_a 1".to_owned())].into(),
+            unified: [("dmem.max".to_owned(), "drm/card0 1".to_owned())].into(),
         }
     }
 
@@ -273,19 +317,33 @@ cpu.shares 512
 cpu.cfs_period_us 100000
 cpu.cfs_quota_us 25000
 cpu.cfs_burst_us 5000
+cpu.rt_period_us 500000
+cpu.rt_runtime_us 1000
+cpu.uclamp.min 12.50
+cpu.uclamp.max 100.00
 memory.limit_in_bytes 67108864
 memory.memsw.limit_in_bytes 67108864
 memory.soft_limit_in_bytes 50331648
 # memory.low: only cgroup v2 has it
 # memory.min: only cgroup v2 has it
 # memory.oom.group: only cgroup v2 has it
+# memory.swap.high: only cgroup v2 has it
+# memory.zswap.max: only cgroup v2 has it
+# memory.zswap.writeback: only cgroup v2 has it
 memory.swappiness 10
+memory.oom_control 1
 pids.max 0
 blkio.bfq.weight 1000
 blkio.throttle.read_bps_device 8:16 1048576
 blkio.throttle.write_iops_device 8:16 0
+# io.latency: only cgroup v2 has it
+blkio.prio.class restrict-to-be
 hugetlb.2MB.limit_in_bytes -1
-# misc.max: only cgroup v2 has it
+rdma.max mlx5_0 hca_handle=2 hca_object=max
+misc.max res_a 7
+net_cls.classid 1048577
+net_prio.ifpriomap lo 3
+# dmem.max: only cgroup v2 has it
 devices.deny a
 ";
         assert_eq!(plan.to_string(), expected);
@@ -303,18 +361,32 @@ cpu.idle 0
 cpu.weight 59
 cpu.max 25000 100000
 cpu.max.burst 5000
+cpu.uclamp.min 12.50
+cpu.uclamp.max 100.00
+# cpu.rt_runtime_us: only cgroup v1 has it
+# cpu.rt_period_us: only cgroup v1 has it
 memory.min 4194304
 memory.low 8388608
 memory.high 50331648
+memory.swap.high max
 memory.swap.max 0
+memory.zswap.max 2097152
+memory.zswap.writeback 0
 memory.oom.group 1
 memory.max 67108864
 # memory.swappiness: only cgroup v1 has it
+# memory.oom_control: only cgroup v1 has it
 pids.max 0
 io.weight default 2000
 io.max 8:16 rbps=1048576 wiops=max
+io.latency 8:16 target=75000
+io.prio.class restrict-to-be
 hugetlb.2MB.max max
-misc.max res_a 1
+rdma.max mlx5_0 hca_handle=2 hca_object=max
+misc.max res_a 7
+# net_cls.classid: only cgroup v1 has it
+# net_prio.ifpriomap: only cgroup v1 has it
+dmem.max drm/card0 1
 # device program: deny all
 ";
         assert_eq!(plan.to_string(), expected);
@@ -365,6 +437,12 @@ pids.max max
             fails(Resources { cpu, ..Resources::default() }),
             "cpu.weight cannot be set: an idle group has no weight"
         );
+        let cpu = Cpu { nice: Some(3), weight, ..Cpu::default() };
+        assert!(fails(Resources { cpu, ..Resources::default() }).starts_with("cpu.nice cannot be set: "));
+        let cpu = Cpu { nice: Some(20), ..Cpu::default() };
+        assert_eq!(fails(Resources { cpu, ..Resources::default() }), "cpu.nice cannot be 20: the range is -20 to 19");
+        let misc = [("res_a max\nres_b".to_owned(), Limit::At(1))].into();
+        assert!(fails(Resources { misc, ..Resources::default() }).ends_with("a name is one word"));
         let max = Some(CpuMax::millicores(10));
         let cpu = Cpu { max, burst: Some(Duration::from_millis(2)), ..Cpu::default() };
         assert_eq!(fails(Resources { cpu, ..Resources::default() }), "cpu.burst cannot be 2ms: it is above the quota");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::controller::Controller;
 use crate::cpuset::CpuSet;
 use crate::device::{DeviceFilter, DeviceNumber};
-use crate::value::{Bytes, CpuMax, CpuProportion, IoWeight, Limit};
+use crate::value::{Bytes, CpuMax, CpuProportion, CpuUtilization, IoWeight, Limit};
 
 /// Settings for a group; the default asks for nothing.
 ///
@@ -36,6 +36,15 @@ pub struct Resources {
     pub io: Io,
     /// Huge pages, one entry for each page size.
     pub hugetlb: Vec<Hugetlb>,
+    /// RDMA devices.
+    pub rdma: Vec<Rdma>,
+    /// Miscellaneous resources by their names in `misc.capacity`.
+    ///
+    /// Kernel: `misc.max`, since 5.13.
+    #[doc(alias = "misc.max")]
+    pub misc: BTreeMap<String, Limit<u64>>,
+    /// Marks on the packets of the group.
+    pub network: Network,
     /// Which device nodes may be used.
     pub devices: Option<DeviceFilter>,
     /// Raw files of v2 and what to write to them, for what has no field here.
@@ -58,6 +67,10 @@ impl Resources {
                 Controller::Io => self.io != Io::default(),
                 Controller::Hugetlb => !self.hugetlb.is_empty(),
                 Controller::Devices => self.devices.is_some(),
+                Controller::Rdma => !self.rdma.is_empty(),
+                Controller::Misc => !self.misc.is_empty(),
+                Controller::NetCls => self.network.class_id.is_some(),
+                Controller::NetPrio => !self.network.priorities.is_empty(),
                 _ => false,
             }
     }
@@ -84,6 +97,27 @@ pub struct Cpu {
     ///
     /// Kernel: `cpu.idle`, since 5.15.
     pub idle: Option<bool>,
+    /// The proportion as a nice value, -20 to 19; excludes `weight` and `idle`.
+    ///
+    /// Kernel: `cpu.weight.nice`, v2 only.
+    pub nice: Option<i8>,
+    /// The least utilization that frequency selection assumes of the group's tasks.
+    ///
+    /// Kernel: `cpu.uclamp.min`, since 5.4 with `CONFIG_UCLAMP_TASK_GROUP`.
+    #[doc(alias = "uclamp")]
+    pub uclamp_min: Option<CpuUtilization>,
+    /// The most utilization that frequency selection assumes of the group's tasks.
+    ///
+    /// Kernel: `cpu.uclamp.max`, since 5.4 with `CONFIG_UCLAMP_TASK_GROUP`.
+    pub uclamp_max: Option<CpuUtilization>,
+    /// CPU time for real-time tasks in each `realtime_period`; `Max` lifts the limit.
+    ///
+    /// Kernel: `cpu.rt_runtime_us`, v1 only, with `CONFIG_RT_GROUP_SCHED`. A new group has none.
+    pub realtime_runtime: Option<Limit<Duration>>,
+    /// The period of `realtime_runtime`.
+    ///
+    /// Kernel: `cpu.rt_period_us`, v1 only, with `CONFIG_RT_GROUP_SCHED`.
+    pub realtime_period: Option<Duration>,
 }
 
 /// Which CPUs and memory nodes a group's processes use.
@@ -151,6 +185,22 @@ pub struct Memory {
     ///
     /// Kernel: `memory.swappiness`, v1 only.
     pub swappiness: Option<u8>,
+    /// Swap beyond which the group is slowed down.
+    ///
+    /// Kernel: `memory.swap.high`, v2 only, since 5.8.
+    pub swap_high: Option<Limit<Bytes>>,
+    /// The most memory for compressed swap.
+    ///
+    /// Kernel: `memory.zswap.max`, v2 only, since 5.19.
+    pub zswap_max: Option<Limit<Bytes>>,
+    /// Whether compressed swap may be written back to the disk.
+    ///
+    /// Kernel: `memory.zswap.writeback`, v2 only, since 6.8.
+    pub zswap_writeback: Option<bool>,
+    /// Whether tasks at the hard limit wait instead of being killed.
+    ///
+    /// Kernel: `memory.oom_control`, v1 only.
+    pub oom_kill_disable: Option<bool>,
 }
 
 /// The amount of swap in a limit on memory and swap together, which is how OCI and v1 count.
@@ -198,6 +248,27 @@ pub struct Io {
     /// Kernel: `io.max` (v2), `blkio.throttle.*` (v1).
     #[doc(alias = "throttle")]
     pub max: Vec<IoMax>,
+    /// The latency that is kept for the group on each device, at the cost of groups with a greater one; zero lifts it.
+    ///
+    /// Kernel: `io.latency`, v2 only, since 4.19 with `CONFIG_BLK_CGROUP_IOLATENCY`.
+    pub latency: Vec<(DeviceNumber, Duration)>,
+    /// What becomes of the io priority that tasks have by themselves.
+    ///
+    /// Kernel: `io.prio.class` (v2), `blkio.prio.class` (v1), since 5.14 with `CONFIG_BLK_CGROUP_IOPRIO`.
+    pub priority: Option<IoPriority>,
+}
+
+/// What becomes of the io priority that tasks of a group have by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IoPriority {
+    /// It stays.
+    NoChange,
+    /// What is not real-time becomes real-time (since 6.5).
+    PromoteToRealtime,
+    /// What is real-time becomes best-effort.
+    RestrictToBestEffort,
+    /// It becomes idle.
+    Idle,
 }
 
 /// The most data and operations a second on one device.
@@ -220,6 +291,34 @@ impl IoMax {
     pub const fn new(device: DeviceNumber) -> Self {
         Self { device, read_bytes: None, write_bytes: None, read_operations: None, write_operations: None }
     }
+}
+
+/// Resources of one RDMA device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rdma {
+    /// The device, such as `mlx5_0`.
+    pub device: String,
+    /// The most handles.
+    ///
+    /// Kernel: `hca_handle` in `rdma.max`, since 4.11.
+    pub handles: Option<Limit<u32>>,
+    /// The most objects.
+    ///
+    /// Kernel: `hca_object` in `rdma.max`, since 4.11.
+    pub objects: Option<Limit<u32>>,
+}
+
+/// Marks on the packets of a group; v1 only, for v2 has nothing that answers to a class.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Network {
+    /// The class of traffic control: major number in the upper, minor number in the lower half.
+    ///
+    /// Kernel: `net_cls.classid`.
+    pub class_id: Option<u32>,
+    /// The priority of packets by network interface.
+    ///
+    /// Kernel: `net_prio.ifpriomap`.
+    pub priorities: BTreeMap<String, u32>,
 }
 
 /// Huge pages of one size.

@@ -76,6 +76,11 @@ pub enum Undo {
         /// What to write where there was no line.
         absent: String,
     },
+    /// Write the value that the file held for a key.
+    Value {
+        /// The first word of the line.
+        key: &'static str,
+    },
     /// Rebuild the list of `devices.list`.
     DeviceList,
     /// Nothing: an earlier write of the same setting undoes this one too.

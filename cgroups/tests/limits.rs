@@ -15,6 +15,7 @@ use windlass_cgroups::{
 
 fn main() -> ExitCode {
     type Body = fn();
+    const REALTIME: &[Controller] = &[Controller::Cpu, Controller::Memory, Controller::Io];
     let v1 = Version::V1;
     let v2 = Version::V2;
     let tests: Vec<(&'static str, Version, &'static [Controller], Body)> = vec![
@@ -30,6 +31,12 @@ fn main() -> ExitCode {
         ("v1_a_controller_that_was_not_asked_for", v1, &[Controller::Pids], v1_not_enabled),
         ("v1_a_refused_device_filter_is_put_back", v1, &[Controller::Devices], v1_devices_put_back),
         ("v2_a_refused_setting_leaves_the_device_filter", v2, &[Controller::Hugetlb], v2_devices_stay),
+        ("v1_realtime_and_oom_control", v1, REALTIME, v1_realtime_and_oom_control),
+        ("v2_further_memory_settings", v2, &[Controller::Memory], v2_further_memory),
+        ("v2_nice", v2, &[Controller::Cpu], v2_nice),
+        ("v1_what_this_kernel_lacks_is_unsupported", v1, &[Controller::Cpu, Controller::Io], || lacking(Version::V1)),
+        ("v2_what_this_kernel_lacks_is_unsupported", v2, &[Controller::Cpu, Controller::Io], || lacking(Version::V2)),
+        ("v2_misc_and_rdma", v2, &[Controller::Misc, Controller::Rdma], v2_misc_and_rdma),
         ("v2_device_filter", v2, &[Controller::Devices], v2_device_filter),
         ("v2_cpu", v2, &[Controller::Cpu], v2_cpu),
         ("v2_memory", v2, &[Controller::Memory], v2_memory),
@@ -93,7 +100,7 @@ fn v1_cpu() {
         weight: Some(CpuShares::new(512).unwrap().into()),
         max: Some(CpuMax::millicores(1500)),
         burst: Some(ms(20)),
-        idle: None,
+        ..Cpu::default()
     };
     let report = scratch.apply(&Resources { cpu, ..Resources::default() }).unwrap();
     assert!(report.items.iter().all(|item| item.outcome == Outcome::Applied), "{report:?}");
@@ -415,7 +422,7 @@ fn v2_cpu() {
         weight: Some(CpuShares::new(1024).unwrap().into()),
         max: Some(CpuMax::millicores(1500)),
         burst: Some(ms(20)),
-        idle: None,
+        ..Cpu::default()
     };
     let report = scratch.apply(&Resources { cpu, ..Resources::default() }).unwrap();
     assert!(matches!(report.get("cpu.weight"), Some(Outcome::Converted { lossy: false, .. })), "{report:?}");
@@ -457,6 +464,107 @@ fn v2_memory() {
     }
     let error = scratch.apply(&memory(Memory { swappiness: Some(1), ..Memory::default() })).unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+}
+
+fn v1_realtime_and_oom_control() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Cpu, Controller::Memory, Controller::Io]);
+    let waits = |wait| memory(Memory { oom_kill_disable: Some(wait), ..Memory::default() });
+    let control = || scratch.file(Controller::Memory, "memory.oom_control");
+    scratch.apply(&waits(true)).unwrap();
+    assert!(control().starts_with("oom_kill_disable 1\n"));
+    let io = Io { max: vec![no_such_disk()], ..Io::default() };
+    let error = scratch.apply(&Resources { io, ..waits(false) }).unwrap_err();
+    assert!(error.to_string().ends_with("put back: memory.oom_control"), "{error}");
+    assert!(control().starts_with("oom_kill_disable 1\n"));
+    let realtime = |runtime, period| {
+        let cpu = Cpu { realtime_runtime: Some(runtime), realtime_period: Some(period), ..Cpu::default() };
+        scratch.apply_best_effort(&Resources { cpu, ..Resources::default() }).unwrap()
+    };
+    // No runtime: the groups above have none to give by default.
+    for period in [ms(500), ms(2000), ms(100)] {
+        let report = realtime(Limit::At(ms(0)), period);
+        let file = format!("{}/cpu.rt_period_us", scratch.directory(Controller::Cpu));
+        match std::fs::read_to_string(file) {
+            Ok(content) => assert_eq!(content.trim(), period.as_micros().to_string()),
+            Err(_) => assert_eq!(report.unsupported().count(), 2, "{report:?}"),
+        }
+    }
+}
+
+fn v2_further_memory() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Memory]);
+    let request = Memory {
+        swap_high: Some(mib(32)),
+        zswap_max: Some(mib(16)),
+        zswap_writeback: Some(false),
+        ..Memory::default()
+    };
+    let report = scratch.apply_best_effort(&memory(request)).unwrap();
+    let files = [
+        ("memory.swap_high", "memory.swap.high", (32 << 20).to_string()),
+        ("memory.zswap_max", "memory.zswap.max", (16 << 20).to_string()),
+        ("memory.zswap_writeback", "memory.zswap.writeback", "0".to_owned()),
+    ];
+    for (setting, file, value) in files {
+        let there = std::fs::exists(format!("{}/{file}", scratch.directory(Controller::Memory))).unwrap();
+        match report.get(setting) {
+            Some(Outcome::Applied) => assert_eq!(scratch.file(Controller::Memory, file), value),
+            Some(Outcome::Unsupported { reason: Reason::Kernel, .. }) => assert!(!there, "{file}"),
+            other => panic!("{setting}: {other:?}"),
+        }
+    }
+}
+
+fn v2_nice() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Cpu]);
+    let cpu = Cpu { nice: Some(-7), ..Cpu::default() };
+    scratch.apply(&Resources { cpu, ..Resources::default() }).unwrap();
+    assert_eq!(scratch.file(Controller::Cpu, "cpu.weight.nice"), "-7");
+}
+
+/// What the kernel was built without is told as such, strictly or not, and what it has is set.
+fn lacking(version: Version) {
+    let scratch = Scratch::new(&only(version), &[Controller::Cpu, Controller::Io]);
+    let half = windlass_cgroups::CpuUtilization::new(5000).unwrap();
+    let cpu = Cpu { uclamp_max: Some(half), ..Cpu::default() };
+    let io = Io { priority: Some(windlass_cgroups::IoPriority::Idle), ..Io::default() };
+    let prio_class = if version == Version::V1 { "blkio.prio.class" } else { "io.prio.class" };
+    let requests = [
+        (Controller::Cpu, "cpu.uclamp.max", "50.00", Resources { cpu, ..Resources::default() }),
+        (Controller::Io, prio_class, "idle", Resources { io, ..Resources::default() }),
+    ];
+    for (controller, file, value, request) in requests {
+        let path = format!("{}/{file}", scratch.directory(controller));
+        match (std::fs::exists(path).unwrap(), scratch.apply(&request)) {
+            (true, result) => {
+                assert_eq!(result.unwrap().items.len(), 1);
+                assert_eq!(scratch.file(controller, file), value);
+            }
+            (false, Err(Error::Unsupported { settings })) => assert!(
+                matches!(&settings[..], [item] if matches!(item.outcome, Outcome::Unsupported { reason: Reason::Kernel, .. })),
+                "{settings:?}"
+            ),
+            (false, other) => panic!("{file}: {other:?}"),
+        }
+    }
+}
+
+fn v2_misc_and_rdma() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Misc, Controller::Rdma]);
+    let refused = |request: Resources, file: &str| {
+        let error = scratch.apply(&request).unwrap_err();
+        let Error::Refused { write, .. } = &error else { panic!("{error:?}") };
+        assert_eq!((write.file.as_str(), error.errno()), (file, Some(22)), "{error}");
+    };
+    let misc = [("no_such_resource".to_owned(), Limit::At(1))].into();
+    refused(Resources { misc, ..Resources::default() }, "misc.max");
+    let rdma = vec![windlass_cgroups::Rdma {
+        device: "no_such_device".to_owned(),
+        handles: Some(Limit::At(1)),
+        objects: None,
+    }];
+    let error = scratch.apply(&Resources { rdma, ..Resources::default() }).unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
 }
 
 fn v2_pids_and_cpuset() {

@@ -175,6 +175,9 @@ impl Group {
                 if cpu.max.is_some() {
                     observed.cpu_period = self.observe_file(Version::V1, "cpu.cfs_period_us", micros)?;
                 }
+                if cpu.realtime_period.is_some() {
+                    observed.realtime_period = self.observe_file(Version::V1, v1::cpu::RT_PERIOD, micros)?;
+                }
                 if cpu.burst.is_some() {
                     observed.cpu_burst = self.observe_file(Version::V1, "cpu.cfs_burst_us", micros)?;
                 }

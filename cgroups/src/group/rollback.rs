@@ -37,7 +37,7 @@ pub(crate) fn open_with_former(
             Ok(former) => former,
             Err(error) => return Ok(Err(error)),
         },
-        Undo::Whole | Undo::Line { .. } => {
+        Undo::Whole | Undo::Line { .. } | Undo::Value { .. } => {
             let (fd, content) = directory.open_to_change(&write.file)?;
             let former = content.and_then(|content| former_content(&content, write));
             let writes = former.map(|former| Former::Writes(vec![(write.file.to_string(), former)]));
@@ -64,6 +64,10 @@ fn former_content(content: &str, write: &Write) -> Option<String> {
     if let Undo::Line { key, absent } = &write.undo {
         let line = content.lines().find(|line| line.split(' ').next() == Some(key));
         return Some(line.unwrap_or(absent).to_owned());
+    }
+    if let Undo::Value { key } = &write.undo {
+        let value = content.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        return value.map(str::to_owned);
     }
     let mut lines = content.lines();
     let line = lines.next().unwrap_or("");

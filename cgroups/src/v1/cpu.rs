@@ -6,14 +6,16 @@ use crate::controller::{Controller, Version};
 use crate::error::Result;
 use crate::format::{self, FormatError, number};
 use crate::observed::Observed;
+use crate::report::Reason;
 use crate::resources::Cpu;
 use crate::setting::{Setting, Write};
 use crate::stats::Stats;
-use crate::v2::cpu::burst_micros;
+use crate::v2::cpu::{burst_micros, plan_uclamp, whole_micros};
 use crate::value::{CpuMax, CpuProportion, Limit};
 
 const QUOTA: &str = "cpu.cfs_quota_us";
 const PERIOD: &str = "cpu.cfs_period_us";
+pub(crate) const RT_PERIOD: &str = "cpu.rt_period_us";
 
 /// Plans the settings in an order of which the kernel refuses no step.
 pub(crate) fn plan(cpu: &Cpu, observed: &Observed, plan: &mut Vec<Setting>) -> Result<()> {
@@ -34,7 +36,26 @@ pub(crate) fn plan(cpu: &Cpu, observed: &Observed, plan: &mut Vec<Setting>) -> R
     plan.extend(cpu.max.map(|max| bandwidth(max, observed)));
     plan.extend(last);
     plan.extend(after);
+    plan.extend(cpu.nice.map(|_| Setting::unsupported("cpu.nice", Controller::Cpu, "cpu.weight.nice", Reason::V2Only)));
+    plan.extend(realtime(cpu, observed)?);
+    plan_uclamp(cpu, Version::V1, plan);
     Ok(())
+}
+
+/// The runtime may never be above the period: what gets shorter follows the runtime, what gets longer precedes it.
+fn realtime(cpu: &Cpu, observed: &Observed) -> Result<Vec<Setting>> {
+    let write = |name, file, value: String| Setting::write(name, Controller::Cpu, Version::V1, file, value);
+    let runtime = match cpu.realtime_runtime {
+        None => None,
+        Some(Limit::Max) => Some("-1".to_owned()),
+        Some(Limit::At(runtime)) => Some(whole_micros("cpu.realtime_runtime", runtime)?.to_string()),
+    };
+    let period = cpu.realtime_period.map(|period| whole_micros("cpu.realtime_period", period)).transpose()?;
+    let shorter = cpu.realtime_period.zip(observed.realtime_period).is_some_and(|(new, old)| new < old);
+    let runtime = runtime.map(|micros| write("cpu.realtime_runtime", "cpu.rt_runtime_us", micros));
+    let period = period.map(|micros| write("cpu.realtime_period", RT_PERIOD, micros.to_string()));
+    let (first, second) = if shorter { (runtime, period) } else { (period, runtime) };
+    Ok(first.into_iter().chain(second).collect())
 }
 
 fn weight(proportion: CpuProportion) -> Setting {

@@ -8,7 +8,7 @@ use crate::report::Reason;
 use crate::resources::Io;
 use crate::setting::{Setting, Undo, Write};
 use crate::stats::{IoDeviceStats, Stats};
-use crate::v2::io::{bfq, checked};
+use crate::v2::io::{LATENCY, bfq, checked, plan_priority};
 use crate::value::{Bytes, Limit};
 
 pub(crate) const WEIGHT_BFQ: &str = "blkio.bfq.weight";
@@ -41,6 +41,10 @@ pub(crate) fn plan(io: &Io, observed: &Observed, plan: &mut Vec<Setting>) -> Res
             plan.push(Setting::writes(format!("io.max[{}]", max.device), Controller::Io, writes));
         }
     }
+    plan.extend(io.latency.iter().map(|(device, _)| {
+        Setting::unsupported(format!("io.latency[{device}]"), Controller::Io, LATENCY, Reason::V2Only)
+    }));
+    plan.extend(io.priority.map(|priority| plan_priority(priority, Version::V1, "blkio.prio.class")));
     Ok(())
 }
 

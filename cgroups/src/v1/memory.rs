@@ -6,7 +6,7 @@ use crate::format::{self, number};
 use crate::observed::Observed;
 use crate::report::Reason;
 use crate::resources::Memory;
-use crate::setting::Setting;
+use crate::setting::{Setting, Undo, Write};
 use crate::stats::Stats;
 use crate::value::{Bytes, Limit};
 
@@ -62,9 +62,17 @@ pub(crate) fn plan(memory: &Memory, observed: &Observed, plan: &mut Vec<Setting>
     plan.extend(memory.low.map(|_| v2_only("memory.low", "memory.low")));
     plan.extend(memory.min.map(|_| v2_only("memory.min", "memory.min")));
     plan.extend(memory.oom_group.map(|_| v2_only("memory.oom_group", "memory.oom.group")));
+    plan.extend(memory.swap_high.map(|_| v2_only("memory.swap_high", "memory.swap.high")));
+    plan.extend(memory.zswap_max.map(|_| v2_only("memory.zswap_max", "memory.zswap.max")));
+    plan.extend(memory.zswap_writeback.map(|_| v2_only("memory.zswap_writeback", "memory.zswap.writeback")));
     plan.extend(
         memory.swappiness.map(|swappiness| write("memory.swappiness", "memory.swappiness", swappiness.to_string())),
     );
+    plan.extend(memory.oom_kill_disable.map(|disable| {
+        let undo = Undo::Value { key: "oom_kill_disable" };
+        let write = Write::new(Version::V1, "memory.oom_control", u8::from(disable)).undone_by(undo);
+        Setting::writes("memory.oom_kill_disable", Controller::Memory, vec![write])
+    }));
     Ok(())
 }
 

@@ -6,3 +6,4 @@ pub(crate) mod devices;
 pub(crate) mod hugetlb;
 pub(crate) mod io;
 pub(crate) mod memory;
+pub(crate) mod network;

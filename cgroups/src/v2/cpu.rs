@@ -6,6 +6,7 @@ use crate::controller::{Controller, Version};
 use crate::error::{Error, Result};
 use crate::format::{self, micros, number};
 use crate::observed::Observed;
+use crate::report::Reason;
 use crate::resources::Cpu;
 use crate::setting::Setting;
 use crate::stats::Stats;
@@ -30,15 +31,34 @@ pub(crate) fn plan(cpu: &Cpu, observed: &Observed, plan: &mut Vec<Setting>) -> R
     }));
     plan.extend(last);
     plan.extend(after);
+    plan.extend(cpu.nice.map(|nice| write("cpu.nice", "cpu.weight.nice", nice.to_string())));
+    plan_uclamp(cpu, Version::V2, plan);
+    let v1_only = |name, file| Setting::unsupported(name, Controller::Cpu, file, Reason::V1Only);
+    plan.extend(cpu.realtime_runtime.map(|_| v1_only("cpu.realtime_runtime", "cpu.rt_runtime_us")));
+    plan.extend(cpu.realtime_period.map(|_| v1_only("cpu.realtime_period", "cpu.rt_period_us")));
     Ok(())
+}
+
+/// Plans the bounds of utilization, which are the same in both versions.
+pub(crate) fn plan_uclamp(cpu: &Cpu, version: Version, plan: &mut Vec<Setting>) {
+    let bounds =
+        [("cpu.uclamp_min", "cpu.uclamp.min", cpu.uclamp_min), ("cpu.uclamp_max", "cpu.uclamp.max", cpu.uclamp_max)];
+    for (name, file, bound) in bounds {
+        plan.extend(bound.map(|bound| Setting::write(name, Controller::Cpu, version, file, bound)));
+    }
 }
 
 /// Whole microseconds of a burst.
 pub(crate) fn burst_micros(burst: Duration) -> Result<u128> {
-    if burst.subsec_nanos().is_multiple_of(1000) {
-        Ok(burst.as_micros())
+    whole_micros("cpu.burst", burst)
+}
+
+/// Whole microseconds of a setting.
+pub(crate) fn whole_micros(field: &'static str, duration: Duration) -> Result<u128> {
+    if duration.subsec_nanos().is_multiple_of(1000) {
+        Ok(duration.as_micros())
     } else {
-        Err(Error::invalid("cpu.burst", format!("{burst:?}"), "the kernel counts whole microseconds"))
+        Err(Error::invalid(field, format!("{duration:?}"), "the kernel counts whole microseconds"))
     }
 }
 

@@ -5,11 +5,13 @@ use crate::error::{Error, Result};
 use crate::format::{self, FormatError, number};
 use crate::observed::Observed;
 use crate::report::Reason;
-use crate::resources::{Io, IoMax};
+use crate::resources::{Io, IoMax, IoPriority};
 use crate::setting::{Setting, Undo, Write};
 use crate::stats::{IoDeviceStats, Stats};
+use crate::v2::cpu::whole_micros;
 use crate::value::{Bytes, IoWeight, Limit};
 
+pub(crate) const LATENCY: &str = "io.latency";
 pub(crate) const WEIGHT: &str = "io.weight";
 pub(crate) const WEIGHT_BFQ: &str = "io.bfq.weight";
 /// The greatest weight that the BFQ scheduler takes, in both versions.
@@ -33,7 +35,25 @@ pub(crate) fn plan(io: &Io, observed: &Observed, plan: &mut Vec<Setting>) -> Res
         let write = Write::new(Version::V2, "io.max", format!("{}{}", max.device, pairs.concat())).undone_by(undo);
         plan.push(Setting::writes(name, Controller::Io, vec![write]));
     }
+    for (device, target) in &io.latency {
+        let target = whole_micros("io.latency", *target)?;
+        let undo = Undo::Line { key: device.to_string(), absent: format!("{device} target=0") };
+        let write = Write::new(Version::V2, LATENCY, format!("{device} target={target}")).undone_by(undo);
+        plan.push(Setting::writes(format!("io.latency[{device}]"), Controller::Io, vec![write]));
+    }
+    plan.extend(io.priority.map(|priority| plan_priority(priority, Version::V2, "io.prio.class")));
     Ok(())
+}
+
+/// The class of priority, in the words of both versions.
+pub(crate) fn plan_priority(priority: IoPriority, version: Version, file: &'static str) -> Setting {
+    let class = match priority {
+        IoPriority::NoChange => "no-change",
+        IoPriority::PromoteToRealtime => "promote-to-rt",
+        IoPriority::RestrictToBestEffort => "restrict-to-be",
+        IoPriority::Idle => "idle",
+    };
+    Setting::write("io.priority", Controller::Io, version, file, class)
 }
 
 /// A key of `io.max` and the limit that a rule has for it.

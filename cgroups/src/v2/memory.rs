@@ -14,21 +14,25 @@ pub(crate) fn plan(memory: &Memory, plan: &mut Vec<Setting>) {
         ("memory.min", "memory.min", memory.min),
         ("memory.low", "memory.low", memory.low),
         ("memory.high", "memory.high", memory.high),
+        ("memory.swap_high", "memory.swap.high", memory.swap_high),
         ("memory.swap", "memory.swap.max", memory.swap),
+        ("memory.zswap_max", "memory.zswap.max", memory.zswap_max),
     ];
     for (name, file, limit) in limits {
         plan.extend(limit.map(|limit| Setting::write(name, Controller::Memory, Version::V2, file, limit)));
     }
+    plan.extend(memory.zswap_writeback.map(|writeback| {
+        let (name, file) = ("memory.zswap_writeback", "memory.zswap.writeback");
+        Setting::write(name, Controller::Memory, Version::V2, file, u8::from(writeback))
+    }));
     // Before the hard limit, so that a kill which that causes is already the kill of the group.
     plan.extend(memory.oom_group.map(|group| {
         Setting::write("memory.oom_group", Controller::Memory, Version::V2, "memory.oom.group", u8::from(group))
     }));
     plan.extend(memory.max.map(|max| Setting::write("memory.max", Controller::Memory, Version::V2, "memory.max", max)));
-    plan.extend(
-        memory.swappiness.map(|_| {
-            Setting::unsupported("memory.swappiness", Controller::Memory, "memory.swappiness", Reason::V1Only)
-        }),
-    );
+    let v1_only = |name, file| Setting::unsupported(name, Controller::Memory, file, Reason::V1Only);
+    plan.extend(memory.swappiness.map(|_| v1_only("memory.swappiness", "memory.swappiness")));
+    plan.extend(memory.oom_kill_disable.map(|_| v1_only("memory.oom_kill_disable", "memory.oom_control")));
 }
 
 /// Reads `memory.current` (v1: `memory.usage_in_bytes`).

@@ -33,6 +33,36 @@ impl From<CpuWeight> for CpuProportion {
     }
 }
 
+/// A share of the capacity of the largest CPU at its highest frequency.
+///
+/// Units: hundredths of a percent, 0 to 10000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CpuUtilization(u16);
+
+impl CpuUtilization {
+    /// Checks the range.
+    pub fn new(hundredths_of_percent: u16) -> Result<Self, OutOfRange> {
+        if hundredths_of_percent <= 10_000 {
+            Ok(Self(hundredths_of_percent))
+        } else {
+            let reason = "the range is 0 to 10000 hundredths of a percent";
+            Err(OutOfRange { what: "cpu utilization", value: hundredths_of_percent.to_string(), reason })
+        }
+    }
+
+    /// The number, in hundredths of a percent.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl std::fmt::Display for CpuUtilization {
+    /// Prints what the kernel's files hold: a percentage with two decimals.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
+
 impl CpuShares {
     const MIN: u32 = 2;
     const MAX: u32 = 262_144;

@@ -4,7 +4,7 @@ mod bytes;
 mod cpu;
 
 pub use bytes::Bytes;
-pub use cpu::{CpuMax, CpuProportion, CpuShares, CpuWeight};
+pub use cpu::{CpuMax, CpuProportion, CpuShares, CpuUtilization, CpuWeight};
 
 /// A limit as the kernel knows it: none at all, or at a value.
 ///
