@@ -96,3 +96,24 @@ fn every_dependency_has_its_reason() {
     let outside = |violation: &Violation| !family.iter().any(|name| violation.message.starts_with(&format!("`{name}")));
     report(&found.filter(outside).collect::<Vec<_>>());
 }
+
+/// The first Rust example in lines of Markdown, without what rustdoc hides.
+fn example<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let shown = |line: &&str| !line.starts_with("# ") && *line != "#";
+    let is_rust = |line: &&str| matches!(*line, "```" | "```rust" | "```no_run" | "```rust,no_run");
+    lines.skip_while(|line| !is_rust(line)).skip(1).take_while(|line| !line.starts_with("```")).filter(shown).collect()
+}
+
+#[test]
+fn a_readme_shows_the_example_that_the_front_page_compiles() {
+    for library in ["namespaces", "cgroups", "overlay", "image", "pod", "scheduler-core"] {
+        let read =
+            |name: &str| std::fs::read_to_string(root().join(library).join(name)).expect("each library has both");
+        let (page, readme) = (read("src/lib.rs"), read("README.md"));
+        let page =
+            page.lines().filter_map(|line| line.strip_prefix("//!")).map(|line| line.strip_prefix(' ').unwrap_or(line));
+        let front = example(page);
+        assert!(front.len() >= 5, "{library}: the front page has no example");
+        assert_eq!(example(readme.lines()), front, "{library}");
+    }
+}
