@@ -34,6 +34,14 @@
 //! Time is a [`Duration`](std::time::Duration) that the caller passes, ties are broken by index or by a seed of the
 //! [`Profile`]. There is no thread, clock, file or random number here: the same calls give the same decisions.
 //!
+//! A decision need not look at every node to be exact. For a class that comes again, a board keeps the nodes on which it
+//! fits in groups that share their domains, counts and soft taints, each ordered by what its nodes are on their own; a
+//! change moves one node. A class that comes for the first time, but differs from others in its requests only, is placed
+//! by bounds: one pass over approximate columns leaves few nodes for exact arithmetic. Everything else goes through all
+//! nodes, and tests compare the three.
+//!
+//! Distinct label values and names of nodes, namespaces and images are remembered for the scheduler's lifetime.
+//!
 //! # Explaining
 //! [`Scheduler::explain`] says of every node what stands against it, or which plugin gave it how many points, which
 //! node is nearest to fitting and what it lacks. [`Scheduler::what_if`] says so of a pod that nobody has created yet.

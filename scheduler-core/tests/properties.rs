@@ -1,6 +1,7 @@
 //! Random runs of events and decisions: nothing is overcommitted, a plain scheduler agrees, a replay is identical.
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "small")]
 
+mod boards;
 mod plain;
 mod wire;
 mod world;
@@ -91,7 +92,7 @@ fn assert_plain(world: &World, decision: &Decision) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn never_overcommits(steps in steps()) {

@@ -37,6 +37,7 @@ impl Tally {
         self.verdicts(seed, result, &explanation);
         self.scores(seed, result, &explanation);
         self.best(seed, result, &explanation, &decision);
+        self.again(seed, result, &mut scheduler, &decision);
         self.preemption(seed, result, &explanation, &decision);
     }
 
@@ -87,6 +88,19 @@ impl Tally {
         self.compare(|| format!("seed {seed}: best nodes"), &ours, &theirs);
         let bound = matches!(decision, Decision::Bind { node, .. } if theirs.contains(&**node));
         self.compare(|| format!("seed {seed}: decided {decision:?}, best {theirs:?}"), &bound, &true);
+    }
+
+    /// Takes the binding back and asks again: a pod that comes again is placed by what is remembered of the nodes.
+    fn again(&mut self, seed: &Value, result: &Value, scheduler: &mut Scheduler, decision: &Decision) {
+        let Decision::Bind { pod, .. } = decision else { return };
+        for attempt in 1..=12 {
+            scheduler.rollback(pod).expect("the pod is assumed");
+            let decision = scheduler.next(Duration::from_secs(20 * attempt));
+            let among = matches!(&decision, Decision::Bind { node, score, .. }
+                if result["best"].as_array().is_some_and(|best| best.iter().any(|best| *best == **node))
+                    && result["scores"][&**node]["="] == *score);
+            self.compare(|| format!("seed {seed}, attempt {attempt}: {decision:?}"), &among, &true);
+        }
     }
 
     fn preemption(&mut self, seed: &Value, result: &Value, explanation: &Explanation, decision: &Decision) {

@@ -1,16 +1,14 @@
 //! What is remembered about the nodes agrees with a look at every node, on clusters of some hundred nodes.
 
-mod plain;
-mod wire;
-mod world;
-
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use windlass_pod::{Node, Pod};
 use windlass_scheduler_core::{Decision, Event, Explanation, Profile, Scheduler, Ties, Verdict};
-use wire::decode;
-use world::draw;
+
+use crate::plain;
+use crate::wire::decode;
+use crate::world::draw;
 
 const NODES: u64 = 300;
 const PODS: usize = 400;
@@ -20,7 +18,7 @@ fn node(seed: u64, number: u64) -> Value {
     let mut node = draw::node(seed);
     node["metadata"]["name"] = json!(format!("node-{number}"));
     node["metadata"]["labels"]["kubernetes.io/hostname"] = json!(format!("node-{number}"));
-    node["spec"]["unschedulable"] = json!(number % 29 == 0);
+    node["spec"]["unschedulable"] = json!(number.is_multiple_of(29));
     node
 }
 
