@@ -81,7 +81,8 @@ pub(crate) fn eligible(
 
 /// Tries evictions on every node that was rejected for what is on it.
 pub(crate) fn search<'a>(context: &Context<'a>, subject: &Subject<'a>, rejected: &[(NodeId, Rejection)]) -> Search {
-    let mut filters = context.filters(subject);
+    // What evictions may lift, no plugin before these has said.
+    let mut filters = context.filters(subject).about_pods();
     let mut search = Search::default();
     for (node, rejection) in rejected {
         if rejection.code() == Code::UnschedulableAndUnresolvable {
@@ -148,6 +149,7 @@ impl<'t, 'a> Trial<'t, 'a> {
         if potential.is_empty() {
             return Err(Helpless::NoVictims);
         }
+        self.away.reserve(potential.len());
         for pod in &potential {
             self.remove(*pod);
         }
@@ -187,7 +189,9 @@ impl<'t, 'a> Trial<'t, 'a> {
     fn reprieve(&mut self, pod: PodSlot, victims: &mut Vec<PodSlot>) {
         self.usage.add(self.context.cluster.class(pod));
         self.filters.add(pod, self.node);
-        self.away.retain(|other| *other != pod);
+        if let Some(index) = self.away.iter().position(|other| *other == pod) {
+            self.away.swap_remove(index);
+        }
         if self.check().is_some() {
             self.remove(pod);
             victims.push(pod);

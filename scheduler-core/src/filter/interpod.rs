@@ -107,6 +107,9 @@ impl State {
     /// Counts a pod that is supposed to come (1) or go (-1).
     pub(crate) fn update(&mut self, cluster: &Cluster, class: &PodClass, pod: PodSlot, node: NodeId, change: i64) {
         self.count_refusing(cluster, class, pod, node, change);
+        if self.affinity.is_empty() && self.anti_affinity.is_empty() {
+            return;
+        }
         self.count_selected(cluster, pod, node, change);
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Filters<'a> {
     class: &'a PodClass,
     /// The node that the pod itself asks for.
     pinned: Option<Symbol>,
+    /// Plugins before this one are not asked.
+    first: FilterPlugin,
     spread: spread::State,
     interpod: interpod::State,
 }
@@ -43,12 +45,18 @@ impl<'a> Filters<'a> {
         if enabled.contains(&FilterPlugin::InterPodAffinity) {
             interpod = interpod::State::new(cluster, class);
         }
-        Self { cluster, enabled, class, pinned, spread, interpod }
+        let first = FilterPlugin::NodeUnschedulable;
+        Self { cluster, enabled, class, pinned, first, spread, interpod }
+    }
+
+    /// The filters that look at the pods on nodes, for nodes that the others let through.
+    pub(crate) fn about_pods(self) -> Self {
+        Self { first: FilterPlugin::NodePorts, ..self }
     }
 
     /// The first plugin that rejects the node, in the default profile's order.
     pub(crate) fn check(&self, node: NodeId, usage: &impl Usage) -> Option<Rejection> {
-        self.enabled.iter().find_map(|plugin| self.ask(*plugin, node, usage))
+        self.enabled.range(self.first..).find_map(|plugin| self.ask(*plugin, node, usage))
     }
 
     /// The rejections of all plugins.
@@ -72,13 +80,16 @@ impl<'a> Filters<'a> {
 
     /// Supposes one more pod on a node.
     pub(crate) fn add(&mut self, pod: PodSlot, node: NodeId) {
-        self.spread.update(self.cluster, self.class, pod, node, 1);
-        self.interpod.update(self.cluster, self.class, pod, node, 1);
+        self.change(pod, node, 1);
     }
 
     /// Supposes a pod away from a node.
     pub(crate) fn remove(&mut self, pod: PodSlot, node: NodeId) {
-        self.spread.update(self.cluster, self.class, pod, node, -1);
-        self.interpod.update(self.cluster, self.class, pod, node, -1);
+        self.change(pod, node, -1);
+    }
+
+    fn change(&mut self, pod: PodSlot, node: NodeId, change: i64) {
+        self.spread.update(self.cluster, self.class, pod, node, change);
+        self.interpod.update(self.cluster, self.class, pod, node, change);
     }
 }

@@ -77,8 +77,11 @@ impl State {
     /// Counts a pod that is supposed to come (1) or go (-1). Unlike the first count, this one also sees pods that are
     /// being deleted and takes an empty selector for everything: kube-scheduler's two paths differ so.
     pub(crate) fn update(&mut self, cluster: &Cluster, class: &PodClass, pod: PodSlot, node: NodeId, change: i64) {
+        if self.0.is_empty() {
+            return;
+        }
         let other = cluster.class(pod);
-        if self.0.is_empty() || other.namespace != class.namespace || !self.has_all_labels(cluster, node) {
+        if other.namespace != class.namespace || !self.has_all_labels(cluster, node) {
             return;
         }
         for counts in &mut self.0 {
