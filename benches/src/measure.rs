@@ -16,6 +16,11 @@ pub struct Sample {
 pub struct Skipped(pub String);
 
 impl Skipped {
+    /// The reason of a line whose baseline is a peer from the registry.
+    pub fn without_peers() -> Self {
+        Self("built without the feature `peers`".to_owned())
+    }
+
     /// Turns a failure while `doing` something into the reason for a skip.
     pub fn because<E: std::fmt::Display>(doing: &str) -> impl Fn(E) -> Self {
         move |error| Self(format!("{doing}: {error}"))

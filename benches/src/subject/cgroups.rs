@@ -60,6 +60,43 @@ pub(super) fn stats() -> Result<Contest, Skipped> {
     })
 }
 
+/// The same statistics, against the crate `cgroups-rs`, which opens every file anew.
+#[cfg(feature = "peers")]
+pub(super) fn stats_of_peer() -> Result<Contest, Skipped> {
+    use cgroups_rs::fs::{Cgroup, hierarchies};
+
+    let ours = stats()?;
+    let group = Temporary::new("peer")?;
+    let name = group.0.path().as_str().to_owned();
+    Ok(Contest {
+        calls: 20,
+        rounds: 15,
+        subject: ours.subject,
+        baseline: Baseline::Run(Box::new(move || {
+            black_box(&group.0);
+            let peer = Cgroup::load(hierarchies::auto(), &name);
+            for subsystem in peer.subsystems() {
+                use cgroups_rs::fs::Subsystem;
+                match subsystem {
+                    Subsystem::Mem(memory) => _ = black_box(memory.memory_stat()),
+                    Subsystem::CpuAcct(cpuacct) => _ = black_box(cpuacct.cpuacct()),
+                    Subsystem::Cpu(cpu) => _ = black_box(cpu.cpu()),
+                    Subsystem::Pid(pids) => _ = black_box(pids.get_pid_current().map_err(Skipped::because("pids"))?),
+                    Subsystem::BlkIo(blkio) => _ = black_box(blkio.blkio()),
+                    _ => {}
+                }
+            }
+            Ok(())
+        })),
+    })
+}
+
+/// The same statistics, against the crate `cgroups-rs`.
+#[cfg(not(feature = "peers"))]
+pub(super) fn stats_of_peer() -> Result<Contest, Skipped> {
+    Err(Skipped::without_peers())
+}
+
 /// A group created, limited in cpu, memory and processes, and removed, against bare file calls for the same.
 pub(super) fn lifecycle() -> Result<Contest, Skipped> {
     let model = Temporary::new("model")?;

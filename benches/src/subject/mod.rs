@@ -13,10 +13,11 @@ use crate::measure::{Contest, Skipped};
 pub type Prepare = fn() -> Result<Contest, Skipped>;
 
 /// The lines that can be measured, by crate and name, in the order of `BUDGETS.toml`.
-pub const LINES: [(&str, &str, Prepare); 12] = [
+pub const LINES: [(&str, &str, Prepare); 14] = [
     ("namespaces", "spawn", namespaces::spawn),
     ("namespaces", "plain", namespaces::plain),
     ("cgroups", "stats", cgroups::stats),
+    ("cgroups", "stats-cgroups-rs", cgroups::stats_of_peer),
     ("cgroups", "lifecycle", cgroups::lifecycle),
     ("overlay", "apply", overlay::apply),
     ("overlay", "container", overlay::container),
@@ -24,6 +25,7 @@ pub const LINES: [(&str, &str, Prepare); 12] = [
     ("image", "manifest", image::manifest),
     ("image", "layer", image::layer),
     ("pod", "decode", pod::decode),
+    ("pod", "decode-k8s-openapi", pod::decode_of_peer),
     ("pod", "quantity", pod::quantity),
     ("scheduler-core", "basic", scheduler_core::basic),
 ];

@@ -27,6 +27,26 @@ pub(super) fn decode() -> Result<Contest, Skipped> {
     })
 }
 
+/// JSON to the wire type, against the type of `k8s-openapi`, which drops what it does not know.
+#[cfg(feature = "peers")]
+pub(super) fn decode_of_peer() -> Result<Contest, Skipped> {
+    Ok(Contest {
+        baseline: Baseline::Run(Box::new(|| {
+            let pod: k8s_openapi::api::core::v1::Pod =
+                serde_json::from_str(black_box(POD)).map_err(Skipped::because("decode the pod"))?;
+            black_box(pod);
+            Ok(())
+        })),
+        ..decode()?
+    })
+}
+
+/// JSON to the wire type, against the type of `k8s-openapi`.
+#[cfg(not(feature = "peers"))]
+pub(super) fn decode_of_peer() -> Result<Contest, Skipped> {
+    Err(Skipped::without_peers())
+}
+
 /// Eight quantities a call, against parsing the same numbers as floating point.
 pub(super) fn quantity() -> Result<Contest, Skipped> {
     const QUANTITIES: [&str; 8] = ["100m", "1", "64Mi", "1.5Gi", "250m", "2", "128974848", "1e3"];
