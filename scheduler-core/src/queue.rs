@@ -168,14 +168,14 @@ impl Queue {
         self.set(pod, State::Out);
         let Some(entry) = self.entries.get_mut(&pod) else { return };
         entry.since = now;
-        let expiry = now + self.waits.backoff(entry.attempts);
+        let expiry = now.saturating_add(self.waits.backoff(entry.attempts));
         self.set(pod, State::Backoff(expiry));
     }
 
     /// Lets a waiting pod be tried again: now, or when its backoff is over.
     pub(crate) fn wake(&mut self, pod: PodSlot, now: Duration) {
         let Some(entry) = self.entries.get(&pod).filter(|entry| entry.state == State::Waiting) else { return };
-        let expiry = entry.since + self.waits.backoff(entry.attempts);
+        let expiry = entry.since.saturating_add(self.waits.backoff(entry.attempts));
         self.set(pod, if now >= expiry { State::Active } else { State::Backoff(expiry) });
     }
 
@@ -198,7 +198,7 @@ impl Queue {
             self.set(pod, State::Active);
         }
         while let Some((since, _, pod)) = self.waiting.first().copied()
-            && since + self.waits.unschedulable_max <= now
+            && since.saturating_add(self.waits.unschedulable_max) <= now
         {
             self.wake(pod, now);
         }
@@ -207,7 +207,7 @@ impl Queue {
     /// When [`Queue::advance`] would next move a pod.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         let backoff = self.backoff.first().map(|key| key.0);
-        let waiting = self.waiting.first().map(|key| key.0 + self.waits.unschedulable_max);
+        let waiting = self.waiting.first().map(|key| key.0.saturating_add(self.waits.unschedulable_max));
         backoff.into_iter().chain(waiting).min()
     }
 
@@ -321,6 +321,20 @@ mod tests {
         assert_eq!(queue.pop(), Some(pods[0]));
         queue.remove(pods[0]);
         assert_eq!((queue.counts(), queue.contains(pods[0])), ([0; 4], false));
+    }
+
+    #[test]
+    fn the_end_of_time_is_no_failure() {
+        let pods = slots(1);
+        let mut queue = Queue::new(Waits::new(&Profile { unschedulable_max: Duration::MAX, ..Profile::default() }));
+        queue.push(pods[0], 0, Duration::MAX);
+        assert_eq!(queue.pop(), Some(pods[0]));
+        queue.fail(pods[0], PluginSet::default(), Duration::MAX);
+        assert_eq!(queue.next_deadline(), Some(Duration::MAX));
+        queue.wake(pods[0], Duration::MAX);
+        queue.retry(pods[0], Duration::MAX);
+        queue.advance(Duration::MAX);
+        assert_eq!(queue.pop(), Some(pods[0]));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use windlass_pod::{Namespace, Node, Object, Pod, PodDisruptionBudget, PriorityClass, decode_yaml, decode_yaml_as};
 use windlass_scheduler_core::{
-    Decision, Error, Event, FitStrategy, PodRef, Preemption, Profile, Scheduler, ScorePlugin, Ties, Verdict,
+    Decision, Error, Event, FilterPlugin, FitStrategy, PodRef, Preemption, Profile, Scheduler, ScorePlugin, Ties,
+    Verdict,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -396,6 +397,27 @@ fn bad_input_is_named_and_changes_nothing() {
     let nameless = Namespace::default();
     assert!(scheduler.apply(Event::NamespaceApplied(&nameless)).is_err());
     assert_eq!(scheduler.counts(), before);
+}
+
+#[test]
+fn without_the_fit_filter_a_node_takes_what_can_be_counted() {
+    let mut profile = Profile { preemption: Preemption::Disabled, ..Profile::default() };
+    profile.filters.remove(&FilterPlugin::NodeResourcesFit);
+    let mut scheduler = Scheduler::new(profile).unwrap();
+    apply(&mut scheduler, &node("n1", 1));
+    let mut bound = 0;
+    for index in 0..100 {
+        let text = pod(&format!("p{index}"), 9, "").replace("cpu: '9'", "memory: 30Pi");
+        apply(&mut scheduler, &text);
+        match scheduler.next(Duration::ZERO) {
+            Decision::Bind { .. } => bound += 1,
+            Decision::Unschedulable { report, .. } => {
+                assert_eq!(report.to_string(), "0/1 nodes are available: 1 Insufficient memory.");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((2..100).contains(&bound), "{bound}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::node::Usage;
 use crate::profile::FilterPlugin;
 use crate::request::PodClass;
 use crate::slot::{NodeId, PodSlot};
-use crate::verdict::Rejection;
+use crate::verdict::{Code, Rejection, Shortage};
 
 /// The filters of one pod: what the plugins worked out about it before looking at single nodes.
 #[derive(Debug)]
@@ -56,7 +56,20 @@ impl<'a> Filters<'a> {
 
     /// The first plugin that rejects the node, in the default profile's order.
     pub(crate) fn check(&self, node: NodeId, usage: &impl Usage) -> Option<Rejection> {
-        self.enabled.range(self.first..).find_map(|plugin| self.ask(*plugin, node, usage))
+        let rejection = self.enabled.range(self.first..).find_map(|plugin| self.ask(*plugin, node, usage));
+        rejection.or_else(|| self.beyond_count(node))
+    }
+
+    /// Without the fit filter a node takes more than it has, but not more than can be counted.
+    fn beyond_count(&self, node: NodeId) -> Option<Rejection> {
+        let unlimited = !self.enabled.contains(&FilterPlugin::NodeResourcesFit);
+        (unlimited && !self.cluster.nodes.can_count(node, self.class)).then(|| {
+            let mut short = Shortage::default();
+            for (position, _) in self.class.requests.iter().enumerate().filter(|(_, (_, amount))| *amount > 0) {
+                short.resource(position);
+            }
+            Rejection::Resources { short, code: Code::Unschedulable }
+        })
     }
 
     /// The rejections of all plugins.
