@@ -10,6 +10,7 @@ use crate::kind::{Namespace, Source};
 use crate::mount::{Mount, Propagation};
 use crate::rlimit::Rlimit;
 use crate::rootfs::Rootfs;
+use crate::seccomp::CompiledFilter;
 
 /// Where a standard descriptor of the process leads.
 #[derive(Debug, Default)]
@@ -80,6 +81,7 @@ pub struct Command {
     pub(crate) umask: Option<u32>,
     pub(crate) capabilities: Option<CapabilitySets>,
     pub(crate) no_new_privileges: bool,
+    pub(crate) seccomp: Option<CompiledFilter>,
     pub(crate) rlimits: Vec<Rlimit>,
     pub(crate) oom_score_adj: Option<i32>,
     pub(crate) new_session: bool,
@@ -109,6 +111,7 @@ impl Command {
             umask: None,
             capabilities: None,
             no_new_privileges: false,
+            seccomp: None,
             rlimits: Vec::new(),
             oom_score_adj: None,
             new_session: false,
@@ -248,6 +251,20 @@ impl Command {
     #[doc(alias = "PR_SET_NO_NEW_PRIVS")]
     pub fn no_new_privileges(&mut self) -> &mut Self {
         self.no_new_privileges = true;
+        self
+    }
+
+    /// Filters the system calls of the program and of all that descend from it; see
+    /// [`Policy::container`](crate::seccomp::Policy::container).
+    ///
+    /// The filter is installed last of all: only `execve` is left to pass it, and `capset` before that where privileges
+    /// are not forbidden, `write` and `exit_group` where the `execve` fails. One that forbids `write` keeps that failure
+    /// from being told: the child then ends with code 125.
+    ///
+    /// Kernel: takes [`no_new_privileges`](Self::no_new_privileges) or `CAP_SYS_ADMIN` over the user namespace. With
+    /// [`capabilities`](Self::capabilities) given that one is kept until the filter is in, and then dropped.
+    pub fn seccomp(&mut self, filter: CompiledFilter) -> &mut Self {
+        self.seccomp = Some(filter);
         self
     }
 

@@ -21,7 +21,8 @@
 //!
 //! # How data flows
 //!
-//! - Values: [`Namespace`] and [`Source`], [`IdMapping`], [`Mount`], [`Rootfs`], [`CapabilitySets`], [`Rlimit`].
+//! - Values: [`Namespace`] and [`Source`], [`IdMapping`], [`Mount`], [`Rootfs`], [`CapabilitySets`], [`Rlimit`];
+//!   [`seccomp`] compiles a policy of system calls into a filter.
 //! - [`Command`] collects them; [`Command::plan`] checks them together and orders what has to be done into a [`Plan`]
 //!   of steps, plain data that prints a line a step. Every string is already as the kernel takes it.
 //! - [`Command::spawn`] makes the process with one `clone3`: into its new namespaces, with a pidfd, into its cgroup2
@@ -44,7 +45,8 @@
 //!
 //! It makes no image, layer or control group: it takes a mount descriptor or a path, and directory descriptors. It has
 //! no default policy: nothing is isolated that was not asked for. It installs no signal handler and no reaper: a child
-//! that nobody waits for stays a zombie. System call filters, terminals and OCI configurations are not part of it yet.
+//! that nobody waits for stays a zombie. A filter of system calls decides alone: no listener is asked
+//! ([`seccomp::Action::Notify`] is refused). Terminals and OCI configurations are not part of it yet.
 //!
 //! # Kernel
 //!
@@ -65,6 +67,7 @@ pub mod net;
 mod plan;
 mod rlimit;
 mod rootfs;
+pub mod seccomp;
 mod signal;
 mod spawn;
 #[expect(unsafe_code, reason = "system calls between clone and exec, and those that no safe crate offers")]

@@ -89,6 +89,7 @@ fn plan_prints() {
             "process: mount proc on /proc",
             "process: pivot to the root and leave the old one",
             "process: change directory to /",
+            "process: leave the other descriptors to the exec and announce it",
             "process: execute /bin/true",
         ]
     );

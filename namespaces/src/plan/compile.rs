@@ -4,10 +4,10 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::credential::{Mappings, mappings};
+use super::credential::{Mappings, credentials, mappings};
 use super::program::{c_string, program};
 use super::step::{Step, Verify};
-use super::{CgroupVersion, Facts, ParentStep, Plan, credential, filesystem};
+use super::{CgroupVersion, Facts, ParentStep, Plan, filesystem};
 use crate::command::{Command, Root, Stdio};
 use crate::error::{Error, Result};
 use crate::kind::{Namespace, Source};
@@ -40,8 +40,13 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     }
     child.extend(surroundings(command)?);
     child.extend(filesystem::steps(command, facts, placement(command, &groups))?);
-    child.extend(credential::steps(command, facts, mappings.as_ref(), &mut notices)?);
-    child.extend(last(command, facts)?);
+    let credentials = credentials(command, facts, mappings.as_ref(), &mut notices)?;
+    child.extend(credentials.steps);
+    child.extend(directory(command, facts)?);
+    child.push(Step::Announce);
+    child.extend(filter(command)?);
+    child.extend(credentials.after_filter);
+    child.push(Step::Exec(program(command, &facts.environment)?));
 
     let mut parent = Vec::new();
     if let Some(Mappings { uid, gid, .. }) = mappings {
@@ -148,7 +153,16 @@ fn stdio(command: &Command) -> Vec<Step> {
     (0..).zip(&command.stdio).filter_map(step).collect()
 }
 
-fn last(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
+fn filter(command: &Command) -> Result<Option<Step>> {
+    match &command.seccomp {
+        Some(filter) if filter.notifies() => {
+            Err(Error::invalid("seccomp", "Notify", "no listener is handed to the caller"))
+        }
+        filter => Ok(filter.clone().map(Step::Seccomp)),
+    }
+}
+
+fn directory(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
     let elsewhere = !matches!(command.root, Root::None) || command.is_joined(Namespace::Mount);
     let verify = if elsewhere { Verify::Inside } else { Verify::No };
     let path = match &command.current_dir {
@@ -166,7 +180,6 @@ fn last(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
         steps.push(Step::Umask(command.umask.unwrap_or(facts.umask)));
     }
     steps.extend(path.map(|path| Step::CurrentDir { path, verify }));
-    steps.push(Step::Exec(program(command, &facts.environment)?));
     Ok(steps)
 }
 
@@ -260,6 +273,7 @@ process: set ambient capabilities 0000000000000000
 process: forbid new privileges
 process: set umask 022
 process: change directory to /
+process: leave the other descriptors to the exec and announce it
 process: execute /bin/app
 ";
 
@@ -285,6 +299,40 @@ process: execute /bin/app
         assert_eq!(told(&command, &facts(1000, CapabilitySet::EMPTY)), helped);
         command.id_mappings(range(100), Vec::new());
         assert!(compile(&command, &facts(0, all)).is_err());
+    }
+
+    #[test]
+    fn a_filter_comes_last_and_takes_one_capability() {
+        let filter = crate::seccomp::Policy::new(crate::seccomp::Action::Allow).compile().unwrap();
+        let count = filter.instructions().len();
+        let mut command = container();
+        command.seccomp(filter.clone());
+        let forbidding = compile(&command, &facts(1000, CapabilitySet::EMPTY)).unwrap().to_string();
+        let own = format!("announce it\nprocess: filter system calls by {count} instructions\n");
+        assert!(forbidding.ends_with(&format!("{own}process: execute /bin/app\n")), "{forbidding}");
+
+        let mut command = Command::new("/x");
+        command.capabilities(CapabilitySets::none()).seccomp(filter);
+        assert!(compile(&command, &facts(0, CapabilitySet::DOCKER)).is_err());
+        let held = CapabilitySet::DOCKER.with(crate::Capability::SysAdmin);
+        let text = compile(&command, &facts(0, held)).unwrap().to_string();
+        let none = "0000000000000000";
+        let kept = format!("effective 0000000000200000 permitted 0000000000200000 inheritable {none}\n");
+        let end = format!("{own}process: set capabilities effective {none} permitted {none} inheritable {none}\n");
+        assert!(text.contains(&kept) && text.ends_with(&format!("{end}process: execute /x\n")), "{text}");
+        command.capabilities(CapabilitySets::root(held));
+        assert!(
+            compile(&command, &facts(0, held)).unwrap().to_string().ends_with(&format!("{own}process: execute /x\n"))
+        );
+    }
+
+    #[test]
+    fn a_filter_that_waits_for_a_listener_is_refused() {
+        let policy = crate::seccomp::Policy::new(crate::seccomp::Action::Notify);
+        let mut command = Command::new("/x");
+        command.no_new_privileges().seccomp(policy.compile().unwrap());
+        let error = compile(&command, &facts(0, CapabilitySet::EMPTY)).unwrap_err();
+        assert!(error.to_string().starts_with("seccomp: Notify"), "{error}");
     }
 
     #[test]

@@ -70,12 +70,19 @@ fn identity(command: &Command, mappings: Option<&Mappings>) -> Result<Option<(u3
     Ok(Some((uid, gid, groups)))
 }
 
-pub(super) fn steps(
+/// The steps of credentials.
+pub(super) struct Credentials {
+    pub(super) steps: Vec<Step>,
+    /// After the filter of system calls is in: drops what its installation took.
+    pub(super) after_filter: Option<Step>,
+}
+
+pub(super) fn credentials(
     command: &Command,
     facts: &Facts,
     mappings: Option<&Mappings>,
     notices: &mut Vec<Notice>,
-) -> Result<Vec<Step>> {
+) -> Result<Credentials> {
     let identity = identity(command, mappings)?;
     let sets = command.capabilities.map(|sets| give(sets, command, facts, notices)).transpose()?;
     let mut steps: Vec<Step> = command.rlimits.iter().copied().map(Step::Rlimit).collect();
@@ -87,16 +94,32 @@ pub(super) fn steps(
         steps.push(Step::Groups(groups));
         steps.push(Step::Ids { uid, gid });
     }
+    let mut after_filter = None;
     if let Some(sets) = &sets {
         let (effective, permitted) = (sets.effective.bits(), sets.permitted.bits());
-        let inheritable = sets.inheritable.bits();
-        steps.push(Step::Capabilities(CapabilityStep { effective, permitted, inheritable }));
+        let last = CapabilityStep { effective, permitted, inheritable: sets.inheritable.bits() };
+        let filtering = if needs_admin(command, facts)? { 1 << Capability::SysAdmin as u8 } else { 0 };
+        if effective & filtering != filtering {
+            after_filter = Some(Step::Capabilities(last));
+        }
+        let (effective, permitted) = (effective | filtering, permitted | filtering);
+        steps.push(Step::Capabilities(CapabilityStep { effective, permitted, ..last }));
         steps.push(Step::Ambient(sets.ambient.bits()));
     }
     if command.no_new_privileges {
         steps.push(Step::NoNewPrivileges);
     }
-    Ok(steps)
+    Ok(Credentials { steps, after_filter })
+}
+
+/// Whether the installation of a filter takes `CAP_SYS_ADMIN`, which the process then has until it is in.
+fn needs_admin(command: &Command, facts: &Facts) -> Result<bool> {
+    let needed = command.seccomp.is_some() && !command.no_new_privileges;
+    let has = command.source(Namespace::User).is_some() || facts.held.contains(Capability::SysAdmin);
+    if needed && !has {
+        return Err(Error::invalid("seccomp", "", "a filter takes no_new_privileges or CAP_SYS_ADMIN"));
+    }
+    Ok(needed)
 }
 
 /// The sets that the process can be given.

@@ -8,6 +8,7 @@ use crate::id::IdMapping;
 use crate::kind::Namespace;
 use crate::mount::DeviceKind;
 use crate::rlimit::Rlimit;
+use crate::seccomp::CompiledFilter;
 
 /// How the ids of a user namespace are mapped.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ pub(crate) enum Groups {
     Drop,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct CapabilityStep {
     pub(crate) effective: u64,
     pub(crate) permitted: u64,
@@ -110,7 +111,10 @@ pub(crate) enum Step {
     NotDumpable,
     Join(Vec<(Namespace, RawFd)>),
     AwaitMapped,
-    AssumeIds { uid: u32, gid: u32 },
+    AssumeIds {
+        uid: u32,
+        gid: u32,
+    },
     NewSession,
     LoopbackUp,
     Hostname(CString),
@@ -118,24 +122,43 @@ pub(crate) enum Step {
     OpenRoot(RootSource),
     Mount(MountStep),
     Device(DeviceStep),
-    Symlink { contents: CString, target: Target },
+    Symlink {
+        contents: CString,
+        target: Target,
+    },
     Mask(CString),
     ReadOnlyPath(CString),
     AwaitPlaced,
     NewCgroupNamespace,
     ReadOnlyRoot,
     Pivot,
-    Stdio { descriptor: RawFd, from: RawFd },
-    Null { descriptor: RawFd },
+    Stdio {
+        descriptor: RawFd,
+        from: RawFd,
+    },
+    Null {
+        descriptor: RawFd,
+    },
     Rlimit(Rlimit),
-    DropBounding { keep: u64 },
+    DropBounding {
+        keep: u64,
+    },
     KeepCapabilities,
     Groups(Groups),
-    Ids { uid: u32, gid: u32 },
+    Ids {
+        uid: u32,
+        gid: u32,
+    },
     Capabilities(CapabilityStep),
     Ambient(u64),
     NoNewPrivileges,
-    CurrentDir { path: CString, verify: Verify },
+    CurrentDir {
+        path: CString,
+        verify: Verify,
+    },
+    /// All other descriptors close with the exec, and the caller learns that it is next.
+    Announce,
+    Seccomp(CompiledFilter),
     Exec(Program),
 }
 
@@ -234,6 +257,8 @@ impl Step {
             Self::Ambient(set) => write!(f, "set ambient capabilities {set:016x}"),
             Self::NoNewPrivileges => f.write_str("forbid new privileges"),
             Self::CurrentDir { path, .. } => write!(f, "change directory to {}", text(path)),
+            Self::Announce => f.write_str("leave the other descriptors to the exec and announce it"),
+            Self::Seccomp(filter) => write!(f, "filter system calls by {} instructions", filter.instructions().len()),
             Self::Exec(program) => {
                 let name = program.candidates.first().map(text).unwrap_or_default();
                 let more = program.candidates.len().saturating_sub(1);

@@ -42,7 +42,8 @@ calls! {
     MountSetattr = SYS_mount_setattr "mount_setattr", MoveMount = SYS_move_mount "move_mount",
     Openat = SYS_openat "openat", Openat2 = SYS_openat2 "openat2", OpenTree = SYS_open_tree "open_tree",
     PivotRoot = SYS_pivot_root "pivot_root", Prctl = SYS_prctl "prctl", Prlimit = SYS_prlimit64 "prlimit64",
-    Read = SYS_read "read", Readlinkat = SYS_readlinkat "readlinkat", Setgroups = SYS_setgroups "setgroups",
+    Read = SYS_read "read", Readlinkat = SYS_readlinkat "readlinkat",
+    Seccomp = SYS_seccomp "seccomp", Setgroups = SYS_setgroups "setgroups",
     Sethostname = SYS_sethostname "sethostname", Setns = SYS_setns "setns", Setresgid = SYS_setresgid "setresgid",
     Setresuid = SYS_setresuid "setresuid", Setsid = SYS_setsid "setsid", Sigaction = SYS_rt_sigaction "rt_sigaction",
     Sigprocmask = SYS_rt_sigprocmask "rt_sigprocmask", Socket = SYS_socket "socket", Statx = SYS_statx "statx",
@@ -232,10 +233,24 @@ pub(super) fn prlimit(resource: u32, soft: u64, hard: u64) -> Outcome<()> {
 /// Ends the process.
 pub(super) fn exit(code: c_int) -> ! {
     loop {
-        // SAFETY: takes no pointer; the call does not return.
+        // SAFETY: takes no pointer; the call returns only when a filter of system calls forbids it.
         match unsafe { call!(Exit, code) } {
-            Ok(_) | Err(_) => {}
+            Ok(_) | Err(_) => fault(),
         }
+    }
+}
+
+/// Ends the process by a signal, where it cannot end itself by a call.
+fn fault() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: an instruction that is defined to be undefined: SIGILL, whose action is the default one.
+    unsafe {
+        std::arch::asm!("ud2", options(nomem, nostack));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("udf #0", options(nomem, nostack));
     }
 }
 

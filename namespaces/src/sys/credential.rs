@@ -4,6 +4,7 @@ use std::ptr;
 
 use super::call::{Call, Failure, Outcome, Word, call, prctl, raw};
 use crate::plan::step::{CapabilityStep, Groups};
+use crate::seccomp::{CompiledFilter, Instruction};
 
 /// `_LINUX_CAPABILITY_VERSION_3`.
 const VERSION: u32 = 0x2008_0522;
@@ -61,4 +62,22 @@ pub(super) fn set_ambient(set: u64) -> Outcome<()> {
         }
     }
     Ok(())
+}
+
+const SECCOMP_SET_MODE_FILTER: u32 = 1;
+
+/// `struct sock_fprog`.
+#[repr(C)]
+struct FilterProgram {
+    length: u16,
+    instructions: *const Instruction,
+}
+
+pub(super) fn filter_calls(filter: &CompiledFilter) -> Outcome<()> {
+    let instructions = filter.instructions();
+    // A compiled filter has at most 4096 instructions; the kernel refuses an empty one.
+    let length = u16::try_from(instructions.len()).unwrap_or(0);
+    let program = FilterProgram { length, instructions: instructions.as_ptr() };
+    // SAFETY: `program` is live and describes a live list of instructions with the kernel's layout, which it copies.
+    unsafe { call!(Seccomp, SECCOMP_SET_MODE_FILTER, filter.flags(), ptr::from_ref(&program)) }.map(drop)
 }

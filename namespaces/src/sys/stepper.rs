@@ -170,11 +170,12 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
         Step::Ambient(set) => credential::set_ambient(*set),
         Step::NoNewPrivileges => call::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0),
         Step::CurrentDir { path, verify } => change_directory(path, *verify),
-        Step::Exec(program) => {
+        Step::Announce => {
             call::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)?;
-            call::write(state.socket, &Message::Executing.encode())?;
-            clone::execute(program, &prepared.arguments, &prepared.environment)
+            call::write(state.socket, &Message::Executing.encode()).map(drop)
         }
+        Step::Seccomp(filter) => credential::filter_calls(filter),
+        Step::Exec(program) => clone::execute(program, &prepared.arguments, &prepared.environment),
     }
 }
 

@@ -1,0 +1,287 @@
+//! A policy becomes a program for the kernel.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::assemble::{self, ARCHITECTURE, CONDITIONS_MAX, Instruction, NUMBER, Width};
+use super::call::{X32_BIT, multiplexed, numbers};
+use super::policy::{Action, Architecture, Comparison, Condition, Flag, Policy, Rule};
+use crate::error::{Error, Result};
+
+/// A policy as the kernel takes it; clones share their memory.
+#[derive(Clone)]
+pub struct CompiledFilter {
+    instructions: Arc<[Instruction]>,
+    flags: u32,
+    unknown: Arc<[String]>,
+    notifies: bool,
+}
+
+impl CompiledFilter {
+    /// The program.
+    pub fn instructions(&self) -> &[Instruction] {
+        &self.instructions
+    }
+
+    /// Names that no architecture of the policy has: rules about them have no effect.
+    pub fn unknown_names(&self) -> &[String] {
+        &self.unknown
+    }
+
+    /// `SECCOMP_FILTER_FLAG_*`.
+    pub(crate) fn flags(&self) -> u32 {
+        self.flags
+    }
+
+    /// Whether it waits for the answers of a listener.
+    pub(crate) fn notifies(&self) -> bool {
+        self.notifies
+    }
+}
+
+impl fmt::Debug for CompiledFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.instructions.len();
+        f.debug_struct("CompiledFilter")
+            .field("instructions", &count)
+            .field("flags", &self.flags)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The kernel's `BPF_MAXINSNS`.
+const INSTRUCTIONS_MAX: usize = 4096;
+const ERRNO_MAX: u16 = 4095;
+/// What a tracer makes of a call that shall not be made.
+const SKIPPED: u32 = u32::MAX;
+
+impl Policy {
+    /// Compiles the policy; reads nothing but it.
+    ///
+    /// # Errors
+    /// Without an architecture, with an error number beyond 4095, with more than 32 conditions in a rule, or when the
+    /// program would be longer than the 4096 instructions that the kernel takes.
+    pub fn compile(&self) -> Result<CompiledFilter> {
+        check(self)?;
+        let mut code = vec![assemble::load(ARCHITECTURE)];
+        for (token, segments) in self.audited() {
+            let mut block = vec![assemble::load(NUMBER)];
+            block.extend(search(&segments));
+            code.extend(assemble::when_equal(token, block));
+        }
+        code.push(assemble::give(Action::KillThread.as_raw()));
+        if code.len() > INSTRUCTIONS_MAX {
+            let reason = "the kernel takes no filter of more than 4096 instructions";
+            return Err(Error::invalid("seccomp", format!("{} instructions", code.len()), reason));
+        }
+        let flag = |flag: &Flag| match flag {
+            Flag::Log => 1 << 1,
+            Flag::SpecAllow => 1 << 2,
+        };
+        Ok(CompiledFilter {
+            instructions: code.into(),
+            flags: self.flags.iter().fold(0, |flags, one| flags | flag(one)),
+            unknown: self.unknown().into(),
+            notifies: self.actions().any(|action| action == Action::Notify),
+        })
+    }
+
+    fn actions(&self) -> impl Iterator<Item = Action> {
+        self.rules.iter().map(|rule| rule.action).chain([self.default_action])
+    }
+
+    /// What the kernel calls an architecture, with the decisions about its numbers.
+    fn audited(&self) -> Vec<(u32, Vec<Segment>)> {
+        let has = |architecture| self.architectures.contains(&architecture);
+        let mut audited = Vec::new();
+        let (x86_64, x32) = (has(Architecture::X86_64), has(Architecture::X32));
+        if x86_64 || x32 {
+            let mut segments = Vec::new();
+            segments.extend(self.or_killed(x86_64, Architecture::X86_64, 0, X32_BIT));
+            segments.extend(self.or_killed(x32, Architecture::X32, X32_BIT, SKIPPED));
+            segments.push(Segment::plain(SKIPPED, self.default_action.as_raw()));
+            audited.push((0xc000_003e, merged(segments)));
+        }
+        for (architecture, token) in [(Architecture::X86, 0x4000_0003), (Architecture::Aarch64, 0xc000_00b7)] {
+            if has(architecture) {
+                audited.push((token, merged(self.segments(architecture, 0))));
+            }
+        }
+        audited
+    }
+
+    fn or_killed(&self, listed: bool, architecture: Architecture, first: u32, end: u32) -> Vec<Segment> {
+        if !listed {
+            return vec![Segment::plain(first, Action::KillThread.as_raw())];
+        }
+        let segments = self.segments(architecture, first);
+        segments.into_iter().filter(|segment| segment.first < end).collect()
+    }
+
+    /// The decisions about all numbers from `first` on.
+    fn segments(&self, architecture: Architecture, first: u32) -> Vec<Segment> {
+        let width = match architecture {
+            Architecture::X86 | Architecture::X32 => Width::Lower32,
+            Architecture::X86_64 | Architecture::Aarch64 => Width::All64,
+        };
+        let default = self.default_action.as_raw();
+        let mut segments = vec![Segment::plain(first, default)];
+        for (number, decision) in self.decisions(architecture) {
+            if segments.last().is_some_and(|last| last.first == number) {
+                segments.pop();
+            }
+            segments.push(Segment { first: number, code: decision.code(width, default) });
+            segments.extend(number.checked_add(1).map(|next| Segment::plain(next, default)));
+        }
+        segments
+    }
+
+    fn decisions(&self, architecture: Architecture) -> BTreeMap<u32, Decision> {
+        let numbers = numbers(architecture);
+        let mut decisions: BTreeMap<u32, Decision> = BTreeMap::new();
+        let rules = self.rules.iter().filter(|rule| rule.action != self.default_action);
+        for (rule, name) in rules.flat_map(|rule| rule.names.iter().map(move |name| (rule, name))) {
+            if architecture == Architecture::X86
+                && let Some((call, first)) = multiplexed(name)
+                && let Some(number) = numbers.get(call)
+            {
+                let others = rule.conditions.iter().filter(|condition| condition.argument != 0).copied();
+                let which = Condition { argument: 0, comparison: Comparison::Equal(first.into()) };
+                let conditions = [which].into_iter().chain(others).collect();
+                decisions.entry(*number).or_default().add(conditions, rule.action);
+            }
+            if let Some(number) = numbers.get(name.as_str()) {
+                decisions.entry(*number).or_default().add(rule.conditions.clone(), rule.action);
+            }
+        }
+        decisions
+    }
+
+    fn unknown(&self) -> Vec<String> {
+        let known: Vec<_> = self.architectures.iter().map(|architecture| numbers(*architecture)).collect();
+        let is_multiplexed =
+            |name: &str| self.architectures.contains(&Architecture::X86) && multiplexed(name).is_some();
+        let names = self.rules.iter().flat_map(|rule| &rule.names);
+        let unknown = names
+            .filter(|name| !is_multiplexed(name) && !known.iter().any(|numbers| numbers.contains_key(name.as_str())));
+        let mut unknown: Vec<String> = unknown.cloned().collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        unknown
+    }
+}
+
+fn check(policy: &Policy) -> Result<()> {
+    if policy.architectures.is_empty() {
+        return Err(Error::invalid("seccomp", "", "a policy needs an architecture"));
+    }
+    let beyond = |action| matches!(action, Action::Errno(number) if number > ERRNO_MAX);
+    if let Some(action) = policy.actions().find(|action| beyond(*action)) {
+        return Err(Error::invalid("seccomp", format!("{action:?}"), "error numbers end at 4095"));
+    }
+    let too_long = |rule: &&Rule| rule.conditions.len() > CONDITIONS_MAX;
+    if let Some(rule) = policy.rules.iter().find(too_long) {
+        let value = format!("{} conditions", rule.conditions.len());
+        return Err(Error::invalid("seccomp", value, "a rule has 32 conditions at most"));
+    }
+    Ok(())
+}
+
+/// What becomes of one number.
+#[derive(Debug, Default)]
+struct Decision {
+    always: Option<Action>,
+    conditional: Vec<(Vec<Condition>, Action)>,
+}
+
+impl Decision {
+    fn add(&mut self, conditions: Vec<Condition>, action: Action) {
+        if conditions.is_empty() {
+            self.always.get_or_insert(action);
+        } else {
+            self.conditional.push((conditions, action));
+        }
+    }
+
+    fn code(&self, width: Width, default: u32) -> Vec<Instruction> {
+        if let Some(action) = self.always {
+            return vec![assemble::give(action.as_raw())];
+        }
+        let rules = self.conditional.iter();
+        let code = rules.flat_map(|(conditions, action)| assemble::when_all(conditions, width, action.as_raw()));
+        code.chain([assemble::give(default)]).collect()
+    }
+}
+
+/// What becomes of the numbers from one on, to the next segment.
+#[derive(Debug)]
+struct Segment {
+    first: u32,
+    code: Vec<Instruction>,
+}
+
+impl Segment {
+    fn plain(first: u32, action: u32) -> Self {
+        Self { first, code: vec![assemble::give(action)] }
+    }
+}
+
+/// Without those that repeat their predecessor.
+fn merged(mut segments: Vec<Segment>) -> Vec<Segment> {
+    segments.dedup_by(|next, previous| next.code == previous.code);
+    segments
+}
+
+/// Finds the segment of the number that was loaded, by halves.
+fn search(segments: &[Segment]) -> Vec<Instruction> {
+    match segments {
+        [] => Vec::new(),
+        [only] => only.code.clone(),
+        _ => {
+            let (below, above) = segments.split_at(segments.len() / 2);
+            let bound = above.first().map_or(0, |segment| segment.first);
+            assemble::divide(bound, search(below), search(above))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled(change: impl FnOnce(&mut Policy)) -> Result<CompiledFilter> {
+        let mut policy = Policy::new(Action::Allow);
+        change(&mut policy);
+        policy.compile()
+    }
+
+    #[test]
+    fn what_the_kernel_would_refuse_is_refused() {
+        assert!(compiled(|_| {}).is_ok());
+        assert!(compiled(|policy| policy.architectures.clear()).is_err());
+        assert!(compiled(|policy| policy.default_action = Action::Errno(4096)).is_err());
+        assert!(compiled(|policy| policy.default_action = Action::Errno(4095)).is_ok());
+        let condition = Condition::new(5, Comparison::MaskedEqual { mask: 7 << 30, value: 0 }).unwrap();
+        let rule =
+            |count| Rule { names: vec!["read".into()], action: Action::Trap, conditions: vec![condition; count] };
+        assert!(compiled(|policy| policy.rules = vec![rule(32)]).is_ok());
+        assert!(compiled(|policy| policy.rules = vec![rule(33)]).is_err());
+        assert!(compiled(|policy| policy.rules = vec![rule(32); 30]).is_err());
+        assert!(Condition::new(6, Comparison::Equal(0)).is_err());
+    }
+
+    #[test]
+    fn unknown_names_are_told() {
+        let rule = Rule::new(["nosuch", "read", "nosuch", "clone8"], Action::Trap);
+        let filter = compiled(|policy| policy.rules.push(rule)).unwrap();
+        assert_eq!(filter.unknown_names(), ["clone8", "nosuch"]);
+    }
+
+    #[test]
+    fn a_containers_filter_is_small() {
+        let filter = Policy::container(crate::CapabilitySet::DOCKER).compile().unwrap();
+        assert!(filter.instructions().len() < 600, "{filter:?}");
+        assert_eq!((filter.flags(), filter.notifies()), (0, false));
+    }
+}
