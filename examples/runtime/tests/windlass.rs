@@ -11,6 +11,7 @@ fn main() -> ExitCode {
         Test::new("exit_codes", exit_codes).needs(need::root),
         Test::new("limits_hold", limits_hold).needs(need::root),
         Test::new("the_container_is_isolated", the_container_is_isolated).needs(need::root),
+        Test::new("system_calls_are_filtered", system_calls_are_filtered).needs(need::root),
         Test::new("volumes_carry_data", volumes_carry_data).needs(need::root),
         Test::new("signals_reach_the_program", signals_reach_the_program).needs(need::root),
         Test::new("an_ordinary_user_runs_the_same", an_ordinary_user_runs_the_same).needs(need::root),
@@ -113,6 +114,13 @@ fn the_container_is_isolated() {
     assert!(!home.sh(&["--read-only"], "echo x > /kept").status.success());
 }
 
+fn system_calls_are_filtered() {
+    let home = Home::with_shell();
+    let script = "while read -r line; do case $line in Seccomp:*) echo $line; esac; done < /proc/self/status";
+    assert_eq!(stdout(&home.sh(&[], script)), "Seccomp: 2\n");
+    assert_eq!(stdout(&home.sh(&["--security-opt", "seccomp=unconfined"], script)), "Seccomp: 0\n");
+}
+
 fn volumes_carry_data() {
     let home = Home::with_shell();
     let data = tempfile::tempdir_in("/var/tmp").expect("a temporary folder");
@@ -181,6 +189,7 @@ fn wrong_input_is_named() {
     for (arguments, code, words) in [
         (&["run", "-m", "64q", "x"][..], 2, "64q"),
         (&["run", "--cpus", "none", "x"], 2, "none"),
+        (&["run", "--security-opt", "seccomp=absent", "x"], 2, "seccomp=absent"),
         (&["run", "Upper"], 125, "Upper"),
         (&["rmi", "absent"], 125, "absent"),
         (&["pack", "/bin/absent", "-t", "x"], 125, "/bin/absent"),

@@ -72,6 +72,13 @@ pub(super) enum Network {
     Host,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SecurityOption {
+    /// System calls are not filtered
+    #[value(name = "seccomp=unconfined")]
+    SeccompUnconfined,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// Sets a variable of the environment (repeatable)
@@ -95,6 +102,9 @@ pub(super) struct Run {
     /// The root file system cannot be written
     #[arg(long)]
     pub read_only: bool,
+    /// Loosens the container (repeatable)
+    #[arg(long, value_enum, value_name = "OPTION")]
+    pub security_opt: Vec<SecurityOption>,
     /// CPUs that the container may use at most, like 0.5
     #[arg(long, value_name = "NUMBER", value_parser = super::limits::millicores)]
     pub cpus: Option<u32>,

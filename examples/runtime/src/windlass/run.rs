@@ -5,10 +5,11 @@ use std::time::Duration;
 use windlass_cgroups::{Group, GroupPath, Hierarchies};
 use windlass_image::config::Execution;
 use windlass_image::{Digest, Image};
+use windlass_namespaces::seccomp::Policy;
 use windlass_namespaces::{CapabilitySets, Command, Gid, KillOnDrop, Mount, Namespace, Rootfs, Source, Uid};
 use windlass_overlay::{ApplyOptions, Devices, IdMap, LayerId, MountOptions, Snapshot};
 
-use super::cli::{Network, Run};
+use super::cli::{Network, Run, SecurityOption};
 use super::failure::Failure;
 use super::home::{self, Home};
 use super::{foreground, limits, rootless};
@@ -131,7 +132,7 @@ fn command(request: &Run, execution: &Execution, arguments: &[String], id: &str)
     for variable in &request.env {
         set_variable(&mut command, variable);
     }
-    isolate(&mut command, request);
+    isolate(&mut command, request)?;
     for volume in &request.volume {
         command.mount(bind(volume)?);
     }
@@ -146,7 +147,7 @@ fn command(request: &Run, execution: &Execution, arguments: &[String], id: &str)
     Ok(command)
 }
 
-fn isolate(command: &mut Command, request: &Run) {
+fn isolate(command: &mut Command, request: &Run) -> Result<(), Failure> {
     for kind in [Namespace::Mount, Namespace::Pid, Namespace::Ipc, Namespace::Uts, Namespace::Cgroup] {
         command.namespace(kind, Source::New);
     }
@@ -162,7 +163,13 @@ fn isolate(command: &mut Command, request: &Run) {
     if request.read_only {
         command.read_only_rootfs();
     }
-    command.capabilities(CapabilitySets::docker()).new_session().kill_on_drop(KillOnDrop::Yes);
+    let capabilities = CapabilitySets::docker();
+    if !request.security_opt.contains(&SecurityOption::SeccompUnconfined) {
+        let filter = Policy::container(capabilities.bounding).compile();
+        command.seccomp(filter.map_err(Failure::during("compile the filter of system calls"))?);
+    }
+    command.capabilities(capabilities).new_session().kill_on_drop(KillOnDrop::Yes);
+    Ok(())
 }
 
 /// `NAME=VALUE`, or `NAME` for the caller's own value.
