@@ -84,6 +84,8 @@ pub use cpuset::{CpuSet, ParseCpuSetError};
 pub use device::{DeviceAccess, DeviceAction, DeviceFilter, DeviceKind, DeviceNumber, DeviceRule};
 pub use error::{Error, FailedWrite, Holder, NotDelegated, Result, Rollback};
 pub use group::Group;
+pub use group::peak::{PeakMeter, PeakOf, Reclaimed};
+pub use group::pressure::{PressureOn, PressureTrigger, Stall};
 pub use hierarchy::{Anchor, Hierarchies, Placement};
 pub use observed::{Home, Layout, Observed};
 pub use path::{GroupPath, ParseGroupPathError};
@@ -96,8 +98,8 @@ pub use resources::{
 pub use setting::{Action, Check, Conversion, Setting, Undo, Write};
 pub use stat_file::{StatKind, StatSelection};
 pub use stats::{
-    Absence, CpuStats, HugetlbStats, IoDeviceStats, IoStats, MemoryStats, PidsStats, Pressure, PressureShare,
-    PressureStats, Stats,
+    Absence, CpuStats, HugetlbNodes, HugetlbStats, IoDeviceStats, IoStats, MemoryEvents, MemoryStats, PidsStats,
+    Pressure, PressureShare, PressureStats, Stats,
 };
 pub use value::{Bytes, CpuMax, CpuProportion, CpuShares, CpuUtilization, CpuWeight, IoWeight, Limit, OutOfRange};
 pub use watch::{Event, Watch};

@@ -12,7 +12,7 @@ use crate::hierarchy::directory::Directory;
 use crate::stat_file::{
     ESSENTIAL, Essential, FILES, HUGETLB_FILES, Parse, ParseSized, StatFile, StatKind, StatSelection,
 };
-use crate::stats::{Absence, Stats};
+use crate::stats::{Absence, HugetlbNodes, Stats};
 use crate::value::Bytes;
 use crate::{v1, v2};
 
@@ -105,6 +105,29 @@ impl Group {
                 .map_err(|FormatError(reason)| Error::Malformed { file: directory.file(file), reason })?;
         }
         Ok(stats.memory.and_then(|memory| memory.oom_kills))
+    }
+
+    /// Huge pages in use on each memory node; empty where the group does not have the controller.
+    ///
+    /// Kernel: `hugetlb.SIZE.numa_stat`, since 5.17.
+    ///
+    /// Errors: [`Error::Gone`] if the group was removed.
+    pub fn hugetlb_by_node(&self) -> Result<Vec<HugetlbNodes>> {
+        let mut sizes = Vec::new();
+        for version in [Version::V1, Version::V2] {
+            let Some(directory) = self.directory_of(version, "hugetlb") else { continue };
+            for file in directory.files()? {
+                let Some((page_size, "numa_stat")) = v2::hugetlb::size_of_file(&file) else { continue };
+                let Some(content) = directory.read(&file)? else { continue };
+                match v2::hugetlb::by_node(content.as_bytes()) {
+                    Ok(nodes) => sizes.push(HugetlbNodes { page_size, nodes }),
+                    Err(FormatError(reason)) => return Err(Error::Malformed { file: directory.file(&file), reason }),
+                }
+            }
+        }
+        self.check_there()?;
+        sizes.sort_by_key(|size| size.page_size);
+        Ok(sizes)
     }
 
     /// v2 counts CPU time in every group; where v1's `cpuacct` does too, that one is more exact.

@@ -58,7 +58,9 @@ pub(crate) struct StatFile(pub(crate) StatKind, pub(crate) Version, pub(crate) &
 pub(crate) const FILES: &[StatFile] = &[
     StatFile(StatKind::Cpu, Version::V1, "cpuacct.usage_all", v1::cpu::usage_all),
     StatFile(StatKind::Cpu, Version::V1, "cpu.stat", v1::cpu::stat),
+    StatFile(StatKind::Cpu, Version::V1, "cpu.stat.local", v1::cpu::stat_local),
     StatFile(StatKind::Cpu, Version::V2, "cpu.stat", v2::cpu::stat),
+    StatFile(StatKind::Cpu, Version::V2, "cpu.stat.local", v2::cpu::stat_local),
     StatFile(StatKind::Memory, Version::V1, "memory.usage_in_bytes", v2::memory::current),
     StatFile(StatKind::Memory, Version::V1, "memory.max_usage_in_bytes", v2::memory::peak),
     StatFile(StatKind::Memory, Version::V1, "memory.limit_in_bytes", v1::memory::max),
@@ -71,7 +73,10 @@ pub(crate) const FILES: &[StatFile] = &[
     StatFile(StatKind::Memory, Version::V2, "memory.max", v2::memory::max),
     StatFile(StatKind::Memory, Version::V2, "memory.swap.current", v2::memory::swap_current),
     StatFile(StatKind::Memory, Version::V2, "memory.swap.max", v2::memory::swap_max),
+    StatFile(StatKind::Memory, Version::V2, "memory.swap.peak", v2::memory::swap_peak),
+    StatFile(StatKind::Memory, Version::V2, "memory.zswap.current", v2::memory::zswap_current),
     StatFile(StatKind::Memory, Version::V2, "memory.events", v2::memory::events),
+    StatFile(StatKind::Memory, Version::V2, "memory.events.local", v2::memory::events_local),
     StatFile(StatKind::Memory, Version::V2, "memory.stat", v2::memory::stat),
     StatFile(StatKind::Pids, Version::V1, "pids.current", pids::current),
     StatFile(StatKind::Pids, Version::V1, "pids.max", pids::max),
@@ -94,9 +99,11 @@ pub(crate) const HUGETLB_FILES: &[(Version, &str, ParseSized)] = &[
     (Version::V1, "usage_in_bytes", v2::hugetlb::current),
     (Version::V1, "limit_in_bytes", v1::hugetlb::max),
     (Version::V1, "failcnt", v1::hugetlb::failures),
+    (Version::V1, "rsvd.usage_in_bytes", v2::hugetlb::reserved),
     (Version::V2, "current", v2::hugetlb::current),
     (Version::V2, "max", v2::hugetlb::max),
     (Version::V2, "events", v2::hugetlb::events),
+    (Version::V2, "rsvd.current", v2::hugetlb::reserved),
 ];
 
 /// A part, its controller, and the file of each version that makes it count.

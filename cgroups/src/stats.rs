@@ -90,6 +90,10 @@ pub struct CpuStats {
     pub throttled_periods: Option<u64>,
     /// Time for which the group's tasks were held back, added over CPUs.
     pub throttled: Option<Duration>,
+    /// Time for which this group's own quota held tasks back, added over CPUs; what groups above hold back is not in it.
+    ///
+    /// Kernel: `cpu.stat.local`, since 6.6.
+    pub throttled_local: Option<Duration>,
     /// Periods that went over the quota on saved-up burst.
     pub burst_periods: Option<u64>,
     /// Time over the quota on saved-up burst, added over CPUs.
@@ -111,6 +115,10 @@ pub struct MemoryStats {
     pub swap: Option<Bytes>,
     /// The limit on swap alone; `None` on v1, where swap has none of its own.
     pub swap_max: Option<Limit<Bytes>>,
+    /// The most swap that was in use; v2 since 6.5.
+    pub swap_peak: Option<Bytes>,
+    /// Memory that compressed swap takes; v2 since 5.19.
+    pub zswap: Option<Bytes>,
     /// Memory that belongs to no file.
     pub anon: Option<Bytes>,
     /// Page cache, shared memory included.
@@ -124,6 +132,8 @@ pub struct MemoryStats {
     pub oom_kills: Option<u64>,
     /// How often whole groups were killed; v2 since 5.17.
     pub oom_group_kills: Option<u64>,
+    /// What happened in this group itself and not below it; v2 since 5.2.
+    pub local: Option<MemoryEvents>,
     /// How often the hard limit was hit.
     pub max_hits: Option<u64>,
     /// How often the soft limit was exceeded; v2 only.
@@ -132,6 +142,25 @@ pub struct MemoryStats {
     pub page_faults: Option<u64>,
     /// Page faults that had to read from a device.
     pub major_page_faults: Option<u64>,
+}
+
+/// What happened to the memory of a group itself.
+///
+/// Kernel: `memory.events.local`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryEvents {
+    /// How often protected memory was reclaimed all the same.
+    pub low: u64,
+    /// How often the soft limit was exceeded.
+    pub high: u64,
+    /// How often the hard limit was hit.
+    pub max: u64,
+    /// How often memory could not be had.
+    pub oom: u64,
+    /// Processes that the kernel killed for want of memory.
+    pub oom_kills: u64,
+    /// How often the whole group was killed; since 5.17.
+    pub oom_group_kills: Option<u64>,
 }
 
 /// Number of processes and threads.
@@ -210,6 +239,17 @@ pub struct HugetlbStats {
     pub max: Option<Limit<Bytes>>,
     /// How often an allocation was refused.
     pub max_hits: Option<u64>,
+    /// Reserved now, whether in use or not; since 5.7.
+    pub reserved: Option<Bytes>,
+}
+
+/// Huge pages of one size on each memory node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HugetlbNodes {
+    /// The page size.
+    pub page_size: Bytes,
+    /// The node's number, and what is in use there.
+    pub nodes: Vec<(u32, Bytes)>,
 }
 
 /// Time lost waiting for each resource; v2 with `CONFIG_PSI`.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use support::{Actor, Scratch, disk, has, only};
 use trial::{Test, need};
 use windlass_cgroups::{
-    Absence, Bytes, Controller, Hierarchies, Io, IoMax, Limit, Memory, Resources, StatKind, StatSelection, Stats,
-    Version,
+    Absence, Bytes, Controller, Error, Hierarchies, Io, IoMax, Limit, Memory, PeakOf, PressureOn, Reclaimed, Resources,
+    Stall, StatKind, StatSelection, Stats, Version,
 };
 
 fn main() -> ExitCode {
@@ -32,6 +32,17 @@ fn main() -> ExitCode {
         root("v1_what_the_group_lacks_is_absent", v1_lacks).needs(has(Version::V1, &[Controller::Pids])),
         root("v2_throttling_is_counted", v2_throttling).needs(has(Version::V2, &[Controller::Cpu])),
         root("v2_pressure_is_read", v2_pressure).needs(has(Version::V2, &[])).needs(need::path("/proc/pressure/cpu")),
+        root("v2_a_trigger_tells_of_pressure", v2_trigger)
+            .needs(has(Version::V2, &[]))
+            .needs(need::path("/proc/pressure/cpu")),
+        root("v2_a_trigger_without_privilege_has_windows_of_two_seconds", v2_unprivileged_trigger)
+            .needs(has(Version::V2, &[]))
+            .needs(need::path("/sys/kernel/cgroup/delegate"))
+            .needs(need::path("/proc/pressure/cpu")),
+        root("v1_peaks_and_reclaim_are_those_of_v2", v1_peaks).needs(has(Version::V1, &[Controller::Memory])),
+        root("v2_a_peak_starts_anew_for_one_handle", v2_peaks).needs(has(Version::V2, &[Controller::Memory])),
+        root("v2_local_events_are_apart", v2_local_events).needs(has(Version::V2, &[Controller::Memory])),
+        root("v2_huge_pages_are_counted_by_node", v2_hugetlb_nodes).needs(has(Version::V2, &[Controller::Hugetlb])),
         root("a_group_in_both_versions_counts_once", both)
             .needs(has(Version::V1, &[Controller::Cpu]))
             .needs(has(Version::V2, &[])),
@@ -46,6 +57,95 @@ fn proc_cpu_time(pid: u32) -> Duration {
     let after_name: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
     let ticks: u64 = after_name[11].parse::<u64>().unwrap() + after_name[12].parse::<u64>().unwrap();
     Duration::from_millis(ticks * 10)
+}
+
+fn v2_trigger() {
+    let scratch = Scratch::new(&only(Version::V2), &[]);
+    let second = Duration::from_secs(1);
+    let trigger = |threshold, window| scratch.pressure_trigger(PressureOn::Cpu, Stall::Some, threshold, window);
+    for (threshold, window) in [(second, second / 4), (second, 11 * second), (Duration::ZERO, second)] {
+        assert!(matches!(trigger(threshold, window), Err(Error::Invalid { .. })), "{threshold:?} {window:?}");
+    }
+    // What is taken also without CAP_SYS_RESOURCE, which root may lack in a container.
+    let trigger = trigger(second / 10, 2 * second).unwrap();
+    assert!(!trigger.wait(Duration::from_millis(50)).unwrap(), "nothing runs");
+    // More than there are CPUs, so that some wait.
+    let spinners = std::thread::available_parallelism().unwrap().get() * 2 + 1;
+    let actors: Vec<Actor> = (0..spinners).map(|_| Actor::within(&scratch, "spin 20000")).collect();
+    assert!(trigger.wait(Duration::from_secs(15)).unwrap(), "tasks wait for a CPU");
+    scratch.kill_and_wait(support::SOON).unwrap();
+    drop(actors);
+    scratch.remove().unwrap();
+    let ended = trigger.wait(Duration::from_secs(5));
+    assert!(matches!(ended, Err(Error::Gone { .. })), "{ended:?}");
+}
+
+fn v2_unprivileged_trigger() {
+    const NOBODY: u32 = 65534;
+    let scratch = Scratch::new(&only(Version::V2), &[]);
+    scratch.delegate(NOBODY, NOBODY).unwrap();
+    let mut actor = Actor::new_as(NOBODY, "trigger");
+    scratch.add(actor.pid()).unwrap();
+    actor.go();
+    assert_eq!(actor.news(), Some(b'y'));
+}
+
+fn v1_peaks() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Memory]);
+    assert!(scratch.peak_meter(PeakOf::Memory).unwrap().is_none());
+    let error = scratch.reclaim(Bytes::mib(1)).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+}
+
+fn v2_peaks() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Memory]);
+    let mut hog = Actor::within(&scratch, "hog 32");
+    hog.news().unwrap();
+    let meter = scratch.peak_meter(PeakOf::Memory).unwrap();
+    scratch.kill_and_wait(support::SOON).unwrap();
+    drop(hog);
+    // What is left is page cache, of which the kernel reclaims what it can.
+    let reclaimed = scratch.reclaim(Bytes::mib(32)).unwrap();
+    assert_eq!(reclaimed, Reclaimed::Less);
+    let peak = || scratch.stats().unwrap().memory.unwrap().peak.unwrap();
+    assert!(peak() >= Bytes::mib(32));
+    // Since 6.12.
+    let Some(meter) = meter else { return };
+    let other = scratch.peak_meter(PeakOf::Memory).unwrap().unwrap();
+    meter.reset().unwrap();
+    assert!(meter.read().unwrap() < Bytes::mib(32), "{}", meter.read().unwrap());
+    assert!(other.read().unwrap() >= Bytes::mib(32) && peak() >= Bytes::mib(32));
+    scratch.remove().unwrap();
+    assert!(matches!(meter.read(), Err(Error::Gone { .. })));
+    assert!(matches!(meter.reset(), Err(Error::Gone { .. })));
+}
+
+fn v2_local_events() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Memory]);
+    let child = scratch.child("child").unwrap();
+    let memory =
+        Memory { max: Some(Limit::At(Bytes::mib(16))), swap: Some(Limit::At(Bytes::new(0))), ..Memory::default() };
+    child.apply(&Resources { memory, ..Resources::default() }).unwrap();
+    let mut hog = Actor::within(&child, "hog 64");
+    assert_eq!(hog.news(), None, "it was killed");
+    let memory = |group: &windlass_cgroups::Group| group.stats().unwrap().memory.unwrap();
+    let local = |group| memory(group).local.unwrap();
+    assert_eq!((memory(&scratch).oom_kills, local(&scratch).oom_kills), (Some(1), 0));
+    assert_eq!((memory(&child).oom_kills, local(&child).oom_kills), (Some(1), 1));
+    assert!(local(&child).max >= 1);
+}
+
+fn v2_hugetlb_nodes() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Hugetlb]);
+    let sizes = scratch.hugetlb_by_node().unwrap();
+    let counted = scratch.stats().unwrap().hugetlb.unwrap();
+    assert_eq!(sizes.len(), counted.len());
+    for (size, counted) in
+        sizes.iter().map(|size| (size, counted.iter().find(|counted| counted.page_size == size.page_size).unwrap()))
+    {
+        assert_eq!(size.nodes.first(), Some(&(0, Bytes::new(0))), "{size:?}");
+        assert_eq!(counted.reserved, Some(Bytes::new(0)));
+    }
 }
 
 fn cpu_time(version: Version) {

@@ -7,6 +7,8 @@ mod delegate;
 pub(crate) mod events;
 mod freeze;
 mod kill;
+pub(crate) mod peak;
+pub(crate) mod pressure;
 mod remove;
 mod rollback;
 

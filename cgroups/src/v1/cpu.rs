@@ -100,6 +100,13 @@ pub(crate) fn stat(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     Ok(())
 }
 
+/// Reads `cpu.stat.local`.
+pub(crate) fn stat_local(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    let throttled = format::value_of(content, b"throttled_time").map(number).transpose()?;
+    stats.cpu.get_or_insert_default().throttled_local = throttled.map(Duration::from_nanos);
+    Ok(())
+}
+
 /// Reads `cpuacct.usage_all`: a line of titles, then `cpu user system` in nanoseconds.
 pub(crate) fn usage_all(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     let cpu = stats.cpu.get_or_insert_default();

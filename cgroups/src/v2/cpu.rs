@@ -94,6 +94,13 @@ pub(crate) fn stat(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     Ok(())
 }
 
+/// Reads `cpu.stat.local`, which is empty where the group does not have the controller.
+pub(crate) fn stat_local(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    let throttled = format::value_of(content, b"throttled_usec").map(micros).transpose()?;
+    stats.cpu.get_or_insert_default().throttled_local = throttled;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +116,14 @@ mod tests {
         );
         assert_eq!((cpu.periods, cpu.throttled, cpu.per_cpu), (None, None, None));
         assert!(stat(b"usage_usec max\n", &mut Stats::default()).is_err());
+    }
+
+    #[test]
+    fn local_throttling_is_told_from_none() {
+        let mut stats = Stats::default();
+        stat_local(b"throttled_usec 12\n", &mut stats).unwrap();
+        assert_eq!(stats.cpu.as_ref().unwrap().throttled_local, Some(Duration::from_micros(12)));
+        stat_local(b"", &mut stats).unwrap();
+        assert_eq!(stats.cpu.unwrap().throttled_local, None);
     }
 }

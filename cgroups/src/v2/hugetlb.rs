@@ -46,7 +46,7 @@ pub(crate) fn size_of_file(file: &str) -> Option<(Bytes, &str)> {
 pub(crate) fn entry(stats: &mut Stats, page_size: Bytes) -> &mut HugetlbStats {
     let entries = stats.hugetlb.get_or_insert_default();
     let place = entries.iter().position(|entry| entry.page_size == page_size).unwrap_or_else(|| {
-        entries.push(HugetlbStats { page_size, current: Bytes::new(0), max: None, max_hits: None });
+        entries.push(HugetlbStats { page_size, current: Bytes::new(0), max: None, max_hits: None, reserved: None });
         entries.len() - 1
     });
     &mut entries[place]
@@ -75,6 +75,26 @@ pub(crate) fn events(content: &[u8], page_size: Bytes, stats: &mut Stats) -> for
     Ok(())
 }
 
+/// Reads `hugetlb.SIZE.rsvd.current` (v1: `rsvd.usage_in_bytes`).
+pub(crate) fn reserved(content: &[u8], page_size: Bytes, stats: &mut Stats) -> format::Result<()> {
+    entry(stats, page_size).reserved = Some(format::bytes(content)?);
+    Ok(())
+}
+
+/// Reads `hugetlb.SIZE.numa_stat`: in v2 one line with the groups below, in v1 the second of two.
+pub(crate) fn by_node(content: &[u8]) -> format::Result<Vec<(u32, Bytes)>> {
+    let lines = || format::lines(content);
+    let line = lines().find(|line| line.starts_with(b"hierarchical_total=")).or_else(|| lines().next());
+    let mut nodes = Vec::new();
+    for word in format::words(line.unwrap_or_default()).skip(1) {
+        let (key, value) = format::pair(word).ok_or(format::FormatError("a pair node=value is expected"))?;
+        let node = key.strip_prefix(b"N").map(number).transpose()?.and_then(|node| u32::try_from(node).ok());
+        let node = node.ok_or(format::FormatError("a memory node is expected"))?;
+        nodes.push((node, Bytes::new(number(value)?)));
+    }
+    Ok(nodes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +119,15 @@ mod tests {
         assert_eq!(stats.hugetlb.as_ref().unwrap()[0].max, Some(Limit::Max));
         max(b"0\n", Bytes::mib(2), &mut stats).unwrap();
         assert_eq!(stats.hugetlb.unwrap()[0].max, Some(Limit::At(Bytes::new(0))));
+    }
+
+    #[test]
+    fn nodes_are_those_of_the_whole_tree() {
+        let expected = vec![(0, Bytes::mib(4)), (1, Bytes::new(0))];
+        assert_eq!(by_node(b"total=4194304 N0=4194304 N1=0\n"), Ok(expected.clone()));
+        assert_eq!(by_node(b"total=0 N0=0 N1=0\nhierarchical_total=4194304 N0=4194304 N1=0\n"), Ok(expected));
+        assert_eq!(by_node(b""), Ok(vec![]));
+        assert!(by_node(b"total=0 N0\n").is_err());
+        assert!(by_node(b"total=0 X0=1\n").is_err());
     }
 }

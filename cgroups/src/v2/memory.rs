@@ -65,6 +65,35 @@ pub(crate) fn swap_max(content: &[u8], stats: &mut Stats) -> format::Result<()> 
     Ok(())
 }
 
+/// Reads `memory.swap.peak`.
+pub(crate) fn swap_peak(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    stats.memory.get_or_insert_default().swap_peak = Some(format::bytes(content)?);
+    Ok(())
+}
+
+/// Reads `memory.zswap.current`.
+pub(crate) fn zswap_current(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    stats.memory.get_or_insert_default().zswap = Some(format::bytes(content)?);
+    Ok(())
+}
+
+/// Reads `memory.events.local`.
+pub(crate) fn events_local(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    let local = stats.memory.get_or_insert_default().local.get_or_insert_default();
+    for (key, value) in format::keyed(content) {
+        match key {
+            b"low" => local.low = number(value)?,
+            b"high" => local.high = number(value)?,
+            b"max" => local.max = number(value)?,
+            b"oom" => local.oom = number(value)?,
+            b"oom_kill" => local.oom_kills = number(value)?,
+            b"oom_group_kill" => local.oom_group_kills = Some(number(value)?),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Reads `memory.events`.
 pub(crate) fn events(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     let memory = stats.memory.get_or_insert_default();
@@ -117,5 +146,15 @@ mod tests {
         let memory = stats.memory.unwrap();
         assert_eq!((memory.high_hits, memory.max_hits, memory.oom_kills), (Some(4), Some(9), Some(1)));
         assert_eq!(memory.oom_group_kills, Some(1));
+    }
+
+    #[test]
+    fn events_of_the_group_itself_are_apart() {
+        let mut stats = Stats::default();
+        events(b"low 0\nhigh 4\nmax 9\noom 2\noom_kill 3\n", &mut stats).unwrap();
+        events_local(b"low 0\nhigh 1\nmax 2\noom 1\noom_kill 1\n", &mut stats).unwrap();
+        let memory = stats.memory.unwrap();
+        assert_eq!((memory.oom_kills, memory.local.map(|local| local.oom_kills)), (Some(3), Some(1)));
+        assert_eq!(memory.local.and_then(|local| local.oom_group_kills), None);
     }
 }

@@ -258,6 +258,7 @@ fn act(role: &str) -> std::process::ExitCode {
                 matches!(error, Error::NotDelegated { reason: windlass_cgroups::NotDelegated::Permission, .. });
             tell(if refused { b'y' } else { b'n' });
         }
+        "trigger" => tell(if windows_of_two_seconds() { b'y' } else { b'n' }),
         "delegated" => tell(if make_room(Anchor::OwnGroup, argument).is_ok() { b'y' } else { b'n' }),
         "contained" => tell(if make_room(Anchor::MountRoot, argument).is_ok() { b'y' } else { b'n' }),
         "contain" => {
@@ -275,6 +276,18 @@ fn act(role: &str) -> std::process::ExitCode {
     }
     std::thread::sleep(Duration::from_hours(1));
     std::process::ExitCode::SUCCESS
+}
+
+/// Whether an unprivileged process gets triggers with windows of two seconds and no others.
+fn windows_of_two_seconds() -> bool {
+    use windlass_cgroups::{PressureOn, Stall};
+    let all = Hierarchies::discover_at(Anchor::OwnGroup).unwrap().only(Version::V2).unwrap();
+    let group = all.create(&GroupPath::new("leaf").unwrap(), &[]).unwrap();
+    let trigger = |seconds| {
+        let window = Duration::from_secs(seconds);
+        group.pressure_trigger(PressureOn::Memory, Stall::Full, Duration::from_millis(100), window)
+    };
+    matches!(trigger(1), Err(Error::Invalid { .. })) && trigger(2).is_ok() && trigger(4).is_ok()
 }
 
 /// Makes groups below the one that the process itself is in, as a container's first process does, or an unprivileged
