@@ -52,6 +52,14 @@ pub enum Error {
         /// Why not.
         reason: Cow<'static, str>,
     },
+    /// A configuration asks for something that no group can have; see the feature `oci`.
+    #[error("{field} cannot be honoured: {reason}")]
+    NotHonoured {
+        /// The field, as a path in the configuration.
+        field: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
     /// Strict application was asked for and the group cannot have these settings.
     #[error("the group cannot have: {}", list(settings))]
     Unsupported {

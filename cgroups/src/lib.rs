@@ -44,6 +44,11 @@
 //!   device only once a throttle rule names it, and never writes that go through the page cache.
 //! - Nothing is killed but by [`Group::kill_and_wait`], and a removal waits for events of the kernel, not in a loop.
 //!
+//! # Features
+//!
+//! `oci` (off by default) adds a module `oci` that turns the `linux.resources` of an OCI runtime configuration into
+//! [`Resources`], and lists the fields that it took.
+//!
 //! # What it deliberately does not do
 //!
 //! It starts no processes: `descriptors()` are for whoever does. It has no global state, prints nothing, runs no
@@ -61,6 +66,8 @@ mod group;
 mod hierarchy;
 mod mountinfo;
 mod observed;
+#[cfg(feature = "oci")]
+pub mod oci;
 mod path;
 mod pids;
 mod plan;
