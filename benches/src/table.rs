@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn the_verdict_follows_the_ratio() {
         let sample = Sample { value: 3.0, baseline: 2.0 };
-        let verdict = |bound, measured: &Measured| Row::new(&promise(bound), measured).verdict;
+        let verdict = |bound, measured: &Result<Sample, Skipped>| Row::new(&promise(bound), measured).verdict;
         assert_eq!(verdict(Bound::AtMost(1.5), &Ok(sample)), "holds");
         assert_eq!(verdict(Bound::AtMost(1.4), &Ok(sample)), "falls short");
         assert_eq!(verdict(Bound::AtMost(1.4), &Err(Skipped("needs root".into()))), "skipped: needs root");
