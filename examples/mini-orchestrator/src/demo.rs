@@ -162,7 +162,7 @@ fn finish(shown: Result<()>, run: RunDir, hierarchies: Option<Hierarchies>, repo
         Err(error) => format!("stopped, all removed: {}", chain(error)),
     };
     let elapsed = reporter.elapsed();
-    reporter.say(
+    reporter.end(
         &format!("{line}; {}", output::board::seconds(elapsed)),
         &json!({ "event": "result", "ok": result.is_ok(), "status": line, "seconds": elapsed.as_secs_f64() }),
     );
@@ -230,7 +230,7 @@ async fn start(
     let data = parts.folder.join("host").join("srv/responder");
     std::fs::create_dir_all(&data).map_err(Error::io("create", &data))?;
     let cluster = Cluster::start(parts, reporter, interrupt).await?;
-    transitions::follow(&cluster.registry, reporter, cast).await?;
+    transitions::follow(&cluster.registry, reporter, cast, data.join(steps::CLIENT_ANSWERS)).await?;
     Ok(Show {
         reporter: reporter.clone(),
         interrupt: interrupt.clone(),

@@ -86,6 +86,20 @@ impl Reporter {
         self.check(&written);
     }
 
+    /// Says the last thing of all, below what is on the screen; the pods are gone then.
+    pub(super) fn end(&self, line: &str, object: &Value) {
+        let mut screen = self.screen();
+        screen.board.pods.clear();
+        screen.board.service.clear();
+        let written = match screen.style {
+            Style::Json => write_line(&object.to_string()),
+            Style::Lines => write_line(line),
+            Style::Table => screen.paint(self.elapsed()).and_then(|()| write_line(line)),
+        };
+        screen.painted = 0;
+        self.check(&written);
+    }
+
     /// Only for scripts: a fact that the table shows in its own way.
     pub(super) fn object(&self, object: &Value) {
         let screen = self.screen();
@@ -150,6 +164,11 @@ impl Reporter {
     pub(super) fn pods(&self, pods: Vec<PodRow>) {
         self.screen().board.pods = pods;
         self.paint();
+    }
+
+    /// Replaces how many requests of the client were answered.
+    pub(super) fn answers(&self, count: usize) {
+        self.screen().board.answers = count;
     }
 
     /// Replaces the line about the service.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub(super) use self::account::account;
 pub(super) use self::apply::apply;
+pub(super) use self::calls::CLIENT_ANSWERS;
 pub(super) use self::image::{pack, stack};
 
 use super::error::Result;

@@ -1,5 +1,7 @@
 //! Every commit of the store, told as it happens; and the table of pods, which follows from them.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 use windlass_pod::kinds::{EndpointSlice, Pod};
 
@@ -13,8 +15,8 @@ use crate::registry::{EventKind, Registry, Scope};
 /// How often the table is drawn when nothing happens, so that its clock moves.
 const TICK: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// Starts telling; it ends with the store.
-pub(super) async fn follow(registry: &Registry, reporter: &Reporter, cast: &Cast) -> Result<()> {
+/// Starts telling; it ends with the store. `answers` is the file in which the client counts.
+pub(super) async fn follow(registry: &Registry, reporter: &Reporter, cast: &Cast, answers: PathBuf) -> Result<()> {
     let mut journal = Journal::open(registry).await?;
     let (registry, reporter, cast) = (registry.clone(), reporter.clone(), cast.clone());
     tokio::spawn(async move {
@@ -32,11 +34,19 @@ pub(super) async fn follow(registry: &Registry, reporter: &Reporter, cast: &Cast
                     reporter.notice(&format!("transitions are not told any more: {}", chain(&error)));
                     return;
                 }
-                Err(_) => reporter.paint(),
+                Err(_) => {
+                    reporter.answers(count_lines(&answers));
+                    reporter.paint();
+                }
             }
         }
     });
     Ok(())
+}
+
+/// The lines of a file that may not be there yet.
+fn count_lines(path: &Path) -> usize {
+    std::fs::read_to_string(path).map_or(0, |text| text.lines().count())
 }
 
 fn tell(reporter: &Reporter, transition: &Transition) {

@@ -55,8 +55,10 @@ pub(crate) struct Board {
     pub steps: Vec<StepRow>,
     /// The pods that exist.
     pub pods: Vec<PodRow>,
-    /// The service, its endpoints and its answers.
+    /// The service and its endpoints.
     pub service: String,
+    /// How many requests of the client were answered.
+    pub answers: usize,
 }
 
 impl Board {
@@ -73,7 +75,7 @@ impl Board {
         lines.push(String::new());
         lines.extend(pods);
         if !self.service.is_empty() {
-            lines.push(self.service.clone());
+            lines.push(format!("{}; {} requests of the client answered", self.service, self.answers));
         }
         lines.into_iter().map(|line| cut(&line, width)).collect()
     }
@@ -162,6 +164,7 @@ mod tests {
             ],
             pods: vec![pod],
             service: "service 10.96.0.10:80 -> 1 endpoint".to_owned(),
+            answers: 17,
         }
     }
 
@@ -177,7 +180,7 @@ mod tests {
                 "",
                 "POD          NODE    ADDRESS     READY  RESTARTS  STATE",
                 "responder-x  node-1  10.244.1.2  1/2    3         Running",
-                "service 10.96.0.10:80 -> 1 endpoint",
+                "service 10.96.0.10:80 -> 1 endpoint; 17 requests of the client answered",
             ]
         );
     }
