@@ -257,12 +257,11 @@ impl Command {
     /// Filters the system calls of the program and of all that descend from it; see
     /// [`Policy::container`](crate::seccomp::Policy::container).
     ///
-    /// The filter is installed last of all: only `execve` is left to pass it, and `capset` before that where privileges
-    /// are not forbidden, `write` and `exit_group` where the `execve` fails. One that forbids `write` keeps that failure
-    /// from being told: the child then ends with code 125.
+    /// The filter is installed last of all: only `execve` is left to pass it, and `write` and `exit_group` where that
+    /// fails. One that forbids `write` keeps that failure from being told: the child then ends with code 125.
     ///
     /// Kernel: takes [`no_new_privileges`](Self::no_new_privileges) or `CAP_SYS_ADMIN` over the user namespace. With
-    /// [`capabilities`](Self::capabilities) given that one is kept until the filter is in, and then dropped.
+    /// [`capabilities`](Self::capabilities) given that one is kept until the filter is in, and goes with the exec.
     pub fn seccomp(&mut self, filter: CompiledFilter) -> &mut Self {
         self.seccomp = Some(filter);
         self

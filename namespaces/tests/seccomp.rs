@@ -90,15 +90,17 @@ fn before() {
     let calls = ["mount", "fsopen", "fsmount", "move_mount", "pivot_root", "umount2", "mkdirat", "setresuid", "capset"];
     let more = ["setresgid", "setgroups", "sethostname", "umask", "setsid", "close_range", "unshare"];
     let policy = policy([Rule::new(calls.into_iter().chain(more), Action::KillProcess)]);
-    let mut command = Command::new("/bin/cat");
-    command
-        .arg("/proc/sys/kernel/hostname")
-        .namespace(Namespace::Uts, Source::New)
-        .namespace(Namespace::Mount, Source::New);
-    command.hostname("box").umask(0o77).new_session().mount(Mount::tmpfs("/mnt"));
-    command.user(Uid::new(1234).unwrap(), Gid::new(1234).unwrap(), Vec::new()).no_new_privileges();
-    command.capabilities(CapabilitySets::none());
-    assert_eq!(said(&mut filtered(command, &policy)), "box");
+    for forbidding in [false, true] {
+        let mut command = Command::new("/bin/cat");
+        command.arg("/proc/sys/kernel/hostname").hostname("box").umask(0o77).new_session().mount(Mount::tmpfs("/mnt"));
+        command.namespace(Namespace::Uts, Source::New).namespace(Namespace::Mount, Source::New);
+        command.user(Uid::new(1234).unwrap(), Gid::new(1234).unwrap(), Vec::new());
+        command.capabilities(CapabilitySets::none());
+        if forbidding {
+            command.no_new_privileges();
+        }
+        assert_eq!(said(&mut filtered(command, &policy)), "box");
+    }
 }
 
 fn capabilities() {

@@ -4,10 +4,10 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::credential::{Mappings, credentials, mappings};
+use super::credential::{Mappings, mappings};
 use super::program::{c_string, program};
 use super::step::{Step, Verify};
-use super::{CgroupVersion, Facts, ParentStep, Plan, filesystem};
+use super::{CgroupVersion, Facts, ParentStep, Plan, credential, filesystem};
 use crate::command::{Command, Root, Stdio};
 use crate::error::{Error, Result};
 use crate::kind::{Namespace, Source};
@@ -40,12 +40,10 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     }
     child.extend(surroundings(command)?);
     child.extend(filesystem::steps(command, facts, placement(command, &groups))?);
-    let credentials = credentials(command, facts, mappings.as_ref(), &mut notices)?;
-    child.extend(credentials.steps);
+    child.extend(credential::steps(command, facts, mappings.as_ref(), &mut notices)?);
     child.extend(directory(command, facts)?);
     child.push(Step::Announce);
     child.extend(filter(command)?);
-    child.extend(credentials.after_filter);
     child.push(Step::Exec(program(command, &facts.environment)?));
 
     let mut parent = Vec::new();
@@ -318,12 +316,7 @@ process: execute /bin/app
         let text = compile(&command, &facts(0, held)).unwrap().to_string();
         let none = "0000000000000000";
         let kept = format!("effective 0000000000200000 permitted 0000000000200000 inheritable {none}\n");
-        let end = format!("{own}process: set capabilities effective {none} permitted {none} inheritable {none}\n");
-        assert!(text.contains(&kept) && text.ends_with(&format!("{end}process: execute /x\n")), "{text}");
-        command.capabilities(CapabilitySets::root(held));
-        assert!(
-            compile(&command, &facts(0, held)).unwrap().to_string().ends_with(&format!("{own}process: execute /x\n"))
-        );
+        assert!(text.contains(&kept) && text.ends_with(&format!("{own}process: execute /x\n")), "{text}");
     }
 
     #[test]

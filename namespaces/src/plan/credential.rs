@@ -70,19 +70,12 @@ fn identity(command: &Command, mappings: Option<&Mappings>) -> Result<Option<(u3
     Ok(Some((uid, gid, groups)))
 }
 
-/// The steps of credentials.
-pub(super) struct Credentials {
-    pub(super) steps: Vec<Step>,
-    /// After the filter of system calls is in: drops what its installation took.
-    pub(super) after_filter: Option<Step>,
-}
-
-pub(super) fn credentials(
+pub(super) fn steps(
     command: &Command,
     facts: &Facts,
     mappings: Option<&Mappings>,
     notices: &mut Vec<Notice>,
-) -> Result<Credentials> {
+) -> Result<Vec<Step>> {
     let identity = identity(command, mappings)?;
     let sets = command.capabilities.map(|sets| give(sets, command, facts, notices)).transpose()?;
     let mut steps: Vec<Step> = command.rlimits.iter().copied().map(Step::Rlimit).collect();
@@ -94,25 +87,21 @@ pub(super) fn credentials(
         steps.push(Step::Groups(groups));
         steps.push(Step::Ids { uid, gid });
     }
-    let mut after_filter = None;
     if let Some(sets) = &sets {
-        let (effective, permitted) = (sets.effective.bits(), sets.permitted.bits());
-        let last = CapabilityStep { effective, permitted, inheritable: sets.inheritable.bits() };
         let filtering = if needs_admin(command, facts)? { 1 << Capability::SysAdmin as u8 } else { 0 };
-        if effective & filtering != filtering {
-            after_filter = Some(Step::Capabilities(last));
-        }
-        let (effective, permitted) = (effective | filtering, permitted | filtering);
-        steps.push(Step::Capabilities(CapabilityStep { effective, permitted, ..last }));
+        let (effective, permitted) = (sets.effective.bits() | filtering, sets.permitted.bits() | filtering);
+        let inheritable = sets.inheritable.bits();
+        steps.push(Step::Capabilities(CapabilityStep { effective, permitted, inheritable }));
         steps.push(Step::Ambient(sets.ambient.bits()));
     }
     if command.no_new_privileges {
         steps.push(Step::NoNewPrivileges);
     }
-    Ok(Credentials { steps, after_filter })
+    Ok(steps)
 }
 
-/// Whether the installation of a filter takes `CAP_SYS_ADMIN`, which the process then has until it is in.
+/// Whether the installation of a filter takes `CAP_SYS_ADMIN`. It goes with the exec, which makes the permitted and the
+/// effective set anew from the others, so that no call has to pass the filter to drop it.
 fn needs_admin(command: &Command, facts: &Facts) -> Result<bool> {
     let needed = command.seccomp.is_some() && !command.no_new_privileges;
     let has = command.source(Namespace::User).is_some() || facts.held.contains(Capability::SysAdmin);

@@ -80,7 +80,7 @@ pub(crate) enum Groups {
     Drop,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct CapabilityStep {
     pub(crate) effective: u64,
     pub(crate) permitted: u64,

@@ -1,42 +1,61 @@
 //! The numbers of system calls.
 
-use std::collections::BTreeMap;
-
 use super::policy::Architecture;
 
 /// Set in the number of every call of x32.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
 
-/// The numbers of an architecture's calls.
+/// The calls of an architecture.
 ///
 /// Source: the kernel's `syscall.tbl` of each, up to Linux 6.17.
-pub(super) fn numbers(architecture: Architecture) -> BTreeMap<&'static str, u32> {
-    let (own, bit) = match architecture {
-        Architecture::X86_64 => (X86_64, 0),
-        Architecture::X86 => (X86, 0),
-        Architecture::X32 => (X86_64, X32_BIT),
-        Architecture::Aarch64 => (AARCH64, 0),
-    };
-    let mut numbers: BTreeMap<_, _> =
-        list(own, 0).chain(list(EVERYWHERE, 424)).map(|(name, n)| (name, n | bit)).collect();
-    match architecture {
-        Architecture::X32 => {
-            for name in X32_LACKS.split_ascii_whitespace() {
-                numbers.remove(name);
-            }
-            numbers.extend(list(X32_OWN, 512).map(|(name, number)| (name, number | bit)));
-        }
-        Architecture::X86_64 => numbers.extend([("uretprobe", 335)]),
-        Architecture::X86 | Architecture::Aarch64 => {}
-    }
-    numbers
+pub(super) struct Calls {
+    /// Numbers by name, sorted.
+    numbers: Vec<(&'static str, u32)>,
+    /// What goes through another call as well, by name, sorted: that call's number and its first argument.
+    multiplexed: Vec<(&'static str, (u32, u32))>,
 }
 
-/// The calls of 32-bit x86 that `socketcall` and `ipc` make too: that call and its first argument.
-pub(super) fn multiplexed(name: &str) -> Option<(&'static str, u32)> {
-    let found = |names, first| list(names, first).find(|(known, _)| *known == name).map(|(_, number)| number);
-    let socketcall = found(SOCKETCALL, 1).map(|number| ("socketcall", number));
-    socketcall.or_else(|| found(IPC, 1).map(|number| ("ipc", number)))
+impl Calls {
+    pub(super) fn of(architecture: Architecture) -> Self {
+        let everywhere = list(EVERYWHERE, 424);
+        let mut calls = Self { numbers: Vec::with_capacity(512), multiplexed: Vec::new() };
+        match architecture {
+            Architecture::X86_64 => {
+                calls.numbers.extend(list(X86_64, 0).chain(everywhere).chain([("uretprobe", 335)]));
+            }
+            Architecture::X32 => {
+                let mut lacks: Vec<&str> = X32_LACKS.split_ascii_whitespace().collect();
+                lacks.sort_unstable();
+                let shared = list(X86_64, 0).chain(everywhere).filter(|(name, _)| lacks.binary_search(name).is_err());
+                let all = shared.chain(list(X32_OWN, 512));
+                calls.numbers.extend(all.map(|(name, number)| (name, number | X32_BIT)));
+            }
+            Architecture::X86 => {
+                calls.numbers.extend(list(X86, 0).chain(everywhere));
+                let through = |call, names| list(names, 1).map(move |(name, argument)| (name, (call, argument)));
+                calls.multiplexed.extend(through(102, SOCKETCALL).chain(through(117, IPC)));
+            }
+            Architecture::Aarch64 => calls.numbers.extend(list(AARCH64, 0).chain(everywhere)),
+        }
+        calls.numbers.sort_unstable();
+        calls.multiplexed.sort_unstable();
+        calls
+    }
+
+    /// The number of a call.
+    pub(super) fn number(&self, name: &str) -> Option<u32> {
+        find(&self.numbers, name)
+    }
+
+    /// The number of the call (`socketcall` or `ipc` of 32-bit x86) that makes this one too, and its first argument.
+    pub(super) fn multiplexed(&self, name: &str) -> Option<(u32, u32)> {
+        find(&self.multiplexed, name)
+    }
+}
+
+fn find<T: Copy>(sorted: &[(&'static str, T)], name: &str) -> Option<T> {
+    let index = sorted.binary_search_by_key(&name, |(known, _)| known).ok()?;
+    sorted.get(index).map(|(_, found)| *found)
 }
 
 /// Names with their numbers from `first` on; `-` has none.
@@ -191,10 +210,14 @@ mod tests {
             (Architecture::Aarch64, "kexec_file_load", Some(294)),
             (Architecture::Aarch64, "open", None),
         ] {
-            assert_eq!(numbers(architecture).get(name).copied(), number, "{architecture:?} {name}");
+            assert_eq!(Calls::of(architecture).number(name), number, "{architecture:?} {name}");
         }
-        assert_eq!(multiplexed("sendmmsg"), Some(("socketcall", 20)));
-        assert_eq!(multiplexed("shmctl"), Some(("ipc", 24)));
-        assert_eq!(multiplexed("read"), None);
+        let x86 = Calls::of(Architecture::X86);
+        assert_eq!(x86.number("socketcall"), Some(102));
+        assert_eq!(x86.number("ipc"), Some(117));
+        assert_eq!(x86.multiplexed("sendmmsg"), Some((102, 20)));
+        assert_eq!(x86.multiplexed("shmctl"), Some((117, 24)));
+        assert_eq!(x86.multiplexed("read"), None);
+        assert_eq!(Calls::of(Architecture::X86_64).multiplexed("socket"), None);
     }
 }

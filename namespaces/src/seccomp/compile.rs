@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::assemble::{self, ARCHITECTURE, CONDITIONS_MAX, Instruction, NUMBER, Width};
-use super::call::{X32_BIT, multiplexed, numbers};
+use super::call::{Calls, X32_BIT};
 use super::policy::{Action, Architecture, Comparison, Condition, Flag, Policy, Rule};
 use crate::error::{Error, Result};
 
@@ -64,8 +64,9 @@ impl Policy {
     /// program would be longer than the 4096 instructions that the kernel takes.
     pub fn compile(&self) -> Result<CompiledFilter> {
         check(self)?;
+        let tables: Vec<Table> = self.architectures.iter().map(|one| (*one, Calls::of(*one))).collect();
         let mut code = vec![assemble::load(ARCHITECTURE)];
-        for (token, segments) in self.audited() {
+        for (token, segments) in self.audited(&tables) {
             let mut block = vec![assemble::load(NUMBER)];
             block.extend(search(&segments));
             code.extend(assemble::when_equal(token, block));
@@ -82,7 +83,7 @@ impl Policy {
         Ok(CompiledFilter {
             instructions: code.into(),
             flags: self.flags.iter().fold(0, |flags, one| flags | flag(one)),
-            unknown: self.unknown().into(),
+            unknown: self.unknown(&tables).into(),
             notifies: self.actions().any(|action| action == Action::Notify),
         })
     }
@@ -92,42 +93,41 @@ impl Policy {
     }
 
     /// What the kernel calls an architecture, with the decisions about its numbers.
-    fn audited(&self) -> Vec<(u32, Vec<Segment>)> {
-        let has = |architecture| self.architectures.contains(&architecture);
+    fn audited(&self, tables: &[Table]) -> Vec<(u32, Vec<Segment>)> {
+        let calls = |wanted| tables.iter().find(|(architecture, _)| *architecture == wanted).map(|(_, calls)| calls);
         let mut audited = Vec::new();
-        let (x86_64, x32) = (has(Architecture::X86_64), has(Architecture::X32));
-        if x86_64 || x32 {
+        let (x86_64, x32) = (calls(Architecture::X86_64), calls(Architecture::X32));
+        if x86_64.is_some() || x32.is_some() {
             let mut segments = Vec::new();
-            segments.extend(self.or_killed(x86_64, Architecture::X86_64, 0, X32_BIT));
-            segments.extend(self.or_killed(x32, Architecture::X32, X32_BIT, SKIPPED));
+            segments.extend(self.or_killed(x86_64, Width::All64, 0, X32_BIT));
+            segments.extend(self.or_killed(x32, Width::Lower32, X32_BIT, SKIPPED));
             segments.push(Segment::plain(SKIPPED, self.default_action.as_raw()));
             audited.push((0xc000_003e, merged(segments)));
         }
-        for (architecture, token) in [(Architecture::X86, 0x4000_0003), (Architecture::Aarch64, 0xc000_00b7)] {
-            if has(architecture) {
-                audited.push((token, merged(self.segments(architecture, 0))));
-            }
+        if let Some(calls) = calls(Architecture::X86) {
+            audited.push((0x4000_0003, merged(self.segments(calls, Width::Lower32, 0))));
+        }
+        if let Some(calls) = calls(Architecture::Aarch64) {
+            audited.push((0xc000_00b7, merged(self.segments(calls, Width::All64, 0))));
         }
         audited
     }
 
-    fn or_killed(&self, listed: bool, architecture: Architecture, first: u32, end: u32) -> Vec<Segment> {
-        if !listed {
-            return vec![Segment::plain(first, Action::KillThread.as_raw())];
+    fn or_killed(&self, calls: Option<&Calls>, width: Width, first: u32, end: u32) -> Vec<Segment> {
+        match calls {
+            None => vec![Segment::plain(first, Action::KillThread.as_raw())],
+            Some(calls) => {
+                let segments = self.segments(calls, width, first);
+                segments.into_iter().filter(|segment| segment.first < end).collect()
+            }
         }
-        let segments = self.segments(architecture, first);
-        segments.into_iter().filter(|segment| segment.first < end).collect()
     }
 
     /// The decisions about all numbers from `first` on.
-    fn segments(&self, architecture: Architecture, first: u32) -> Vec<Segment> {
-        let width = match architecture {
-            Architecture::X86 | Architecture::X32 => Width::Lower32,
-            Architecture::X86_64 | Architecture::Aarch64 => Width::All64,
-        };
+    fn segments(&self, calls: &Calls, width: Width, first: u32) -> Vec<Segment> {
         let default = self.default_action.as_raw();
         let mut segments = vec![Segment::plain(first, default)];
-        for (number, decision) in self.decisions(architecture) {
+        for (number, decision) in self.decisions(calls) {
             if segments.last().is_some_and(|last| last.first == number) {
                 segments.pop();
             }
@@ -137,40 +137,35 @@ impl Policy {
         segments
     }
 
-    fn decisions(&self, architecture: Architecture) -> BTreeMap<u32, Decision> {
-        let numbers = numbers(architecture);
+    fn decisions(&self, calls: &Calls) -> BTreeMap<u32, Decision> {
         let mut decisions: BTreeMap<u32, Decision> = BTreeMap::new();
         let rules = self.rules.iter().filter(|rule| rule.action != self.default_action);
         for (rule, name) in rules.flat_map(|rule| rule.names.iter().map(move |name| (rule, name))) {
-            if architecture == Architecture::X86
-                && let Some((call, first)) = multiplexed(name)
-                && let Some(number) = numbers.get(call)
-            {
+            if let Some((number, first)) = calls.multiplexed(name) {
                 let others = rule.conditions.iter().filter(|condition| condition.argument != 0).copied();
                 let which = Condition { argument: 0, comparison: Comparison::Equal(first.into()) };
                 let conditions = [which].into_iter().chain(others).collect();
-                decisions.entry(*number).or_default().add(conditions, rule.action);
+                decisions.entry(number).or_default().add(conditions, rule.action);
             }
-            if let Some(number) = numbers.get(name.as_str()) {
-                decisions.entry(*number).or_default().add(rule.conditions.clone(), rule.action);
+            if let Some(number) = calls.number(name) {
+                decisions.entry(number).or_default().add(rule.conditions.clone(), rule.action);
             }
         }
         decisions
     }
 
-    fn unknown(&self) -> Vec<String> {
-        let known: Vec<_> = self.architectures.iter().map(|architecture| numbers(*architecture)).collect();
-        let is_multiplexed =
-            |name: &str| self.architectures.contains(&Architecture::X86) && multiplexed(name).is_some();
+    fn unknown(&self, tables: &[Table]) -> Vec<String> {
+        let knows = |calls: &Calls, name: &str| calls.number(name).is_some() || calls.multiplexed(name).is_some();
         let names = self.rules.iter().flat_map(|rule| &rule.names);
-        let unknown = names
-            .filter(|name| !is_multiplexed(name) && !known.iter().any(|numbers| numbers.contains_key(name.as_str())));
+        let unknown = names.filter(|name| !tables.iter().any(|(_, calls)| knows(calls, name)));
         let mut unknown: Vec<String> = unknown.cloned().collect();
         unknown.sort_unstable();
         unknown.dedup();
         unknown
     }
 }
+
+type Table = (Architecture, Calls);
 
 fn check(policy: &Policy) -> Result<()> {
     if policy.architectures.is_empty() {
