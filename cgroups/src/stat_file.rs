@@ -56,6 +56,7 @@ pub(crate) struct StatFile(pub(crate) StatKind, pub(crate) Version, pub(crate) &
 
 /// Every file but those of a page size, in the order of reading.
 pub(crate) const FILES: &[StatFile] = &[
+    StatFile(StatKind::Cpu, Version::V1, "cpuacct.usage_percpu", v1::cpu::usage_percpu),
     StatFile(StatKind::Cpu, Version::V1, "cpuacct.usage_all", v1::cpu::usage_all),
     StatFile(StatKind::Cpu, Version::V1, "cpu.stat", v1::cpu::stat),
     StatFile(StatKind::Cpu, Version::V1, "cpu.stat.local", v1::cpu::stat_local),
@@ -111,7 +112,7 @@ pub(crate) struct Essential(pub(crate) StatKind, pub(crate) Controller, pub(crat
 
 /// The files without which a part of the statistics would claim a zero that nobody counted.
 pub(crate) const ESSENTIAL: &[Essential] = &[
-    Essential(StatKind::Cpu, Controller::Cpu, [(Version::V1, "cpuacct.usage_all"), (Version::V2, "cpu.stat")]),
+    Essential(StatKind::Cpu, Controller::Cpu, [(Version::V1, "cpuacct.usage_percpu"), (Version::V2, "cpu.stat")]),
     Essential(
         StatKind::Memory,
         Controller::Memory,

@@ -79,6 +79,8 @@ pub struct CpuStats {
     /// All CPU time.
     pub usage: Duration,
     /// In user space.
+    ///
+    /// Kernel: v1 samples this and [`system`](Self::system) at the clock's ticks: they need not add up to the usage.
     pub user: Duration,
     /// In the kernel.
     pub system: Duration,

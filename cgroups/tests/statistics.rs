@@ -161,7 +161,9 @@ fn cpu_time(version: Version) {
     let difference = cpu.usage.abs_diff(counted);
     assert!(difference <= Duration::from_millis(60), "{cpu:?} against {counted:?}");
     assert!(cpu.usage >= Duration::from_millis(50), "{cpu:?}");
-    assert!(cpu.user + cpu.system <= cpu.usage + Duration::from_millis(1), "{cpu:?}");
+    // v1 samples where the time went, and is wrong by a few ticks.
+    let sampling = Duration::from_millis(if version == Version::V1 { 40 } else { 1 });
+    assert!(cpu.user + cpu.system <= cpu.usage + sampling, "{cpu:?}");
     match version {
         Version::V1 => {
             let per_cpu = cpu.per_cpu.unwrap();

@@ -107,19 +107,28 @@ pub(crate) fn stat_local(content: &[u8], stats: &mut Stats) -> format::Result<()
     Ok(())
 }
 
-/// Reads `cpuacct.usage_all`: a line of titles, then `cpu user system` in nanoseconds.
-pub(crate) fn usage_all(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+/// `cpuacct.usage_percpu`: what ran on each CPU, to the nanosecond.
+pub(crate) fn usage_percpu(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     let cpu = stats.cpu.get_or_insert_default();
     let per_cpu = cpu.per_cpu.get_or_insert_default();
+    for word in format::lines(content).flat_map(format::words) {
+        let usage = Duration::from_nanos(number(word)?);
+        cpu.usage += usage;
+        per_cpu.push(usage);
+    }
+    Ok(())
+}
+
+/// `cpuacct.usage_all`: how much of it was in programs and in the kernel, as the clock's tick saw it; a process that
+/// was never running at a tick adds nothing, so the two do not add up to the usage.
+pub(crate) fn usage_all(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    let cpu = stats.cpu.get_or_insert_default();
     for line in format::lines(content).skip(1) {
         let mut words = format::words(line);
         let mut next = || words.next().ok_or(FormatError("a line has fewer than three numbers")).and_then(number);
         next()?;
-        let (user, system) = (Duration::from_nanos(next()?), Duration::from_nanos(next()?));
-        cpu.user += user;
-        cpu.system += system;
-        cpu.usage += user + system;
-        per_cpu.push(user + system);
+        cpu.user += Duration::from_nanos(next()?);
+        cpu.system += Duration::from_nanos(next()?);
     }
     Ok(())
 }
@@ -131,11 +140,13 @@ mod tests {
     #[test]
     fn usage_is_the_sum_over_cpus() {
         let mut stats = Stats::default();
+        usage_percpu(b"1020 7 \n", &mut stats).unwrap();
         usage_all(b"cpu user system\n0 1000 20\n1 0 3\n", &mut stats).unwrap();
         let cpu = stats.cpu.unwrap();
         let nanos = Duration::from_nanos;
-        assert_eq!((cpu.usage, cpu.user, cpu.system), (nanos(1023), nanos(1000), nanos(23)));
-        assert_eq!(cpu.per_cpu, Some(vec![nanos(1020), nanos(3)]));
+        assert_eq!((cpu.usage, cpu.user, cpu.system), (nanos(1027), nanos(1000), nanos(23)));
+        assert_eq!(cpu.per_cpu, Some(vec![nanos(1020), nanos(7)]));
+        assert!(usage_percpu(b"1 x\n", &mut Stats::default()).is_err());
         assert!(usage_all(b"cpu user system\n0 1\n", &mut Stats::default()).is_err());
     }
 
