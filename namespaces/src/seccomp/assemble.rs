@@ -1,5 +1,7 @@
 //! Programs of classic BPF over `struct seccomp_data`.
 
+use std::collections::BTreeMap;
+
 use super::policy::{Comparison, Condition};
 
 /// One instruction of classic BPF.
@@ -19,9 +21,9 @@ pub struct Instruction {
 }
 
 /// Where the number of the call lies.
-pub(super) const NUMBER: u32 = 0;
+const NUMBER: u32 = 0;
 /// Where the architecture lies.
-pub(super) const ARCHITECTURE: u32 = 4;
+const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
 const LOAD: u16 = 0x20;
@@ -43,7 +45,7 @@ const fn instruction(code: u16, operand: u32) -> Instruction {
     Instruction { code, jump_true: 0, jump_false: 0, operand }
 }
 
-pub(super) const fn load(offset: u32) -> Instruction {
+const fn load(offset: u32) -> Instruction {
     instruction(LOAD, offset)
 }
 
@@ -51,37 +53,87 @@ pub(super) const fn give(action: u32) -> Instruction {
     instruction(RETURN, action)
 }
 
-/// `then` when the accumulator is `value`, or else what follows.
-pub(super) fn when_equal(value: u32, then: Vec<Instruction>) -> Vec<Instruction> {
-    let mut code = skip_unless(instruction(EQUAL, value), then.len());
-    code.extend(then);
-    code
+/// A program that is written from its end, so that every jump knows its distance.
+///
+/// Places are counted from the end and stay as they are when more is put before them.
+#[derive(Debug, Default)]
+pub(super) struct Assembly {
+    reversed: Vec<Instruction>,
+    /// Where each action was returned last.
+    returns: BTreeMap<u32, usize>,
 }
 
-/// `above` when the accumulator is at least `bound`, or else `below`; both end in a return.
-pub(super) fn divide(bound: u32, below: Vec<Instruction>, above: Vec<Instruction>) -> Vec<Instruction> {
-    let mut test = instruction(GREATER_OR_EQUAL, bound);
-    let mut code = if let Ok(short) = u8::try_from(below.len()) {
-        test.jump_true = short;
-        vec![test]
-    } else {
-        test.jump_false = 1;
-        vec![test, jump(below.len())]
-    };
-    code.extend(below);
-    code.extend(above);
-    code
-}
+impl Assembly {
+    /// Returns `action`, by a return that is near enough if there is one.
+    pub(super) fn give(&mut self, action: u32) -> usize {
+        match self.returns.get(&action) {
+            Some(place) if self.distance(*place) < REUSE_MAX => *place,
+            _ => {
+                let place = self.put(give(action));
+                self.returns.insert(action, place);
+                place
+            }
+        }
+    }
 
-fn skip_unless(mut test: Instruction, length: usize) -> Vec<Instruction> {
-    if let Ok(short) = u8::try_from(length) {
-        test.jump_false = short;
-        vec![test]
-    } else {
-        test.jump_true = 1;
-        vec![test, jump(length)]
+    /// Puts instructions that end in a return.
+    pub(super) fn block(&mut self, code: &[Instruction]) -> usize {
+        self.reversed.extend(code.iter().rev());
+        self.reversed.len() - 1
+    }
+
+    /// Goes on at `above` when the accumulator is at least `bound`, and at `below` otherwise.
+    pub(super) fn divide(&mut self, bound: u32, below: usize, above: usize) -> usize {
+        self.test(instruction(GREATER_OR_EQUAL, bound), above, below)
+    }
+
+    /// Loads the number of the call and goes on at `place` when the architecture is `token`.
+    pub(super) fn architecture(&mut self, token: u32, place: usize, otherwise: usize) -> usize {
+        self.goto(place);
+        let then = self.put(load(NUMBER));
+        self.test(instruction(EQUAL, token), then, otherwise)
+    }
+
+    /// The whole program, which begins by loading the architecture and goes on at `first`.
+    pub(super) fn finish(mut self, first: usize) -> Vec<Instruction> {
+        self.goto(first);
+        self.put(load(ARCHITECTURE));
+        self.reversed.reverse();
+        self.reversed
+    }
+
+    fn put(&mut self, one: Instruction) -> usize {
+        self.reversed.push(one);
+        self.reversed.len() - 1
+    }
+
+    /// How many instructions lie between the next one to be put and `place`.
+    fn distance(&self, place: usize) -> usize {
+        self.reversed.len() - place - 1
+    }
+
+    /// What is put next falls through to `place`.
+    fn goto(&mut self, place: usize) {
+        if self.distance(place) > 0 {
+            self.put(jump(self.distance(place)));
+        }
+    }
+
+    fn test(&mut self, mut test: Instruction, yes: usize, no: usize) -> usize {
+        let (yes, no) = (self.reachable(yes), self.reachable(no));
+        test.jump_true = near(self.distance(yes));
+        test.jump_false = near(self.distance(no));
+        self.put(test)
+    }
+
+    /// `place`, or a jump to it where a test could not reach it over one more jump.
+    fn reachable(&mut self, place: usize) -> usize {
+        if self.distance(place) < usize::from(u8::MAX) { place } else { self.put(jump(self.distance(place))) }
     }
 }
+
+/// Nearer returns are used again: there is room for what stands between a return and the test that goes to it.
+const REUSE_MAX: usize = 200;
 
 fn jump(length: usize) -> Instruction {
     instruction(JUMP, u32::try_from(length).unwrap_or(u32::MAX))
@@ -129,7 +181,7 @@ pub(super) fn when_all(conditions: &[Condition], width: Width, action: u32) -> V
 }
 
 fn near(distance: usize) -> u8 {
-    u8::try_from(distance).expect("a policy is refused whose rule has more conditions than fit")
+    u8::try_from(distance).expect("farther places are reached by a jump, and a rule's conditions are limited")
 }
 
 /// How many conditions of a rule fit its jumps.

@@ -1,61 +1,59 @@
 //! The numbers of system calls.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+
 use super::policy::Architecture;
 
 /// Set in the number of every call of x32.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
 
+/// Values by name; the hasher has no seed, and nothing iterates.
+type Names<T> = HashMap<&'static str, T, BuildHasherDefault<DefaultHasher>>;
+
 /// The calls of an architecture.
 ///
 /// Source: the kernel's `syscall.tbl` of each, up to Linux 6.17.
 pub(super) struct Calls {
-    /// Numbers by name, sorted.
-    numbers: Vec<(&'static str, u32)>,
-    /// What goes through another call as well, by name, sorted: that call's number and its first argument.
-    multiplexed: Vec<(&'static str, (u32, u32))>,
+    numbers: Names<u32>,
+    /// What goes through another call as well: that call's number and its first argument.
+    multiplexed: Names<(u32, u32)>,
 }
 
 impl Calls {
     pub(super) fn of(architecture: Architecture) -> Self {
+        let mut numbers = Names::with_capacity_and_hasher(512, BuildHasherDefault::default());
+        let mut multiplexed = Names::default();
         let everywhere = list(EVERYWHERE, 424);
-        let mut calls = Self { numbers: Vec::with_capacity(512), multiplexed: Vec::new() };
         match architecture {
-            Architecture::X86_64 => {
-                calls.numbers.extend(list(X86_64, 0).chain(everywhere).chain([("uretprobe", 335)]));
-            }
+            Architecture::X86_64 => numbers.extend(list(X86_64, 0).chain(everywhere).chain([("uretprobe", 335)])),
             Architecture::X32 => {
-                let mut lacks: Vec<&str> = X32_LACKS.split_ascii_whitespace().collect();
-                lacks.sort_unstable();
-                let shared = list(X86_64, 0).chain(everywhere).filter(|(name, _)| lacks.binary_search(name).is_err());
-                let all = shared.chain(list(X32_OWN, 512));
-                calls.numbers.extend(all.map(|(name, number)| (name, number | X32_BIT)));
+                let marked = |(name, number)| (name, number | X32_BIT);
+                numbers.extend(list(X86_64, 0).chain(everywhere).map(marked));
+                for name in X32_LACKS.split_ascii_whitespace() {
+                    numbers.remove(name);
+                }
+                numbers.extend(list(X32_OWN, 512).map(marked));
             }
             Architecture::X86 => {
-                calls.numbers.extend(list(X86, 0).chain(everywhere));
+                numbers.extend(list(X86, 0).chain(everywhere));
                 let through = |call, names| list(names, 1).map(move |(name, argument)| (name, (call, argument)));
-                calls.multiplexed.extend(through(102, SOCKETCALL).chain(through(117, IPC)));
+                multiplexed.extend(through(102, SOCKETCALL).chain(through(117, IPC)));
             }
-            Architecture::Aarch64 => calls.numbers.extend(list(AARCH64, 0).chain(everywhere)),
+            Architecture::Aarch64 => numbers.extend(list(AARCH64, 0).chain(everywhere)),
         }
-        calls.numbers.sort_unstable();
-        calls.multiplexed.sort_unstable();
-        calls
+        Self { numbers, multiplexed }
     }
 
     /// The number of a call.
     pub(super) fn number(&self, name: &str) -> Option<u32> {
-        find(&self.numbers, name)
+        self.numbers.get(name).copied()
     }
 
     /// The number of the call (`socketcall` or `ipc` of 32-bit x86) that makes this one too, and its first argument.
     pub(super) fn multiplexed(&self, name: &str) -> Option<(u32, u32)> {
-        find(&self.multiplexed, name)
+        self.multiplexed.get(name).copied()
     }
-}
-
-fn find<T: Copy>(sorted: &[(&'static str, T)], name: &str) -> Option<T> {
-    let index = sorted.binary_search_by_key(&name, |(known, _)| known).ok()?;
-    sorted.get(index).map(|(_, found)| *found)
 }
 
 /// Names with their numbers from `first` on; `-` has none.

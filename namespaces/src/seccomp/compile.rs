@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::assemble::{self, ARCHITECTURE, CONDITIONS_MAX, Instruction, NUMBER, Width};
+use super::assemble::{self, Assembly, CONDITIONS_MAX, Instruction, Width};
 use super::call::{Calls, X32_BIT};
 use super::policy::{Action, Architecture, Comparison, Condition, Flag, Policy, Rule};
 use crate::error::{Error, Result};
@@ -65,13 +65,13 @@ impl Policy {
     pub fn compile(&self) -> Result<CompiledFilter> {
         check(self)?;
         let tables: Vec<Table> = self.architectures.iter().map(|one| (*one, Calls::of(*one))).collect();
-        let mut code = vec![assemble::load(ARCHITECTURE)];
+        let mut assembly = Assembly::default();
+        let mut first = assembly.give(Action::KillThread.as_raw());
         for (token, segments) in self.audited(&tables) {
-            let mut block = vec![assemble::load(NUMBER)];
-            block.extend(search(&segments));
-            code.extend(assemble::when_equal(token, block));
+            let place = search(&mut assembly, &segments);
+            first = assembly.architecture(token, place, first);
         }
-        code.push(assemble::give(Action::KillThread.as_raw()));
+        let code = assembly.finish(first);
         if code.len() > INSTRUCTIONS_MAX {
             let reason = "the kernel takes no filter of more than 4096 instructions";
             return Err(Error::invalid("seccomp", format!("{} instructions", code.len()), reason));
@@ -199,13 +199,13 @@ impl Decision {
         }
     }
 
-    fn code(&self, width: Width, default: u32) -> Vec<Instruction> {
+    fn code(&self, width: Width, default: u32) -> Code {
         if let Some(action) = self.always {
-            return vec![assemble::give(action.as_raw())];
+            return Code::Give(action.as_raw());
         }
         let rules = self.conditional.iter();
         let code = rules.flat_map(|(conditions, action)| assemble::when_all(conditions, width, action.as_raw()));
-        code.chain([assemble::give(default)]).collect()
+        Code::Block(code.chain([assemble::give(default)]).collect())
     }
 }
 
@@ -213,12 +213,19 @@ impl Decision {
 #[derive(Debug)]
 struct Segment {
     first: u32,
-    code: Vec<Instruction>,
+    code: Code,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Code {
+    Give(u32),
+    /// Compares arguments and ends in a return.
+    Block(Vec<Instruction>),
 }
 
 impl Segment {
     fn plain(first: u32, action: u32) -> Self {
-        Self { first, code: vec![assemble::give(action)] }
+        Self { first, code: Code::Give(action) }
     }
 }
 
@@ -228,15 +235,17 @@ fn merged(mut segments: Vec<Segment>) -> Vec<Segment> {
     segments
 }
 
-/// Finds the segment of the number that was loaded, by halves.
-fn search(segments: &[Segment]) -> Vec<Instruction> {
-    match segments {
-        [] => Vec::new(),
-        [only] => only.code.clone(),
-        _ => {
-            let (below, above) = segments.split_at(segments.len() / 2);
-            let bound = above.first().map_or(0, |segment| segment.first);
-            assemble::divide(bound, search(below), search(above))
+/// Finds the segment of the number that was loaded, by halves; gives the place where that begins.
+fn search(assembly: &mut Assembly, segments: &[Segment]) -> usize {
+    let (below, above) = segments.split_at(segments.len() / 2);
+    match (below, above) {
+        ([], [Segment { code: Code::Give(action), .. }, ..]) => assembly.give(*action),
+        ([], [Segment { code: Code::Block(code), .. }, ..]) => assembly.block(code),
+        (_, []) => unreachable!("an architecture has a segment, and the upper half is not the smaller one"),
+        (_, [first, ..]) => {
+            let upper = search(assembly, above);
+            let lower = search(assembly, below);
+            assembly.divide(first.first, lower, upper)
         }
     }
 }
@@ -276,7 +285,7 @@ mod tests {
     #[test]
     fn a_containers_filter_is_small() {
         let filter = Policy::container(crate::CapabilitySet::DOCKER).compile().unwrap();
-        assert!(filter.instructions().len() < 600, "{filter:?}");
+        assert!(filter.instructions().len() < 400, "{filter:?}");
         assert_eq!((filter.flags(), filter.notifies()), (0, false));
     }
 }
