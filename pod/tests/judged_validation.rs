@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use windlass_pod::{decode_json, defaults, validate};
 
 /// The kinds that are judged.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 16] = [
     "Pod",
     "ReplicationController",
     "ReplicaSet",
@@ -22,6 +22,9 @@ const KINDS: [&str; 13] = [
     "Namespace",
     "StatefulSet",
     "PersistentVolumeClaim",
+    "PodDisruptionBudget",
+    "Node",
+    "LimitRange",
 ];
 
 fn key(error: &Value) -> (String, String, String) {

@@ -25,6 +25,23 @@ pub(super) type NameRule = fn(&str) -> Vec<String>;
 
 /// Metadata of a kind of the core and its relatives.
 pub(super) fn object_meta(meta: &ObjectMeta, scope: Scope, rule: NameRule, out: &mut Violations) {
+    any_meta(meta, scope, rule, out);
+    let root = At::root();
+    let at = root.field("metadata");
+    for (index, finalizer) in meta.finalizers.iter().enumerate() {
+        if !finalizer.contains('/') && !FINALIZERS.contains(&finalizer.as_str()) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            out.invalid(at.field("finalizers").index(index), finalizer, detail);
+        }
+    }
+}
+
+/// Metadata of a kind that has no rules of its own for it.
+pub(super) fn generic_meta(meta: &ObjectMeta, scope: Scope, out: &mut Violations) {
+    any_meta(meta, scope, names::path_segment, out);
+}
+
+fn any_meta(meta: &ObjectMeta, scope: Scope, rule: NameRule, out: &mut Violations) {
     let root = At::root();
     let at = root.field("metadata");
     name(meta, rule, &at, out);
@@ -35,12 +52,6 @@ pub(super) fn object_meta(meta: &ObjectMeta, scope: Scope, rule: NameRule, out: 
         (Scope::Cluster, _) => out.forbidden(at.field("namespace"), "not allowed on this type"),
     }
     common(meta, &at, out);
-    for (index, finalizer) in meta.finalizers.iter().enumerate() {
-        if !finalizer.contains('/') && !FINALIZERS.contains(&finalizer.as_str()) {
-            let detail = "name is neither a standard finalizer name nor is it fully qualified";
-            out.invalid(at.field("finalizers").index(index), finalizer, detail);
-        }
-    }
 }
 
 fn name(meta: &ObjectMeta, rule: NameRule, at: &At<'_>, out: &mut Violations) {
@@ -58,7 +69,7 @@ fn name(meta: &ObjectMeta, rule: NameRule, at: &At<'_>, out: &mut Violations) {
 }
 
 /// What holds for the metadata of every object.
-pub(super) fn common(meta: &ObjectMeta, at: &At<'_>, out: &mut Violations) {
+fn common(meta: &ObjectMeta, at: &At<'_>, out: &mut Violations) {
     non_negative(meta.generation.unwrap_or(0), &at.field("generation"), out);
     labels(&meta.labels, &at.field("labels"), out);
     annotations(&meta.annotations, &at.field("annotations"), out);
@@ -191,5 +202,40 @@ pub(super) fn one_of(value: Option<&str>, supported: &[&str], at: &At<'_>, out: 
 pub(super) fn one_of_word(word: &str, supported: &[&str], at: &At<'_>, out: &mut Violations) {
     if !supported.contains(&word) {
         out.not_supported(at, word, supported);
+    }
+}
+
+/// A number or percentage as it is printed.
+pub(super) fn number_text(value: Option<&IntOrString>) -> String {
+    match value {
+        None => "0".to_owned(),
+        Some(IntOrString::Int(number)) => number.to_string(),
+        Some(IntOrString::String(text)) => quoted(text),
+    }
+}
+
+/// A number, or a percentage's number.
+pub(super) fn number(value: Option<&IntOrString>) -> i64 {
+    match value {
+        None => 0,
+        Some(IntOrString::Int(number)) => (*number).into(),
+        Some(IntOrString::String(text)) => text.strip_suffix('%').unwrap_or(text).parse().unwrap_or(0),
+    }
+}
+
+pub(super) fn number_or_percent(value: Option<&IntOrString>, at: &At<'_>, out: &mut Violations) {
+    match value {
+        Some(IntOrString::String(text)) => each(at, text, names::percent(text), out),
+        Some(IntOrString::Int(number)) => non_negative((*number).into(), at, out),
+        None => {}
+    }
+}
+
+pub(super) fn at_most_everything(value: Option<&IntOrString>, at: &At<'_>, out: &mut Violations) {
+    if let Some(IntOrString::String(text)) = value
+        && names::percent(text).is_empty()
+        && number(value) > 100
+    {
+        out.invalid(at, text, "must not be greater than 100%");
     }
 }

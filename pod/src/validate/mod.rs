@@ -10,6 +10,7 @@ mod endpoints;
 mod env;
 mod meta;
 mod pod;
+mod policy;
 mod probe;
 mod resources;
 mod scheduling;
@@ -20,20 +21,22 @@ mod workload;
 
 use meta::Scope;
 
-use crate::names;
 use crate::object::Object;
 use crate::violation::{Violation, Violations};
 
 /// The kinds whose specification is validated; of others only the metadata is.
-const COVERED: [&str; 13] = [
+const COVERED: [&str; 16] = [
     "ConfigMap",
     "DaemonSet",
     "Deployment",
     "EndpointSlice",
     "Endpoints",
+    "LimitRange",
     "Namespace",
+    "Node",
     "PersistentVolumeClaim",
     "Pod",
+    "PodDisruptionBudget",
     "ReplicaSet",
     "ReplicationController",
     "Secret",
@@ -74,6 +77,9 @@ pub fn validate(object: &Object) -> Vec<Violation> {
         Object::Deployment(deployment) => workload::deployment(deployment, &mut out),
         Object::EndpointSlice(slice) => endpoints::endpoint_slice(slice, &mut out),
         Object::Endpoints(endpoints) => endpoints::endpoints(endpoints, &mut out),
+        Object::LimitRange(range) => policy::limit_range(range, &mut out),
+        Object::Node(node) => policy::node(node, &mut out),
+        Object::PodDisruptionBudget(budget) => policy::pod_disruption_budget(budget, &mut out),
         Object::Namespace(namespace) => config::namespace(namespace, &mut out),
         Object::PersistentVolumeClaim(claim) => claim::persistent_volume_claim(claim, &mut out),
         Object::Pod(pod) => pod::pod(pod, &mut out),
@@ -84,7 +90,7 @@ pub fn validate(object: &Object) -> Vec<Violation> {
         Object::StatefulSet(set) => workload::stateful_set(set, &mut out),
         other => {
             let scope = if is_namespaced(other.kind()) { Scope::Namespaced } else { Scope::Cluster };
-            meta::object_meta(other.metadata(), scope, names::path_segment, &mut out);
+            meta::generic_meta(other.metadata(), scope, &mut out);
         }
     }
     out.into_vec()

@@ -54,7 +54,7 @@ fn is_standard(name: &str) -> bool {
     STANDARD.contains(&name) || COUNTED.contains(&name) || is_huge_page(name) || name.starts_with("requests.hugepages-")
 }
 
-fn may_be_overcommitted(name: &str) -> bool {
+pub(super) fn may_be_overcommitted(name: &str) -> bool {
     is_native(name) && !is_huge_page(name)
 }
 
@@ -67,7 +67,7 @@ pub(super) fn resource_name(name: &str, at: &At<'_>, out: &mut Violations) {
     each(at, name, messages, out);
 }
 
-fn container_resource_name(name: &str, at: &At<'_>, out: &mut Violations) {
+pub(super) fn container_resource_name(name: &str, at: &At<'_>, out: &mut Violations) {
     resource_name(name, at, out);
     if !name.contains('/') {
         if !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_page(name) {

@@ -265,7 +265,7 @@ fn load_balancer(service: &Service, at: &At<'_>, out: &mut Violations) {
     }
 }
 
-fn range_of_addresses(range: &str, at: &At<'_>, out: &mut Violations) {
+pub(super) fn range_of_addresses(range: &str, at: &At<'_>, out: &mut Violations) {
     let good = range.split_once('/').is_some_and(|(address, prefix)| {
         let length = prefix.parse::<u8>().ok().filter(|_| prefix.bytes().all(|byte| byte.is_ascii_digit()));
         names::parse_ip(address)

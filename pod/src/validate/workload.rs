@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::at::At;
-use super::meta::{Scope, annotations, each, labels, non_negative, object_meta};
+use super::meta::{
+    Scope, annotations, at_most_everything, labels, non_negative, number, number_or_percent, number_text, object_meta,
+};
 use super::pod;
 use super::scheduling::label_selector;
 use crate::kinds::{
@@ -14,7 +16,6 @@ use crate::kinds::{
 use crate::names;
 use crate::selector::Selector;
 use crate::violation::{Violations, quoted};
-use crate::wire::scalar::IntOrString;
 use crate::wire::text::Text as _;
 
 pub(super) fn replication_controller(controller: &ReplicationController, out: &mut Violations) {
@@ -74,7 +75,7 @@ fn map_text(map: &BTreeMap<String, String>) -> String {
 }
 
 /// A selector as it is printed.
-fn selector_text(selector: &LabelSelector) -> String {
+pub(super) fn selector_text(selector: &LabelSelector) -> String {
     let mut parts = Vec::new();
     if !selector.match_labels.is_empty() {
         parts.push(format!("\"matchLabels\":{}", map_text(&selector.match_labels)));
@@ -173,41 +174,6 @@ fn strategy(strategy: &DeploymentStrategy, at: &At<'_>, out: &mut Violations) {
             let value = format!("{{\"Type\":{},\"RollingUpdate\":{rolling}}}", quoted(kind));
             out.not_supported_literal(at, value, &["Recreate", "RollingUpdate"]);
         }
-    }
-}
-
-/// A number or percentage as it is printed.
-fn number_text(value: Option<&IntOrString>) -> String {
-    match value {
-        None => "0".to_owned(),
-        Some(IntOrString::Int(number)) => number.to_string(),
-        Some(IntOrString::String(text)) => quoted(text),
-    }
-}
-
-/// A number, or a percentage's number.
-fn number(value: Option<&IntOrString>) -> i64 {
-    match value {
-        None => 0,
-        Some(IntOrString::Int(number)) => (*number).into(),
-        Some(IntOrString::String(text)) => text.strip_suffix('%').unwrap_or(text).parse().unwrap_or(0),
-    }
-}
-
-fn number_or_percent(value: Option<&IntOrString>, at: &At<'_>, out: &mut Violations) {
-    match value {
-        Some(IntOrString::String(text)) => each(at, text, names::percent(text), out),
-        Some(IntOrString::Int(number)) => non_negative((*number).into(), at, out),
-        None => {}
-    }
-}
-
-fn at_most_everything(value: Option<&IntOrString>, at: &At<'_>, out: &mut Violations) {
-    if let Some(IntOrString::String(text)) = value
-        && names::percent(text).is_empty()
-        && number(value) > 100
-    {
-        out.invalid(at, text, "must not be greater than 100%");
     }
 }
 

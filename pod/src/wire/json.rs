@@ -1,9 +1,12 @@
 //! A pull lexer for JSON: no tree, no recursion.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use crate::error::{Error, Position, Result};
 use crate::wire::token::Kind;
+
+const START: Position = Position { line: 1, column: 1 };
 
 /// Reads one JSON text from the front.
 #[derive(Debug)]
@@ -12,11 +15,13 @@ pub(crate) struct Lexer<'a> {
     at: usize,
     /// Nothing of the innermost map or list has been read.
     first: bool,
+    /// The last place that was asked for, from which the next one is counted.
+    known: Cell<(usize, Position)>,
 }
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, first: true }
+        Self { text, at: 0, first: true, known: Cell::new((0, START)) }
     }
 
     pub(crate) fn mark(&self) -> (usize, bool) {
@@ -45,12 +50,23 @@ impl<'a> Lexer<'a> {
         self.at
     }
 
+    /// The line and column of an offset; places that are asked for in order cost one pass over the text together.
     pub(crate) fn position(&self, offset: usize) -> Position {
-        position(self.text, offset)
+        let (known, position) = self.known.get();
+        let (from, mut position) = if known <= offset { (known, position) } else { (0, START) };
+        for c in self.text[from..offset.min(self.text.len())].chars() {
+            if c == '\n' {
+                position = Position { line: position.line + 1, column: 1 };
+            } else {
+                position.column += 1;
+            }
+        }
+        self.known.set((offset, position));
+        position
     }
 
     fn error<T>(&self, reason: impl Into<String>) -> Result<T> {
-        Err(Error::Syntax { position: position(self.text, self.at), reason: reason.into() })
+        Err(Error::Syntax { position: self.position(self.at), reason: reason.into() })
     }
 
     fn unexpected<T>(&self, context: &str) -> Result<T> {
@@ -262,15 +278,5 @@ impl<'a> Lexer<'a> {
     /// Nothing but white space may follow the value.
     pub(crate) fn end(&mut self) -> Result<()> {
         if self.byte().is_none() { Ok(()) } else { self.unexpected("after top-level value") }
-    }
-}
-
-/// The line and column of an offset; only errors pay for it.
-fn position(text: &str, offset: usize) -> Position {
-    let before = &text[..offset.min(text.len())];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Position {
-        line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
     }
 }

@@ -12,8 +12,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 3 MiB as the Kubernetes API server takes, 128 deep, 250,000 values.
+    /// 3 MiB as the Kubernetes API server takes, 128 deep, 100,000 values.
     fn default() -> Self {
-        Self { size: 3 << 20, depth: 128, values: 250_000 }
+        Self { size: 3 << 20, depth: 128, values: 100_000 }
     }
 }

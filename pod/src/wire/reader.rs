@@ -12,6 +12,9 @@ use crate::wire::token::Kind;
 use crate::wire::writer::push_json_string;
 use crate::wire::yaml::Cursor;
 
+/// How many problems of one text are noted; a text with more is not worth the memory.
+const PROBLEMS_MAX: usize = 1000;
+
 /// Where the values come from.
 #[derive(Debug)]
 pub(crate) enum Source<'a> {
@@ -160,6 +163,9 @@ impl<'a> Reader<'a> {
 
     /// Notes that a field of the current map is unknown or stands twice.
     pub(crate) fn problem(&mut self, key: &str, kind: ProblemKind) {
+        if self.problems.len() >= PROBLEMS_MAX {
+            return;
+        }
         let mut path = path::print(&self.path, KeyStyle::Dot);
         path::push_key(&mut path, key, KeyStyle::Dot);
         let position = self.position();
