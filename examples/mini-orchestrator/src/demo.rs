@@ -211,6 +211,8 @@ impl Performance {
             }
         };
         let shown = tokio::select! {
+            // In this order: what only waited for Ctrl-C has reached its end with it.
+            biased;
             shown = scenario => shown,
             () = interrupt.wait() => Err(Error::Interrupted),
         };

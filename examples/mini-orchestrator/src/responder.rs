@@ -2,7 +2,7 @@
 //!
 //! `/` answers with the pod's name, the greeting (a file, so that a change is seen at once) and the mode (an environment
 //! variable, so that a change is seen after a restart), and appends one record to the data file before it answers.
-//! `/whoami` is the same without a record; `/healthz` and `/readyz` are for probes; `/control/...` is [`control`].
+//! `/whoami` is the same without a record; `/healthz` and `/readyz` are for probes; `/control/...` takes orders.
 
 mod control;
 

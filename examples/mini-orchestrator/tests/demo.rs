@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use trial::{Test, need};
@@ -13,6 +16,7 @@ const DEMO: &str = env!("CARGO_BIN_EXE_mini-orchestrator");
 fn main() -> ExitCode {
     trial::main(vec![
         Test::new("every_step_is_shown_and_measured", every_step).needs(need::root),
+        Test::new("a_kept_service_is_reached_from_the_host", kept).needs(need::root),
         Test::new("two_demos_at_once_do_not_meet", two_at_once).needs(need::root),
         Test::new("an_ordinary_user_sees_all_that_needs_no_limits", rootless)
             .needs(need::root)
@@ -50,6 +54,8 @@ fn judge_steps(lines: &[Value]) {
     let revisions: Vec<_> = of(lines, "transition").iter().map(|line| line["revision"].as_u64().unwrap()).collect();
     assert!(revisions.len() > 100, "{} transitions", revisions.len());
     assert!(revisions.windows(2).all(|pair| pair[0] < pair[1]), "a revision is missing its place");
+    // A proxy in the process would mean that the kernel refused the rules.
+    assert_eq!(of(lines, "step")[2]["proxies"], "nftables");
     let data = part(lines, "data");
     assert_eq!(data["records"], data["answers"]);
     assert!(data["answers"].as_u64().unwrap() > 50, "{data}");
@@ -77,6 +83,31 @@ fn every_step() {
     let layers = of(&lines, "step")[0]["layers"].as_array().unwrap();
     let roles: Vec<_> = layers.iter().map(|layer| layer["role"].as_str().unwrap()).collect();
     assert_eq!(roles, ["dependencies", "code"]);
+}
+
+/// With `--keep` the service answers on a port of the host until Ctrl-C, which then is no failure.
+fn kept() {
+    let mut command = Command::new(DEMO);
+    let mut child =
+        command.args(["demo", "--json", "--keep"]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let kept = lines
+        .by_ref()
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+        .find(|line| line["event"] == "keep");
+    let address = kept.unwrap()["address"].as_str().unwrap().to_owned();
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("pod responder-"), "{answer}");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), nix::sys::signal::Signal::SIGINT)
+        .unwrap();
+    let rest: Vec<Value> = lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+    assert!(child.wait().unwrap().success(), "{rest:#?}");
+    assert_eq!(of(&rest, "result")[0]["ok"], true);
 }
 
 fn two_at_once() {

@@ -1,13 +1,15 @@
 //! Steps 1 and 2: an image is made from this very program, read back, verified and stacked.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::AtFlags;
 use serde_json::json;
 use windlass_image::Layout;
 use windlass_image::pack::{PackRequest, Program, Role};
-use windlass_overlay::MountOptions;
+use windlass_overlay::{ApplyOptions, LayerId, LayerStore, MountOptions};
 
 use crate::demo::error::{Error, Result};
 use crate::demo::output::Reporter;
@@ -66,7 +68,8 @@ pub(in crate::demo) async fn pack(
     Ok(layout)
 }
 
-/// Step 2: verifies every digest, applies the layers, and shows that two containers share them and write apart.
+/// Step 2: verifies every digest, applies the layers, and tries the stack: what is removed in a writable layer is gone
+/// there, also once that layer has been exported and applied as a layer with a whiteout, and nowhere else.
 pub(in crate::demo) async fn stack(
     reporter: &Reporter,
     folder: &Path,
@@ -78,19 +81,45 @@ pub(in crate::demo) async fn stack(
     let (images, image) = blocking(move || {
         let images = Images::open(layout, &path)?;
         let image = images.prepare(&tag)?;
-        // The first mount of the stack: that the kernel refuses it is learnt here, before any pod.
-        let trial = images.store().snapshot("trial", &image.layers)?;
-        drop(trial.mount(&MountOptions::default())?);
-        trial.remove()?;
+        try_stack(images.store(), &image.layers)?;
         Ok::<_, Error>((images, image))
     })
     .await??;
     let layers: Vec<String> = image.layers.iter().map(ToString::to_string).collect();
     step.done(
-        &format!("{} layers verified, applied and mounted", layers.len()),
-        json!({ "image": image.digest, "layers": layers }),
+        &format!("{} layers verified, applied, mounted; a whiteout hides the program in one stack only", layers.len()),
+        json!({ "image": image.digest, "layers": layers, "whiteout": "hides" }),
     );
     Ok(Arc::new(images))
+}
+
+/// The first mounts of the stack, attached nowhere: that the kernel refuses them is learnt here, before any pod.
+fn try_stack(store: &LayerStore, layers: &[LayerId]) -> Result<()> {
+    let program = INSIDE.trim_start_matches('/');
+    let trial = store.snapshot("trial", layers)?;
+    let writable: OwnedFd = trial.mount(&MountOptions::default())?.into();
+    let removed = rustix::fs::unlinkat(&writable, program, AtFlags::empty());
+    removed.map_err(|errno| Error::io("remove in a writable layer", Path::new(INSIDE))(errno.into()))?;
+    drop(writable);
+    let whiteout = store.ingest(&trial.write_diff(Vec::new())?[..], &ApplyOptions::default())?;
+    trial.remove()?;
+    let hidden = [layers, &[whiteout]].concat();
+    for (layers, expected) in [(layers, "there"), (hidden.as_slice(), "hidden")] {
+        let view = store.view("trial", layers)?;
+        let mount: OwnedFd = view.mount(&MountOptions::default())?.into();
+        let found = match rustix::fs::statat(&mount, program, AtFlags::empty()) {
+            Ok(_) => "there",
+            Err(_) => "hidden",
+        };
+        drop(mount);
+        view.remove()?;
+        if found != expected {
+            let (expected, found) = (expected.to_owned(), found.to_owned());
+            return Err(Error::Unexpected { what: "the program in a stack of layers", expected, found });
+        }
+    }
+    store.remove_layer(whiteout)?;
+    Ok(())
 }
 
 fn role(role: &Role) -> &'static str {
