@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use trial::{Test, need};
@@ -19,6 +19,9 @@ fn main() -> ExitCode {
         Test::new("a_kept_service_is_reached_from_the_host", kept).needs(need::root),
         Test::new("two_demos_at_once_do_not_meet", two_at_once).needs(need::root),
         Test::new("an_ordinary_user_sees_all_that_needs_no_limits", rootless)
+            .needs(need::root)
+            .needs(need::program("setpriv")),
+        Test::new("a_killed_rootless_demo_takes_everything_with_it", rootless_killed)
             .needs(need::root)
             .needs(need::program("setpriv")),
     ])
@@ -122,18 +125,67 @@ fn two_at_once() {
     assert_ne!(ids[0], ids[1]);
 }
 
+/// A user that no account has, with a folder of its own.
+struct Somebody {
+    home: tempfile::TempDir,
+    uid: u32,
+}
+
+impl Somebody {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let uid = 100_000 + std::process::id();
+        std::os::unix::fs::chown(home.path(), Some(uid), Some(uid)).unwrap();
+        Self { home, uid }
+    }
+
+    fn demo(&self) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args([format!("--reuid={}", self.uid), format!("--regid={}", self.uid)]);
+        command.args(["--clear-groups", "--inh-caps=-all", DEMO, "demo", "--json"]);
+        command.env("HOME", self.home.path()).env_remove("XDG_DATA_HOME").current_dir("/");
+        command
+    }
+
+    fn processes(&self) -> usize {
+        let owner = |entry: std::fs::DirEntry| std::os::unix::fs::MetadataExt::uid(&entry.metadata().ok()?).into();
+        std::fs::read_dir("/proc").unwrap().flatten().filter_map(owner).filter(|owner: &u32| *owner == self.uid).count()
+    }
+
+    fn files(&self) -> Vec<std::path::PathBuf> {
+        let runs = std::fs::read_dir(self.home.path().join(".local/share/windlass/demo"));
+        runs.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    }
+}
+
+/// Nobody can tell a killed process to clean up, but its user namespace's first process sees that it is alone.
+fn rootless_killed() {
+    let somebody = Somebody::new();
+    let mut child = somebody.demo().stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let start = Instant::now();
+    // The program and at least one pod.
+    while somebody.processes() < 4 {
+        assert!(start.elapsed() < Duration::from_secs(30), "{} processes", somebody.processes());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let start = Instant::now();
+    while somebody.processes() > 0 || !somebody.files().is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{} {:?}", somebody.processes(), somebody.files());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn rootless() {
-    // A user that no account has, with a folder of its own.
-    let home = tempfile::tempdir().unwrap();
-    std::os::unix::fs::chown(home.path(), Some(47_111), Some(47_111)).unwrap();
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=47111", "--regid=47111", "--clear-groups", "--inh-caps=-all", DEMO, "demo", "--json"]);
-    let lines = run(command.env("HOME", home.path()).env_remove("XDG_DATA_HOME").current_dir("/"));
+    let somebody = Somebody::new();
+    let lines = run(&mut somebody.demo());
     judge_steps(&lines);
     let skipped = part(&lines, "e");
     assert_eq!(skipped["status"], "skipped");
     assert!(!skipped["reason"].as_str().unwrap().is_empty());
     assert!(!of(&lines, "notice").is_empty(), "what degrades is said");
-    let left: Vec<_> = std::fs::read_dir(home.path().join(".local/share")).into_iter().flatten().flatten().collect();
+    let left: Vec<_> =
+        std::fs::read_dir(somebody.home.path().join(".local/share")).into_iter().flatten().flatten().collect();
     assert!(left.is_empty(), "{left:?}");
 }
