@@ -184,18 +184,17 @@ impl<'a> Lexer<'a> {
         self.at += 1;
         let start = self.at;
         let bytes = self.text.as_bytes();
-        loop {
-            match bytes.get(self.at) {
-                Some(b'"') => {
-                    let plain = &self.text[start..self.at];
-                    self.at += 1;
-                    return Ok(Cow::Borrowed(plain));
-                }
-                Some(b'\\') => return self.escaped_string(start).map(Cow::Owned),
-                Some(0..=0x1f) => return self.unexpected("in string literal"),
-                Some(_) => self.at += 1,
-                None => return self.error("unexpected end of JSON input"),
+        let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        self.at = bytes[start..].iter().position(special).map_or(bytes.len(), |length| start + length);
+        match bytes.get(self.at) {
+            Some(b'"') => {
+                let plain = &self.text[start..self.at];
+                self.at += 1;
+                Ok(Cow::Borrowed(plain))
             }
+            Some(b'\\') => self.escaped_string(start).map(Cow::Owned),
+            Some(_) => self.unexpected("in string literal"),
+            None => self.error("unexpected end of JSON input"),
         }
     }
 

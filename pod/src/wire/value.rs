@@ -195,8 +195,11 @@ macro_rules! scalar_lists {
     ($($type:ty),*) => { $(
         impl Value for Vec<$type> {
             fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-                read_list(self, reader, |reader| {
-                    if reader.take_null()? { Ok(Default::default()) } else { Scalar::take(reader) }
+                read_list(self, reader, |value, reader| {
+                    if !reader.take_null()? {
+                        *value = Scalar::take(reader)?;
+                    }
+                    Ok(())
                 })
             }
             fn write(&self, writer: &mut Writer) {
@@ -291,11 +294,7 @@ impl<T: Record + Default> Value for Option<Box<T>> {
 
 impl<T: Record + Default> Value for Vec<T> {
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        read_list(self, reader, |reader| {
-            let mut value = T::default();
-            record::read(&mut value, reader)?;
-            Ok(value)
-        })
+        read_list(self, reader, |value, reader| record::read(value, reader))
     }
     fn write(&self, writer: &mut Writer) {
         write_list(self, writer, |value, writer| record::write(value, writer));
@@ -317,10 +316,11 @@ impl<T: Record + Default> Value for BTreeMap<String, T> {
     }
 }
 
-fn read_list<T>(
+/// Each element is read where it stays: some are large.
+fn read_list<T: Default>(
     list: &mut Vec<T>,
     reader: &mut Reader<'_>,
-    mut take: impl FnMut(&mut Reader<'_>) -> Result<T>,
+    mut take: impl FnMut(&mut T, &mut Reader<'_>) -> Result<()>,
 ) -> Result<()> {
     list.clear();
     if reader.take_null()? {
@@ -329,7 +329,10 @@ fn read_list<T>(
     reader.enter_list()?;
     while reader.next_item()? {
         reader.push(Segment::Index(list.len()));
-        list.push(take(reader)?);
+        list.push(T::default());
+        if let Some(value) = list.last_mut() {
+            take(value, reader)?;
+        }
         reader.pop();
     }
     Ok(())
