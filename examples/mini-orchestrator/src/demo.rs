@@ -36,7 +36,7 @@ use self::forward::Reserved;
 use self::interrupt::Interrupt;
 use self::ledger::Ledger;
 use self::manifest::{Cast, Manifest};
-use self::output::Reporter;
+use self::output::{Reporter, Step};
 use self::show::{Missing, Show};
 use self::state_dir::RunDir;
 
@@ -150,13 +150,14 @@ async fn run(options: Options) -> Result<()> {
 }
 
 /// Removes what is left of the run, and tells how it went.
-fn finish(shown: Result<()>, run: RunDir, hierarchies: Option<Hierarchies>, reporter: &Reporter) -> Result<()> {
+fn finish(shown: Result<Step>, run: RunDir, hierarchies: Option<Hierarchies>, reporter: &Reporter) -> Result<()> {
     let begun = reporter.elapsed();
     let groups = hierarchies.map_or(Ok(()), |hierarchies| cluster::remove_groups(&hierarchies, run.id()));
     let removed = groups.and(run.remove());
     let took = reporter.elapsed().saturating_sub(begun);
     reporter.object(&json!({ "event": "cleanup", "ok": removed.is_ok(), "seconds": took.as_secs_f64() }));
-    let result = shown.and(removed);
+    let result = beside(shown, removed, reporter)
+        .map(|step| step.done("all that it made is removed", json!({ "removal_seconds": took.as_secs_f64() })));
     let line = match &result {
         Ok(()) => "all shown, all removed".to_owned(),
         Err(error) => format!("stopped, all removed: {}", chain(error)),
@@ -167,6 +168,18 @@ fn finish(shown: Result<()>, run: RunDir, hierarchies: Option<Hierarchies>, repo
         &json!({ "event": "result", "ok": result.is_ok(), "status": line, "seconds": elapsed.as_secs_f64() }),
     );
     result
+}
+
+/// The first failure; that the clean-up after it failed as well is said beside it.
+fn beside<T>(shown: Result<T>, cleaned: Result<()>, reporter: &Reporter) -> Result<T> {
+    match (shown, cleaned) {
+        (Ok(_), Err(error)) => Err(error),
+        (Err(first), Err(second)) => {
+            reporter.notice(&format!("the clean-up failed as well: {}", chain(&second)));
+            Err(first)
+        }
+        (shown, Ok(())) => shown,
+    }
 }
 
 /// One run, from what was asked for.
@@ -180,8 +193,8 @@ struct Performance {
 }
 
 impl Performance {
-    /// The six steps; whatever was started is stopped at the end, however it came.
-    async fn show(self, run: &RunDir, reporter: &Reporter, interrupt: &Interrupt) -> Result<()> {
+    /// The six steps but for the very end of the last one; whatever was started is stopped, however it came.
+    async fn show(self, run: &RunDir, reporter: &Reporter, interrupt: &Interrupt) -> Result<Step> {
         let tag = self.manifest.cast.image.clone();
         let layout = steps::pack(reporter, run.path(), self.options.image.clone(), &tag).await?;
         interrupt.check()?;
@@ -204,11 +217,13 @@ impl Performance {
         let scenario = async {
             steps::apply(&show, objects).await?;
             steps::serve(&mut show).await?;
-            steps::account(&mut show).await?;
-            match port {
-                Some(port) => keep(&show, port, interrupt).await,
-                None => Ok(()),
+            let mut step = steps::account(&mut show).await?;
+            if let Some(port) = port {
+                step.pause();
+                keep(&show, port, interrupt).await?;
+                step.resume();
             }
+            Ok(step)
         };
         let shown = tokio::select! {
             // In this order: what only waited for Ctrl-C has reached its end with it.
@@ -217,7 +232,7 @@ impl Performance {
             () = interrupt.wait() => Err(Error::Interrupted),
         };
         let stopped = show.cluster.stop().await;
-        shown.and(stopped)
+        beside(shown, stopped, reporter)
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) struct Step {
     part: Option<&'static str>,
     title: String,
     begun: Duration,
+    paused: Option<Duration>,
     ended: bool,
 }
 
@@ -157,7 +158,7 @@ impl Reporter {
             detail: String::new(),
         });
         self.paint();
-        Step { reporter: self.clone(), number, part, title: title.to_owned(), begun, ended: false }
+        Step { reporter: self.clone(), number, part, title: title.to_owned(), begun, paused: None, ended: false }
     }
 
     /// Replaces the pods of the table.
@@ -207,15 +208,26 @@ impl Step {
         self.reporter.paint();
     }
 
+    /// Stops the step's clock.
+    pub(super) fn pause(&mut self) {
+        self.paused = Some(self.reporter.elapsed());
+    }
+
+    /// Lets it run on.
+    pub(super) fn resume(&mut self) {
+        if let Some(paused) = self.paused.take() {
+            self.begun += self.reporter.elapsed().saturating_sub(paused);
+        }
+    }
+
     /// The step is over: `detail` for people, `facts` (an object) for scripts.
-    pub(super) fn done(mut self, detail: &str, facts: Value) -> Duration {
+    pub(super) fn done(mut self, detail: &str, facts: Value) {
         let facts = match facts {
             Value::Object(facts) => facts,
             other => Map::from_iter([("fact".to_owned(), other)]),
         };
         let took = self.reporter.elapsed().saturating_sub(self.begun);
         self.end(&Progress::Done(took), "done", detail, facts);
-        took
     }
 
     fn end(&mut self, progress: &Progress, status: &str, detail: &str, facts: Map<String, Value>) {

@@ -8,7 +8,7 @@ use super::PATIENCE;
 use super::calls::{BACKEND_ANSWERS, CLIENT_ANSWERS};
 use crate::agent::Usage;
 use crate::demo::error::{Error, Result};
-use crate::demo::ledger::Balance;
+use crate::demo::output::Step;
 use crate::demo::output::board::columns;
 use crate::demo::show::{Look, Show};
 use crate::demo::view;
@@ -17,19 +17,12 @@ use crate::registry::Grace;
 /// The file in the data folder to which every replica appends.
 const RECORDS: &str = "records";
 
-/// Counts and compares.
-pub(in crate::demo) async fn account(show: &mut Show) -> Result<()> {
+/// Counts and compares. The step is not over: removing everything belongs to it.
+pub(in crate::demo) async fn account(show: &mut Show) -> Result<Step> {
     let step = show.reporter.step(6, "account, and remove everything");
     usage(show).await?;
-    let balance = balance(show).await?;
-    step.done(
-        &format!(
-            "{} requests answered, {} recorded ({} twice or more)",
-            balance.answers, balance.records, balance.repeated
-        ),
-        json!({}),
-    );
-    Ok(())
+    balance(show).await?;
+    Ok(step)
 }
 
 async fn usage(show: &Show) -> Result<()> {
@@ -87,7 +80,7 @@ fn object(name: &str, usage: &Usage) -> Value {
 }
 
 /// Stops the client, and compares the records with what it and the others were answered.
-async fn balance(show: &mut Show) -> Result<Balance> {
+async fn balance(show: &mut Show) -> Result<()> {
     let part = show.reporter.part(6, "data", "records against answers");
     let client = show.cast.client.clone();
     show.registry().delete_pod(&client, Grace::Default, None).await?;
@@ -110,5 +103,5 @@ async fn balance(show: &mut Show) -> Result<Balance> {
         &format!("{} records = {} answers, through kill, restart and replacement", balance.records, balance.answers),
         json!({ "records": balance.records, "answers": balance.answers, "repeated": balance.repeated, "equal": balance.records == balance.answers }),
     );
-    Ok(balance)
+    Ok(())
 }
