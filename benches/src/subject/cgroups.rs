@@ -19,12 +19,15 @@ const CONTROLLERS: [Controller; 3] = [Controller::Cpu, Controller::Memory, Contr
 struct Temporary(Group);
 
 impl Temporary {
-    fn new(name: &str) -> Result<Self, Skipped> {
+    fn new(hierarchies: &Hierarchies, name: &str) -> Result<Self, Skipped> {
         let path = GroupPath::new(&format!("windlass-bench-{name}-{}", std::process::id()))
             .map_err(Skipped::because("name"))?;
-        let hierarchies = Hierarchies::discover().map_err(Skipped::because("find the hierarchies"))?;
         hierarchies.create(&path, &CONTROLLERS).map(Self).map_err(Skipped::because("create a group"))
     }
+}
+
+fn discover() -> Result<Hierarchies, Skipped> {
+    Hierarchies::discover().map_err(Skipped::because("find the hierarchies"))
 }
 
 impl Drop for Temporary {
@@ -38,7 +41,7 @@ impl Drop for Temporary {
 
 /// All statistics of a group from files kept open, against bare `pread` of the same files.
 pub(super) fn stats() -> Result<Contest, Skipped> {
-    let group = Temporary::new("stats")?;
+    let group = Temporary::new(&discover()?, "stats")?;
     let mut reader = group.0.reader(StatSelection::ALL).map_err(Skipped::because("open the statistics"))?;
     let files: Vec<File> =
         reader.paths().map(File::open).collect::<Result<_, _>>().map_err(Skipped::because("open the statistics"))?;
@@ -66,7 +69,7 @@ pub(super) fn stats_of_peer() -> Result<Contest, Skipped> {
     use cgroups_rs::fs::{Cgroup, hierarchies};
 
     let ours = stats()?;
-    let group = Temporary::new("peer")?;
+    let group = Temporary::new(&discover()?, "peer")?;
     let name = group.0.path().as_str().to_owned();
     Ok(Contest {
         calls: 20,
@@ -99,7 +102,8 @@ pub(super) fn stats_of_peer() -> Result<Contest, Skipped> {
 
 /// A group created, limited in cpu, memory and processes, and removed, against bare file calls for the same.
 pub(super) fn lifecycle() -> Result<Contest, Skipped> {
-    let model = Temporary::new("model")?;
+    let hierarchies = discover()?;
+    let model = Temporary::new(&hierarchies, "model")?;
     let resources = Resources {
         cpu: Cpu { max: Some(CpuMax::millicores(500)), ..Cpu::default() },
         memory: Memory { max: Some(Limit::At(Bytes::mib(64))), ..Memory::default() },
@@ -112,7 +116,7 @@ pub(super) fn lifecycle() -> Result<Contest, Skipped> {
         calls: 10,
         rounds: 21,
         subject: Box::new(move || {
-            let group = Temporary::new("life")?;
+            let group = Temporary::new(&hierarchies, "life")?;
             group.0.apply(&resources).map(drop).map_err(Skipped::because("limit the group"))
         }),
         baseline: Baseline::Run(Box::new(move || bare(&writes).map_err(Skipped::because("bare calls")))),

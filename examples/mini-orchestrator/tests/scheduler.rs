@@ -189,7 +189,7 @@ async fn pods_that_were_placed_before_count_also_when_their_node_comes_later() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_scheduled_by_is_told_at_the_object_and_others_go_on() {
     let mut cluster = Cluster::new(&node("n1", "1")).await;
-    cluster.apply(&node("n2", "nonsense").replace("'nonsense'", "'-1'")).await;
+    cluster.apply(&node("n2", "nonsense").replace("'nonsense'", "'1e30'")).await;
     let claim = "volumes: [{name: data, persistentVolumeClaim: {claimName: data}}], ";
     cluster.apply(&[pod("claims", "100m", claim), pod("plain", "100m", "")].concat()).await;
     cluster.until(|pods| pods.len() == 2 && pods.iter().all(|pod| condition(pod).is_some())).await;
