@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use windlass_pod::{decode_json, defaults, validate};
 
 /// The kinds that are judged.
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 17] = [
     "Pod",
     "ReplicationController",
     "ReplicaSet",
@@ -25,6 +25,7 @@ const KINDS: [&str; 16] = [
     "PodDisruptionBudget",
     "Node",
     "LimitRange",
+    "ResourceQuota",
 ];
 
 fn key(error: &Value) -> (String, String, String) {

@@ -12,6 +12,7 @@ mod meta;
 mod pod;
 mod policy;
 mod probe;
+mod quota;
 mod resources;
 mod scheduling;
 mod security;
@@ -25,7 +26,7 @@ use crate::object::Object;
 use crate::violation::{Violation, Violations};
 
 /// The kinds whose specification is validated; of others only the metadata is.
-const COVERED: [&str; 16] = [
+const COVERED: [&str; 17] = [
     "ConfigMap",
     "DaemonSet",
     "Deployment",
@@ -39,6 +40,7 @@ const COVERED: [&str; 16] = [
     "PodDisruptionBudget",
     "ReplicaSet",
     "ReplicationController",
+    "ResourceQuota",
     "Secret",
     "Service",
     "StatefulSet",
@@ -85,6 +87,7 @@ pub fn validate(object: &Object) -> Vec<Violation> {
         Object::Pod(pod) => pod::pod(pod, &mut out),
         Object::ReplicaSet(set) => workload::replica_set(set, &mut out),
         Object::ReplicationController(controller) => workload::replication_controller(controller, &mut out),
+        Object::ResourceQuota(quota) => quota::resource_quota(quota, &mut out),
         Object::Secret(secret) => config::secret(secret, &mut out),
         Object::Service(service) => service::service(service, &mut out),
         Object::StatefulSet(set) => workload::stateful_set(set, &mut out),
