@@ -156,11 +156,12 @@ fn finish(shown: Result<Step>, run: RunDir, hierarchies: Option<Hierarchies>, re
     let removed = groups.and(run.remove());
     let took = reporter.elapsed().saturating_sub(begun);
     reporter.object(&json!({ "event": "cleanup", "ok": removed.is_ok(), "seconds": took.as_secs_f64() }));
+    let rest = if removed.is_ok() { "all removed" } else { "not all removed" };
     let result = beside(shown, removed, reporter)
         .map(|step| step.done("all that it made is removed", json!({ "removal_seconds": took.as_secs_f64() })));
     let line = match &result {
-        Ok(()) => "all shown, all removed".to_owned(),
-        Err(error) => format!("stopped, all removed: {}", chain(error)),
+        Ok(()) => format!("all shown, {rest}"),
+        Err(error) => format!("stopped, {rest}: {}", chain(error)),
     };
     let elapsed = reporter.elapsed();
     reporter.end(

@@ -210,6 +210,15 @@ fn users() {
         let context = "securityContext: {runAsUser: 1234, runAsGroup: 77, readOnlyRootFilesystem: true}";
         assert_eq!(world.run("user", script, context, "").await, 0);
         let root = "read -r one two three < /proc/self/uid_map; echo x > /file && [ $one = 0 ]";
+        // Mode 2 is a filter; Kubernetes calls its absence `Unconfined`.
+        let mode = |wanted: u8| {
+            format!(
+                "while read key value rest; do case $key in Seccomp:) mode=$value;; esac; done < /proc/self/status; [ $mode = {wanted} ]"
+            )
+        };
+        assert_eq!(world.run("filtered", &mode(2), "workingDir: /", "").await, 0);
+        let unconfined = "securityContext: {seccompProfile: {type: Unconfined}}";
+        assert_eq!(world.run("unfiltered", &mode(0), unconfined, "").await, 0);
         assert_eq!(world.run("root", root, "securityContext: {capabilities: {drop: [ALL]}}", "").await, 0);
     });
 }

@@ -129,6 +129,7 @@ impl Run {
             command.namespace(kind, Source::Join(own));
         }
         command.capabilities(CapabilitySets::root(program::CAPABILITIES)).kill_on_drop(KillOnDrop::Yes);
+        command.seccomp(program::default_filter(program::CAPABILITIES)?);
         command.stdin(Stdio::Null).stdout(Stdio::Null).stderr(Stdio::Null);
         if let Some(group) = &self.group {
             place_in(&mut command, group)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use windlass_image::config::Execution;
+use windlass_namespaces::seccomp::{CompiledFilter, Policy};
 use windlass_namespaces::{Capability, CapabilitySet, CapabilitySets, Command, Gid, Signal, Uid};
 use windlass_pod::kinds::{Container, PodSpec};
 
@@ -44,6 +45,9 @@ pub(super) fn command(
     // Only root keeps what it is allowed; another user could regain it by a set-user-id program alone.
     let sets = CapabilitySets { bounding: allowed, ..CapabilitySets::none() };
     command.capabilities(if is_root { CapabilitySets::root(allowed) } else { sets });
+    if let Some(filter) = filter(spec, container, allowed)? {
+        command.seccomp(filter);
+    }
     let context = container.security_context.as_deref();
     if context.and_then(|context| context.allow_privilege_escalation) == Some(false) {
         command.no_new_privileges();
@@ -125,6 +129,22 @@ fn image_user(text: &str) -> Result<(Uid, Gid)> {
     let uid = if uid.is_empty() { Uid::ROOT } else { uid.parse().map_err(|_| refused())? };
     let gid = if gid.is_empty() { Gid::ROOT } else { gid.parse().map_err(|_| refused())? };
     Ok((uid, gid))
+}
+
+/// The filter of system calls: the runtime's own unless the pod says that it wants none.
+fn filter(spec: &PodSpec, container: &Container, allowed: CapabilitySet) -> Result<Option<CompiledFilter>> {
+    let own = container.security_context.as_deref().and_then(|context| context.seccomp_profile.as_deref());
+    let pod = spec.security_context.as_deref().and_then(|context| context.seccomp_profile.as_deref());
+    match own.or(pod).and_then(|profile| profile.type_.as_deref()) {
+        None | Some("RuntimeDefault") => default_filter(allowed).map(Some),
+        Some("Unconfined") => Ok(None),
+        Some(kind) => Err(Error::Unsupported { fields: vec![format!("seccompProfile.type: {kind}")] }),
+    }
+}
+
+/// What a container with these capabilities may call.
+pub(super) fn default_filter(allowed: CapabilitySet) -> Result<CompiledFilter> {
+    Policy::container(allowed).compile().map_err(Error::process("compile", "the filter of system calls"))
 }
 
 fn capabilities(container: &Container) -> Result<CapabilitySet> {

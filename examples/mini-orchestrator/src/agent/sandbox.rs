@@ -6,13 +6,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use windlass_cgroups::Resources;
-use windlass_namespaces::{CapabilitySets, Child, Command, Mount, Namespace, Rootfs, Signal, Source, Stdio};
+use windlass_namespaces::{
+    CapabilitySet, CapabilitySets, Child, Command, Mount, Namespace, Rootfs, Signal, Source, Stdio,
+};
 use windlass_pod::kinds::Pod;
 
 use super::environment::hostname;
 use super::error::{Error, Result};
 use super::group::PodGroup;
 use super::place::Place;
+use super::program::default_filter;
 use super::root::RootFileSystem;
 use super::start::spawn;
 use crate::net::PodNetwork;
@@ -109,7 +112,7 @@ fn command(pod: &Pod, folder: &Path, network: &PodNetwork, root: OwnedFd, progra
     let program = program.first().ok_or_else(|| Error::NoCommand { container: PAUSE.to_owned() })?;
     let mut command = Command::new(program);
     command.arg(PAUSE).env_clear().current_dir("/").new_session().no_new_privileges();
-    command.capabilities(CapabilitySets::none());
+    command.capabilities(CapabilitySets::none()).seccomp(default_filter(CapabilitySet::EMPTY)?);
     for kind in [Namespace::Mount, Namespace::Pid, Namespace::Ipc, Namespace::Uts, Namespace::Cgroup] {
         command.namespace(kind, Source::New);
     }

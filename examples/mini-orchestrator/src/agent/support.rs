@@ -74,6 +74,7 @@ fn clear_spec(spec: &mut PodSpec) {
         context.run_as_group = None;
         context.run_as_non_root = None;
         context.supplemental_groups.clear();
+        context.seccomp_profile = None;
     }
     if spec.security_context.as_deref().is_some_and(|context| *context == PodSecurityContext::default()) {
         spec.security_context = None;
@@ -134,6 +135,7 @@ fn clear_context(context: &mut SecurityContext) {
     context.read_only_root_filesystem = None;
     context.allow_privilege_escalation = None;
     context.capabilities = None;
+    context.seccomp_profile = None;
     if context.privileged == Some(false) {
         context.privileged = None;
     }
