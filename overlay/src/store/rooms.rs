@@ -77,6 +77,9 @@ impl Rooms {
                 Err(Errno::WOULDBLOCK) => continue,
                 locked => locked.named("flock", name.as_path())?,
             }
+            if !is_current(&self.ingest, &name, &directory)? {
+                continue; // Finished since it was opened; the name may already be another's work.
+            }
             self.discard(&self.ingest, &name)?;
             recovery.unfinished += 1;
         }
