@@ -1,9 +1,9 @@
 //! Tests against the real kernel: each names what it needs, and a missing need is a skip with its reason.
 //!
 //! The standard harness cannot skip at run time, so these tests set `harness = false` and end in [`main`].
-//! A skipped test is listed as ignored with the reason in its name's place of kind, and one line
-//! `CRATE::TEST: reason` goes to the file that `WINDLASS_SKIPS` names; CI compares that file with
-//! `.ci/expected-skips`.
+//! A skipped test is listed as ignored, with the reason before its name, and one line `PACKAGE::TEST: reason` goes to
+//! the file that `WINDLASS_SKIPS` names. CI fails on a test there that the virtual machine did not run either and that
+//! `.ci/expected-skips` does not list.
 
 pub mod need;
 mod test;
