@@ -294,7 +294,8 @@ impl Command {
     /// Places the process into a control group before its program begins; once for each hierarchy.
     ///
     /// The descriptor is of the group's directory. A cgroup2 group takes the process in as it is created
-    /// (`CLONE_INTO_CGROUP`); for a v1 group the caller writes `cgroup.procs` while the process makes its mounts.
+    /// (`CLONE_INTO_CGROUP`). A v1 group the process enters itself as its first step: a single thread that moves itself
+    /// through `tasks` waits for nobody, while a write of its number to `cgroup.procs` waits some 10 ms for every CPU.
     pub fn cgroup(&mut self, directory: OwnedFd) -> &mut Self {
         self.cgroups.push(directory);
         self

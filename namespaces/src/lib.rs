@@ -27,7 +27,7 @@
 //!   of steps, plain data that prints a line a step. Every string is already as the kernel takes it.
 //! - [`Command::spawn`] makes the process with one `clone3`: into its new namespaces, with a pidfd, into its cgroup2
 //!   group. The new process works through the steps with raw system calls alone (no allocation, no lock), so the caller
-//!   may have any number of threads. Meanwhile the caller does its part: id maps, `cgroup.procs` of v1 groups.
+//!   may have any number of threads. Meanwhile the caller does its part, the id maps.
 //!   A pid or user namespace that is joined takes an intermediate process, which is gone before `spawn` returns.
 //! - What fails in the new process comes back over a socket as [`Error::Child`], with the step and the system call.
 //!   `spawn` returns when the program runs, or when no process is left.

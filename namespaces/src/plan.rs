@@ -90,8 +90,6 @@ impl Facts {
 pub(crate) enum ParentStep {
     MapIds { uid: IdMap, gid: IdMap },
     ReleaseMapped,
-    PlaceInCgroup(RawFd),
-    ReleasePlaced,
 }
 
 /// Everything that [`Command::spawn`](crate::Command::spawn) will do, in order.
@@ -150,8 +148,6 @@ impl fmt::Display for ParentStep {
         match self {
             Self::MapIds { uid, gid } => write!(f, "map users {uid}; groups {gid}"),
             Self::ReleaseMapped => f.write_str("tell the process that its ids are mapped"),
-            Self::PlaceInCgroup(descriptor) => write!(f, "write cgroup.procs of cgroup {descriptor}"),
-            Self::ReleasePlaced => f.write_str("tell the process that it is in its cgroups"),
         }
     }
 }

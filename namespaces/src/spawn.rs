@@ -4,12 +4,10 @@ mod facts;
 mod mapping;
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt as _;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use crate::child::{Child, Pid, reap};
@@ -52,7 +50,7 @@ impl Command {
         }
         let mut line = Line { here, early: VecDeque::new() };
         let made = if plan.stage.is_empty() { made } else { second(&plan, &made, &mut line)? };
-        match accompany(&plan, &self.cgroups, &made, &mut line) {
+        match accompany(&plan, &made, &mut line) {
             Ok(()) => Ok(Child::new(Pid::new(made.pid), made.pidfd, self.kill_on_drop, plan.notices)),
             Err(error) => Err(abandon(&plan, &made, &mut line, error)),
         }
@@ -140,16 +138,11 @@ fn first_word(plan: &Plan, stage: &Started, line: &mut Line) -> Result<i32> {
 }
 
 /// Does the caller's steps, and waits until the program runs.
-fn accompany(plan: &Plan, cgroups: &[OwnedFd], made: &Started, line: &mut Line) -> Result<()> {
+fn accompany(plan: &Plan, made: &Started, line: &mut Line) -> Result<()> {
     for step in &plan.parent {
         match step {
             ParentStep::MapIds { uid, gid } => mapping::write(made.pid, uid, gid)?,
             ParentStep::ReleaseMapped => line.release(Release::Mapped)?,
-            ParentStep::PlaceInCgroup(number) => {
-                let group = cgroups.iter().find(|group| group.as_raw_fd() == *number);
-                place(group.expect("the plan names descriptors of its command"), made.pid)?;
-            }
-            ParentStep::ReleasePlaced => line.release(Release::Placed)?,
         }
     }
     match line.receive()? {
@@ -165,14 +158,6 @@ fn accompany(plan: &Plan, cgroups: &[OwnedFd], made: &Started, line: &mut Line) 
 fn killed(made: &Started) -> Result<Error> {
     let signal = reap(made.pidfd.as_fd())?.signal().and_then(Signal::new);
     Ok(Error::Killed { signal })
-}
-
-fn place(group: &OwnedFd, pid: i32) -> Result<()> {
-    let object = || format!("cgroup.procs of cgroup {}", group.as_raw_fd());
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(group, "cgroup.procs", flags, Mode::empty())
-        .map_err(|errno| Error::sys("open", object(), errno))?;
-    File::from(file).write_all(pid.to_string().as_bytes()).map_err(|source| Error::sys("write", object(), source))
 }
 
 /// The caller's end of the socket to the new process.

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Test::new("a_process_that_joins_is_placed_too", joined).needs(root).needs(unified).needs(legacy),
         Test::new("what_is_no_group_is_refused", refused).needs(root),
         Test::new("two_groups_of_one_hierarchy_are_refused", twice).needs(root).needs(unified),
+        Test::new("to_enter_v1_groups_waits_for_no_processor", soon).needs(root).needs(legacy),
         Test::new("a_group_that_takes_nobody_fails_the_start", full).needs(root).needs(legacy),
     ])
 }
@@ -160,6 +161,23 @@ fn joined() {
     }
 }
 
+/// What a write to `cgroup.procs` does: it waits for all CPUs, some 10 ms. The quickest of some starts tells.
+fn soon() {
+    let groups = [legacy_group("pids"), legacy_group("freezer")];
+    let quickest = (0..10).map(|_| {
+        std::thread::sleep(Duration::from_millis(30));
+        let begin = Instant::now();
+        let mut command = shell("true");
+        for group in &groups {
+            command.cgroup(group.descriptor());
+        }
+        assert!(command.spawn().unwrap().wait().unwrap().success());
+        begin.elapsed()
+    });
+    let quickest = quickest.min().expect("some starts");
+    assert!(quickest < Duration::from_millis(6), "{quickest:?}");
+}
+
 fn refused() {
     let folder = fs::File::open("/tmp").unwrap();
     let result = shell("true").cgroup(folder.into()).spawn();
@@ -173,14 +191,14 @@ fn twice() {
 }
 
 fn full() {
-    // A group that is gone: its file cannot be opened, and the process that waits for it must end.
+    // A group that is gone: its file cannot be opened, and the process must end.
     let group = legacy_group("freezer");
     let descriptor = group.descriptor();
     let number = descriptor.as_raw_fd();
     drop(group);
     match shell("true").cgroup(descriptor).spawn() {
-        Err(Error::Sys { op: "open", object, source }) => {
-            assert_eq!(object, format!("cgroup.procs of cgroup {number}"));
+        Err(Error::Child { step, op: "openat", source }) => {
+            assert_eq!(step, format!("enter cgroup {number}"));
             assert_eq!(source.raw_os_error(), Some(libc::ENOENT));
         }
         other => panic!("{other:?}"),

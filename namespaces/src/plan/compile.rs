@@ -22,7 +22,7 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     let staged = needs_stage(command);
     let mut notices = Vec::new();
 
-    let mut child = Vec::new();
+    let mut child: Vec<Step> = groups.by_itself.iter().copied().map(Step::EnterCgroup).collect();
     let mut stage = Vec::new();
     let first = if staged { &mut stage } else { &mut child };
     first.extend(beginning(command, facts)?);
@@ -39,7 +39,7 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
         child.extend([Step::AwaitMapped, Step::AssumeIds { uid, gid }]);
     }
     child.extend(surroundings(command)?);
-    child.extend(filesystem::steps(command, facts, placement(command, &groups))?);
+    child.extend(filesystem::steps(command, facts, cgroup_namespace(command))?);
     child.extend(credential::steps(command, facts, mappings.as_ref(), &mut notices)?);
     child.extend(directory(command, facts)?);
     child.push(Step::Announce);
@@ -49,10 +49,6 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     let mut parent = Vec::new();
     if let Some(Mappings { uid, gid, .. }) = mappings {
         parent.extend([ParentStep::MapIds { uid, gid }, ParentStep::ReleaseMapped]);
-    }
-    if !groups.written.is_empty() {
-        parent.extend(groups.written.iter().copied().map(ParentStep::PlaceInCgroup));
-        parent.push(ParentStep::ReleasePlaced);
     }
     let namespaces = Namespace::ALL.into_iter().filter(|kind| *kind != Namespace::Cgroup && command.is_new(*kind));
     let namespaces = namespaces.collect();
@@ -64,16 +60,16 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
 struct Groups {
     /// Entered as the process is created.
     entered: Option<RawFd>,
-    /// Their `cgroup.procs` is written.
-    written: Vec<RawFd>,
+    /// The process enters them itself.
+    by_itself: Vec<RawFd>,
 }
 
 impl Groups {
     fn of(command: &Command, facts: &Facts) -> Result<Self> {
-        let mut groups = Self { entered: None, written: Vec::new() };
+        let mut groups = Self { entered: None, by_itself: Vec::new() };
         for (group, version) in command.cgroups.iter().zip(&facts.cgroups) {
             match version {
-                CgroupVersion::One => groups.written.push(group.as_raw_fd()),
+                CgroupVersion::One => groups.by_itself.push(group.as_raw_fd()),
                 CgroupVersion::Two if groups.entered.is_none() => groups.entered = Some(group.as_raw_fd()),
                 CgroupVersion::Two => {
                     return Err(Error::invalid("cgroup", "cgroup2", "a process is in one group of a hierarchy"));
@@ -131,15 +127,8 @@ fn surroundings(command: &Command) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-fn placement(command: &Command, groups: &Groups) -> Vec<Step> {
-    let mut steps = Vec::new();
-    if !groups.written.is_empty() {
-        steps.push(Step::AwaitPlaced);
-    }
-    if command.is_new(Namespace::Cgroup) {
-        steps.push(Step::NewCgroupNamespace);
-    }
-    steps
+fn cgroup_namespace(command: &Command) -> Option<Step> {
+    command.is_new(Namespace::Cgroup).then_some(Step::NewCgroupNamespace)
 }
 
 fn stdio(command: &Command) -> Vec<Step> {

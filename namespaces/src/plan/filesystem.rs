@@ -18,11 +18,11 @@ use crate::rootfs::Rootfs;
 /// The group that owns pseudo terminals on every distribution.
 const TTY_GROUP: u32 = 5;
 
-/// Steps up to and including the pivot; `await_placed` goes before the first mount that shows the cgroups.
-pub(super) fn steps(command: &Command, facts: &Facts, mut await_placed: Vec<Step>) -> Result<Vec<Step>> {
+/// Steps up to and including the pivot; `cgroup_namespace` goes before the first mount that shows the cgroups.
+pub(super) fn steps(command: &Command, facts: &Facts, mut cgroup_namespace: Option<Step>) -> Result<Vec<Step>> {
     check(command)?;
     if !command.is_new(Namespace::Mount) {
-        return Ok(await_placed);
+        return Ok(cgroup_namespace.into_iter().collect());
     }
     let mut steps = vec![Step::Umask(0), Step::Propagation(command.propagation.flag())];
     let root = root(command)?;
@@ -32,7 +32,7 @@ pub(super) fn steps(command: &Command, facts: &Facts, mut await_placed: Vec<Step
     }
     for mount in &command.mounts {
         if shows_cgroups(mount) {
-            steps.append(&mut await_placed);
+            steps.extend(cgroup_namespace.take());
         }
         steps.push(step(command, facts, mount)?);
     }
@@ -42,7 +42,7 @@ pub(super) fn steps(command: &Command, facts: &Facts, mut await_placed: Vec<Step
     if pivots {
         steps.push(Step::Pivot);
     }
-    steps.append(&mut await_placed);
+    steps.extend(cgroup_namespace);
     Ok(steps)
 }
 

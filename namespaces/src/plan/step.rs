@@ -108,6 +108,8 @@ pub(crate) enum Step {
     Umask(u32),
     DefaultSignals(u64),
     OomScoreAdj(CString),
+    /// A group of a v1 hierarchy, by its directory.
+    EnterCgroup(RawFd),
     NotDumpable,
     Join(Vec<(Namespace, RawFd)>),
     AwaitMapped,
@@ -128,7 +130,6 @@ pub(crate) enum Step {
     },
     Mask(CString),
     ReadOnlyPath(CString),
-    AwaitPlaced,
     NewCgroupNamespace,
     ReadOnlyRoot,
     Pivot,
@@ -209,6 +210,7 @@ impl fmt::Display for Step {
             Self::Umask(bits) => write!(f, "set umask {bits:03o}"),
             Self::DefaultSignals(mask) => write!(f, "stop ignoring signals {mask:#x}"),
             Self::OomScoreAdj(value) => write!(f, "set oom_score_adj {}", text(value)),
+            Self::EnterCgroup(descriptor) => write!(f, "enter cgroup {descriptor}"),
             Self::NotDumpable => f.write_str("become undumpable"),
             Self::Join(namespaces) => {
                 f.write_str("join namespaces")?;
@@ -228,7 +230,6 @@ impl fmt::Display for Step {
             Self::Symlink { contents, target } => write!(f, "link {} to {}", text(&target.path), text(contents)),
             Self::Mask(path) => write!(f, "mask {}", text(path)),
             Self::ReadOnlyPath(path) => write!(f, "make read-only {}", text(path)),
-            Self::AwaitPlaced => f.write_str("await the placement in cgroups"),
             Self::NewCgroupNamespace => f.write_str("unshare the cgroup namespace"),
             Self::ReadOnlyRoot => f.write_str("make the root read-only"),
             Self::Pivot => f.write_str("pivot to the root and leave the old one"),

@@ -31,7 +31,11 @@ enum Depth {
 }
 
 pub(super) fn write_file(path: &CStr, bytes: &[u8]) -> Outcome<()> {
-    let file = open(libc::AT_FDCWD, path, libc::O_WRONLY, 0)?;
+    write_below(libc::AT_FDCWD, path, bytes)
+}
+
+pub(super) fn write_below(directory: RawFd, path: &CStr, bytes: &[u8]) -> Outcome<()> {
+    let file = open(directory, path, libc::O_WRONLY, 0)?;
     let result = write(file, bytes);
     close(file)?;
     result.map(drop)

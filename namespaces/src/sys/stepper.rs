@@ -28,7 +28,6 @@ pub(crate) const MESSAGE_LENGTH: usize = 16;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Release {
     Mapped = 1,
-    Placed = 2,
 }
 
 impl Message {
@@ -139,10 +138,10 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
         Step::Umask(bits) => call::umask(*bits),
         Step::DefaultSignals(mask) => default_signals(*mask),
         Step::OomScoreAdj(value) => filesystem::write_file(c"/proc/self/oom_score_adj", value.to_bytes()),
+        Step::EnterCgroup(directory) => filesystem::write_below(*directory, c"tasks", b"0"),
         Step::NotDumpable => call::prctl(libc::PR_SET_DUMPABLE, 0, 0),
         Step::Join(namespaces) => join(namespaces),
         Step::AwaitMapped => wait(state.socket, Release::Mapped),
-        Step::AwaitPlaced => wait(state.socket, Release::Placed),
         Step::AssumeIds { uid, gid } | Step::Ids { uid, gid } => credential::set_ids(*uid, *gid),
         Step::NewSession => call::setsid(),
         Step::LoopbackUp => call::loopback_up(),
