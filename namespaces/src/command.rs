@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use crate::capability::CapabilitySets;
+use crate::gate::Gate;
 use crate::id::{Gid, IdMapping, Uid};
 use crate::kind::{Namespace, Source};
 use crate::mount::{Mount, Propagation};
@@ -51,6 +52,16 @@ pub(crate) enum Root {
     Spent,
 }
 
+/// Where the process waits before its program, and what became of that.
+#[derive(Debug, Default)]
+pub(crate) enum Wait {
+    #[default]
+    None,
+    At(Gate),
+    /// A gate at which the process of an earlier spawn waits.
+    Spent,
+}
+
 /// A change of the caller's environment, in the order given.
 #[derive(Debug)]
 pub(crate) enum EnvChange {
@@ -88,6 +99,7 @@ pub struct Command {
     pub(crate) cgroups: Vec<OwnedFd>,
     pub(crate) stdio: [Stdio; 3],
     pub(crate) kill_on_drop: KillOnDrop,
+    pub(crate) wait: Wait,
 }
 
 impl Command {
@@ -118,6 +130,7 @@ impl Command {
             cgroups: Vec::new(),
             stdio: [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit],
             kill_on_drop: KillOnDrop::No,
+            wait: Wait::None,
         }
     }
 
@@ -322,6 +335,15 @@ impl Command {
     /// What becomes of the process when its [`Child`](crate::Child) is dropped.
     pub fn kill_on_drop(&mut self, choice: KillOnDrop) -> &mut Self {
         self.kill_on_drop = choice;
+        self
+    }
+
+    /// Lets the process wait, prepared to the last, until the gate is opened; only then its program begins.
+    ///
+    /// [`spawn`](Self::spawn) returns when it stands there, and fails where the program does not exist or must not be
+    /// executed. A gate serves one spawn.
+    pub fn gate(&mut self, gate: Gate) -> &mut Self {
+        self.wait = Wait::At(gate);
         self
     }
 

@@ -31,6 +31,8 @@
 //!   A pid or user namespace that is joined takes an intermediate process, which is gone before `spawn` returns.
 //! - What fails in the new process comes back over a socket as [`Error::Child`], with the step and the system call.
 //!   `spawn` returns when the program runs, or when no process is left.
+//! - With a [`Gate`] it returns when the process is prepared to the last; an [`Opener`], in whatever process, lets the
+//!   program begin, and hears what failed behind the gate.
 //! - [`enter::within`] runs code of the caller inside other namespaces; [`net`] makes network namespaces, devices,
 //!   addresses and routes.
 //!
@@ -60,10 +62,12 @@ mod child;
 mod command;
 pub mod enter;
 mod error;
+mod gate;
 mod id;
 mod kind;
 mod mount;
 pub mod net;
+mod opener;
 mod plan;
 mod rlimit;
 mod rootfs;
@@ -77,9 +81,11 @@ pub use capability::{Capability, CapabilitySet, CapabilitySets, ParseCapabilityE
 pub use child::{Child, Pid};
 pub use command::{Command, KillOnDrop, Stdio};
 pub use error::{Error, Result};
+pub use gate::Gate;
 pub use id::{Gid, IdMapping, ParseIdError, Uid};
 pub use kind::{Namespace, Source};
 pub use mount::{Device, DeviceKind, Mount, Propagation};
+pub use opener::Opener;
 pub use plan::{Notice, Plan};
 pub use rlimit::{Limit, Resource, Rlimit};
 pub use rootfs::Rootfs;

@@ -11,7 +11,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use crate::child::{Child, Pid, reap};
-use crate::command::{Command, Root, Stdio};
+use crate::command::{Command, Root, Stdio, Wait};
 use crate::error::{Error, Result};
 use crate::kind::Source;
 use crate::mount::Kind;
@@ -31,7 +31,8 @@ impl Command {
         compile(self, &facts::read(self)?)
     }
 
-    /// Starts the program and returns once it runs: all steps of the plan are done by then.
+    /// Starts the program and returns once it runs, or stands at its [`gate`](Command::gate): all steps of the plan up
+    /// to there are done by then.
     ///
     /// May be called from any thread of a many-threaded process; nothing in the caller changes.
     ///
@@ -45,6 +46,10 @@ impl Command {
         let prepared = Prepared::new(&plan, &there);
         let made = start(&prepared).map_err(|source| Error::sys("clone3", clone_object(&plan), source))?;
         drop(there);
+        // The process alone holds its gate: who opens it learns when nobody waits there.
+        if matches!(self.wait, Wait::At(_)) {
+            self.wait = Wait::Spent;
+        }
         if matches!(self.root, Root::Given(Rootfs::Detached(_))) {
             self.root = Root::Spent;
         }
@@ -70,11 +75,15 @@ impl Command {
             Stdio::Fd(descriptor) => Some(descriptor),
             Stdio::Inherit | Stdio::Null => None,
         });
+        let gate = match &mut self.wait {
+            Wait::At(gate) => Some(&mut gate.descriptor),
+            Wait::None | Wait::Spent => None,
+        };
         let root = match &mut self.root {
             Root::Given(Rootfs::Detached(descriptor)) => Some(descriptor),
             _ => None,
         };
-        for descriptor in joined.chain(mounts).chain(stdio).chain(root).chain(&mut self.cgroups) {
+        for descriptor in joined.chain(mounts).chain(stdio).chain(root).chain(gate).chain(&mut self.cgroups) {
             lift(descriptor)?;
         }
         Ok(())
@@ -146,11 +155,11 @@ fn accompany(plan: &Plan, made: &Started, line: &mut Line) -> Result<()> {
         }
     }
     match line.receive()? {
-        Some(Message::Executing) => {}
+        Some(Message::Executing | Message::Waiting) => {}
         Some(message) => return Err(failure(plan, message)),
         None => return Err(killed(made)?),
     }
-    // The socket closes with the exec.
+    // The socket closes with the exec, or at the gate.
     line.receive()?.map_or(Ok(()), |message| Err(failure(plan, message)))
 }
 
@@ -199,7 +208,7 @@ fn failure(plan: &Plan, message: Message) -> Error {
     let (steps, step, call, errno) = match message {
         Message::StageFailed { step, call, errno } => (&plan.stage, step, call, errno),
         Message::Failed { step, call, errno } => (&plan.child, step, call, errno),
-        Message::Forked { .. } | Message::Executing => unreachable!("not a failure"),
+        Message::Forked { .. } | Message::Executing | Message::Waiting => unreachable!("not a failure"),
     };
     let named = usize::try_from(step).ok().and_then(|index| steps.get(index)).map(Step::to_string);
     let step = named.unwrap_or_else(|| "leave the caller's descriptors and signals, and clone".to_owned());

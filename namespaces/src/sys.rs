@@ -4,13 +4,15 @@ mod call;
 mod clone;
 mod credential;
 mod filesystem;
+mod gate;
+mod message;
 mod parent;
 mod prepared;
 mod start;
 mod stepper;
 
 pub(crate) use call::Call;
+pub(crate) use message::{MESSAGE_LENGTH, Message, Release};
 pub(crate) use parent::{join_mount, new_net_namespace, send_signal, set_netlink_options};
 pub(crate) use prepared::Prepared;
 pub(crate) use start::{Started, start};
-pub(crate) use stepper::{MESSAGE_LENGTH, Message, Release};

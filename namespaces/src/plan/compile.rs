@@ -8,7 +8,8 @@ use super::credential::{Mappings, mappings};
 use super::program::{c_string, program};
 use super::step::{Step, Verify};
 use super::{CgroupVersion, Facts, ParentStep, Plan, credential, filesystem};
-use crate::command::{Command, Root, Stdio};
+use crate::capability::Capability;
+use crate::command::{Command, Root, Stdio, Wait};
 use crate::error::{Error, Result};
 use crate::kind::{Namespace, Source};
 use crate::mount::Kind;
@@ -42,7 +43,7 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     child.extend(filesystem::steps(command, facts, cgroup_namespace(command))?);
     child.extend(credential::steps(command, facts, mappings.as_ref(), &mut notices)?);
     child.extend(directory(command, facts)?);
-    child.push(Step::Announce);
+    child.extend(announce(command, facts)?);
     child.extend(filter(command)?);
     child.push(Step::Exec(program(command, &facts.environment)?));
 
@@ -140,6 +141,21 @@ fn stdio(command: &Command) -> Vec<Step> {
     (0..).zip(&command.stdio).filter_map(step).collect()
 }
 
+/// A process that waits must not be looked into by those that it will live with; but who has no power over undumpable
+/// processes and makes all namespaces anew must be able to look itself.
+fn announce(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
+    match &command.wait {
+        Wait::None => Ok(vec![Step::Announce]),
+        Wait::At(gate) => {
+            let hidden = facts.effective.contains(Capability::SysPtrace) || !joins(command).is_empty();
+            let hide = hidden.then_some(Step::NotDumpable);
+            let gate = Step::Gate { descriptor: gate.descriptor.as_raw_fd(), kind: gate.kind };
+            Ok([Step::Find].into_iter().chain(hide).chain([gate]).collect())
+        }
+        Wait::Spent => Err(Error::invalid("gate", "", "an earlier spawn waits there")),
+    }
+}
+
 fn filter(command: &Command) -> Result<Option<Step>> {
     match &command.seccomp {
         Some(filter) if filter.notifies() => {
@@ -185,6 +201,9 @@ fn descriptors(command: &Command) -> Vec<RawFd> {
     if let Root::Given(Rootfs::Detached(descriptor)) = &command.root {
         descriptors.push(descriptor.as_raw_fd());
     }
+    if let Wait::At(gate) = &command.wait {
+        descriptors.push(gate.descriptor.as_raw_fd());
+    }
     descriptors.sort_unstable();
     descriptors.dedup();
     descriptors
@@ -194,6 +213,7 @@ fn descriptors(command: &Command) -> Vec<RawFd> {
 mod tests {
     use super::*;
     use crate::capability::{CapabilitySet, CapabilitySets};
+    use crate::gate::Gate;
     use crate::id::IdMapping;
     use crate::mount::Mount;
     use crate::rlimit::{Limit, Resource, Rlimit};
@@ -301,7 +321,7 @@ process: execute /bin/app
         let mut command = Command::new("/x");
         command.capabilities(CapabilitySets::none()).seccomp(filter);
         assert!(compile(&command, &facts(0, CapabilitySet::DOCKER)).is_err());
-        let held = CapabilitySet::DOCKER.with(crate::Capability::SysAdmin);
+        let held = CapabilitySet::DOCKER.with(Capability::SysAdmin);
         let text = compile(&command, &facts(0, held)).unwrap().to_string();
         let none = "0000000000000000";
         let kept = format!("effective 0000000000200000 permitted 0000000000200000 inheritable {none}\n");
@@ -315,6 +335,23 @@ process: execute /bin/app
         command.no_new_privileges().seccomp(policy.compile().unwrap());
         let error = compile(&command, &facts(0, CapabilitySet::EMPTY)).unwrap_err();
         assert!(error.to_string().starts_with("seccomp: Notify"), "{error}");
+    }
+
+    #[test]
+    fn a_gate_stands_before_filter_and_program() {
+        let filter = crate::seccomp::Policy::new(crate::seccomp::Action::Allow).compile().unwrap();
+        let mut command = container();
+        let (gate, _opener) = Gate::pair().unwrap();
+        command.seccomp(filter).gate(gate);
+        let own = compile(&command, &facts(1000, CapabilitySet::EMPTY)).unwrap().to_string();
+        let last: Vec<&str> = own.lines().rev().take(5).collect();
+        assert!(last[0].ends_with("execute /bin/app") && last[1].contains("filter system calls"), "{own}");
+        assert!(last[2].contains("wait at gate") && last[3].ends_with("find the program"), "{own}");
+        let ptrace = CapabilitySet::DOCKER.with(Capability::SysPtrace);
+        let hidden = compile(&command, &facts(0, ptrace)).unwrap().to_string();
+        assert!(hidden.contains("find the program\nprocess: become undumpable\nprocess: wait at gate"), "{hidden}");
+        command.wait = Wait::Spent;
+        assert!(compile(&command, &facts(0, ptrace)).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::fmt;
 use std::os::fd::RawFd;
 
+use crate::gate::GateKind;
 use crate::id::IdMapping;
 use crate::kind::Namespace;
 use crate::mount::DeviceKind;
@@ -159,6 +160,13 @@ pub(crate) enum Step {
     },
     /// All other descriptors close with the exec, and the caller learns that it is next.
     Announce,
+    /// Proves that the program can be executed, as far as that can be known.
+    Find,
+    /// As `Announce`, and then waits to be let through; what fails behind it is told there.
+    Gate {
+        descriptor: RawFd,
+        kind: GateKind,
+    },
     Seccomp(CompiledFilter),
     Exec(Program),
 }
@@ -259,6 +267,9 @@ impl Step {
             Self::NoNewPrivileges => f.write_str("forbid new privileges"),
             Self::CurrentDir { path, .. } => write!(f, "change directory to {}", text(path)),
             Self::Announce => f.write_str("leave the other descriptors to the exec and announce it"),
+            Self::Find => f.write_str("find the program"),
+            Self::Gate { descriptor, kind: GateKind::Named } => write!(f, "wait at gate {descriptor} for a visitor"),
+            Self::Gate { descriptor, kind: GateKind::Paired } => write!(f, "wait at gate {descriptor}"),
             Self::Seccomp(filter) => write!(f, "filter system calls by {} instructions", filter.instructions().len()),
             Self::Exec(program) => {
                 let name = program.candidates.first().map(text).unwrap_or_default();

@@ -34,9 +34,9 @@ macro_rules! calls {
 }
 
 calls! {
-    Capset = SYS_capset "capset", Chdir = SYS_chdir "chdir", Clone3 = SYS_clone3 "clone3", Close = SYS_close "close",
+    Accept4 = SYS_accept4 "accept4", Capset = SYS_capset "capset", Chdir = SYS_chdir "chdir", Clone3 = SYS_clone3 "clone3", Close = SYS_close "close",
     CloseRange = SYS_close_range "close_range", Dup3 = SYS_dup3 "dup3", Execve = SYS_execve "execve",
-    Exit = SYS_exit_group "exit_group", Fchdir = SYS_fchdir "fchdir", Fsconfig = SYS_fsconfig "fsconfig",
+    Exit = SYS_exit_group "exit_group", Faccessat2 = SYS_faccessat2 "faccessat2", Fchdir = SYS_fchdir "fchdir", Fsconfig = SYS_fsconfig "fsconfig",
     Fsmount = SYS_fsmount "fsmount", Fsopen = SYS_fsopen "fsopen", Getcwd = SYS_getcwd "getcwd",
     Ioctl = SYS_ioctl "ioctl", Mkdirat = SYS_mkdirat "mkdirat", Mknodat = SYS_mknodat "mknodat",
     MountSetattr = SYS_mount_setattr "mount_setattr", MoveMount = SYS_move_mount "move_mount",
@@ -154,6 +154,19 @@ pub(super) fn close_range(first: u32, last: u32, flags: u32) -> Outcome<()> {
     unsafe { call!(CloseRange, first, last, flags) }.map(drop)
 }
 
+/// Closes what is neither a standard descriptor nor one of these, which are sorted.
+pub(super) fn close_all_but(kept: &[RawFd]) -> Outcome<()> {
+    let mut next = 3;
+    for descriptor in kept {
+        let descriptor = descriptor.cast_unsigned();
+        if descriptor > next {
+            close_range(next, descriptor.saturating_sub(1), 0)?;
+        }
+        next = descriptor.saturating_add(1);
+    }
+    close_range(next, u32::MAX, 0)
+}
+
 pub(super) fn dup3(from: RawFd, to: RawFd, flags: i32) -> Outcome<()> {
     // SAFETY: takes no pointer; runs in the new process, whose descriptors nothing else uses.
     unsafe { call!(Dup3, from, to, flags) }.map(drop)
@@ -182,6 +195,13 @@ pub(super) fn write(descriptor: RawFd, bytes: &[u8]) -> Outcome<usize> {
 pub(super) fn read(descriptor: RawFd, bytes: &mut [u8]) -> Outcome<usize> {
     // SAFETY: `bytes` is live and writable for its length.
     unsafe { call!(Read, descriptor, bytes.as_mut_ptr(), bytes.len()) }.map(|count| usize::try_from(count).unwrap_or(0))
+}
+
+/// The connection of who comes next to a listening socket.
+pub(super) fn accept(descriptor: RawFd) -> Outcome<RawFd> {
+    let nowhere = ptr::null_mut::<c_void>();
+    // SAFETY: no address is asked for.
+    unsafe { call!(Accept4, descriptor, nowhere, nowhere, libc::SOCK_CLOEXEC) }.map(int)
 }
 
 pub(super) fn prctl(option: c_int, second: u64, third: u64) -> Outcome<()> {

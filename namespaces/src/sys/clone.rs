@@ -4,9 +4,10 @@ use std::ffi::{CStr, c_char};
 use std::{mem, ptr};
 
 use super::call::{Call, Failure, Outcome, Word, call, int, raw};
+use super::filesystem::is_directory_at;
 use super::prepared::Prepared;
 use crate::plan::Plan;
-use crate::plan::step::Program;
+use crate::plan::step::{Program, Step};
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -31,9 +32,22 @@ pub(super) fn describe(plan: &Plan, arguments: &mut libc::clone_args) {
 
 /// Replaces the process by the first candidate that exists; the pointers end in null.
 pub(super) fn execute(program: &Program, arguments: &[*const c_char], environment: &[*const c_char]) -> Outcome<()> {
+    first(program, |candidate| execve(candidate, arguments, environment))
+}
+
+/// Whether there is a candidate that the process may execute.
+pub(super) fn find(prepared: &Prepared<'_>) -> Outcome<()> {
+    match prepared.plan.child.last() {
+        Some(Step::Exec(program)) => first(program, executable),
+        _ => Ok(()),
+    }
+}
+
+/// Tries the candidates in turn, up to one that does not fail.
+fn first(program: &Program, attempt: impl Fn(&CStr) -> Outcome<()>) -> Outcome<()> {
     let mut worst = Failure { call: Call::Execve, errno: libc::ENOENT };
     for candidate in &program.candidates {
-        let Err(failure) = execve(candidate, arguments, environment) else { continue };
+        let Err(failure) = attempt(candidate) else { return Ok(()) };
         match failure.errno {
             libc::ENOENT | libc::ENOTDIR => {}
             // Somewhere later in PATH may be one that can be executed.
@@ -42,6 +56,14 @@ pub(super) fn execute(program: &Program, arguments: &[*const c_char], environmen
         }
     }
     Err(worst)
+}
+
+fn executable(path: &CStr) -> Outcome<()> {
+    if is_directory_at(path)? {
+        return Err(Failure { call: Call::Execve, errno: libc::EACCES });
+    }
+    // SAFETY: a live C string.
+    unsafe { call!(Faccessat2, libc::AT_FDCWD, path.as_ptr(), libc::X_OK, libc::AT_EACCESS) }.map(drop)
 }
 
 fn execve(path: &CStr, arguments: &[*const c_char], environment: &[*const c_char]) -> Outcome<()> {

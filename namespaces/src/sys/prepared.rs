@@ -16,6 +16,8 @@ pub(crate) struct Prepared<'a> {
     pub(super) kept: Vec<RawFd>,
     pub(super) arguments: Vec<*const c_char>,
     pub(super) environment: Vec<*const c_char>,
+    /// What is said of the steps that are behind a gate, where no plan is at hand; by their place in the plan.
+    pub(super) texts: Vec<Vec<u8>>,
 }
 
 impl<'a> Prepared<'a> {
@@ -28,8 +30,14 @@ impl<'a> Prepared<'a> {
             Some(Step::Exec(program)) => (pointers(&program.arguments), pointers(&program.environment)),
             _ => (vec![ptr::null()], vec![ptr::null()]),
         };
-        Self { plan, socket, kept, arguments, environment }
+        Self { plan, socket, kept, arguments, environment, texts: texts(plan) }
     }
+}
+
+fn texts(plan: &Plan) -> Vec<Vec<u8>> {
+    let gate = plan.child.iter().position(|step| matches!(step, Step::Gate { .. })).unwrap_or(plan.child.len());
+    let text = |(index, step): (usize, &Step)| if index > gate { step.to_string().into_bytes() } else { Vec::new() };
+    plan.child.iter().enumerate().map(text).collect()
 }
 
 fn pointers(strings: &[std::ffi::CString]) -> Vec<*const c_char> {

@@ -3,66 +3,15 @@
 use std::os::fd::RawFd;
 
 use super::call::{self, Call, Failure, Outcome};
+use super::message::{Message, Release};
 use super::prepared::Prepared;
-use super::{clone, credential, filesystem};
+use super::{clone, credential, filesystem, gate};
 use crate::kind::Namespace;
 use crate::plan::step::{RootSource, Step, Verify};
 
-/// What a new process tells the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Message {
-    /// A step of the intermediate process failed.
-    StageFailed { step: u32, call: u32, errno: i32 },
-    /// A step of the process failed.
-    Failed { step: u32, call: u32, errno: i32 },
-    /// The intermediate process made the process of this number.
-    Forked { pid: i32 },
-    /// All is done but the exec.
-    Executing,
-}
-
-/// The size of an encoded message.
-pub(crate) const MESSAGE_LENGTH: usize = 16;
-
-/// What the caller tells a new process: one byte each.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Release {
-    Mapped = 1,
-}
-
-impl Message {
-    pub(crate) fn encode(self) -> [u8; MESSAGE_LENGTH] {
-        let (kind, a, b, c) = match self {
-            Self::StageFailed { step, call, errno } => (0_u32, step, call, errno),
-            Self::Failed { step, call, errno } => (1, step, call, errno),
-            Self::Forked { pid } => (2, 0, 0, pid),
-            Self::Executing => (3, 0, 0, 0),
-        };
-        let mut bytes = [0; MESSAGE_LENGTH];
-        let words = [kind.to_ne_bytes(), a.to_ne_bytes(), b.to_ne_bytes(), c.to_ne_bytes()];
-        for (slot, byte) in bytes.iter_mut().zip(words.as_flattened()) {
-            *slot = *byte;
-        }
-        bytes
-    }
-
-    pub(crate) fn decode(bytes: [u8; MESSAGE_LENGTH]) -> Option<Self> {
-        let (words, _) = bytes.as_chunks::<4>();
-        let [kind, a, b, c] = words.try_into().ok()?;
-        let (step, call) = (u32::from_ne_bytes(a), u32::from_ne_bytes(b));
-        let last = i32::from_ne_bytes(c);
-        match u32::from_ne_bytes(kind) {
-            0 => Some(Self::StageFailed { step, call, errno: last }),
-            1 => Some(Self::Failed { step, call, errno: last }),
-            2 => Some(Self::Forked { pid: last }),
-            3 => Some(Self::Executing),
-            _ => None,
-        }
-    }
-}
-
 /// What the steps keep between them.
 struct State {
+    /// To whom a failure is told.
     socket: RawFd,
     /// The root that mounts are made in; -1 before it is opened.
     root: RawFd,
@@ -71,7 +20,7 @@ struct State {
 /// Runs the new process to its exec; on failure tells the caller and ends.
 pub(super) fn run(prepared: &Prepared<'_>) -> ! {
     if let Err(failure) = begin(prepared) {
-        fail(prepared, u32::MAX, failure, Message::Failed { step: 0, call: 0, errno: 0 });
+        fail(prepared, prepared.socket, u32::MAX, failure, Message::Failed { step: 0, call: 0, errno: 0 });
     }
     if prepared.plan.stage.is_empty() { child(prepared) } else { stage(prepared) }
 }
@@ -82,7 +31,7 @@ fn stage(prepared: &Prepared<'_>) -> ! {
     let mut state = State { socket: prepared.socket, root: -1 };
     steps(prepared, &prepared.plan.stage, &mut state, template);
     match clone::sibling(prepared) {
-        Err(failure) => fail(prepared, u32::MAX, failure, template),
+        Err(failure) => fail(prepared, prepared.socket, u32::MAX, failure, template),
         Ok(0) => child(prepared),
         Ok(pid) => match call::write(prepared.socket, &Message::Forked { pid }.encode()) {
             Ok(_) => call::exit(0),
@@ -101,19 +50,23 @@ fn child(prepared: &Prepared<'_>) -> ! {
 fn steps(prepared: &Prepared<'_>, steps: &[Step], state: &mut State, template: Message) {
     for (index, step) in (0_u32..).zip(steps) {
         if let Err(failure) = perform(prepared, step, state) {
-            fail(prepared, index, failure, template);
+            fail(prepared, state.socket, index, failure, template);
         }
     }
 }
 
-fn fail(prepared: &Prepared<'_>, step: u32, failure: Failure, template: Message) -> ! {
+fn fail(prepared: &Prepared<'_>, socket: RawFd, step: u32, failure: Failure, template: Message) -> ! {
     let (call, errno) = (failure.call as u32, failure.errno);
     let message = match template {
         Message::StageFailed { .. } => Message::StageFailed { step, call, errno },
         _ => Message::Failed { step, call, errno },
     };
     // If even this cannot be said, the caller sees the end of the process without a message.
-    match call::write(prepared.socket, &message.encode()) {
+    let texts = match template {
+        Message::Failed { .. } => usize::try_from(step).ok().and_then(|step| prepared.texts.get(step)),
+        _ => None,
+    };
+    match gate::tell(socket, &message.encode(), texts.map_or(&[], Vec::as_slice)) {
         Ok(_) => call::exit(126),
         Err(_) => call::exit(125),
     }
@@ -121,15 +74,7 @@ fn fail(prepared: &Prepared<'_>, step: u32, failure: Failure, template: Message)
 
 /// Leaves behind what the caller had open, and its signal mask.
 fn begin(prepared: &Prepared<'_>) -> Outcome<()> {
-    let mut next = 3;
-    for descriptor in &prepared.kept {
-        let descriptor = descriptor.cast_unsigned();
-        if descriptor > next {
-            call::close_range(next, descriptor.saturating_sub(1), 0)?;
-        }
-        next = descriptor.saturating_add(1);
-    }
-    call::close_range(next, u32::MAX, 0)?;
+    call::close_all_but(&prepared.kept)?;
     call::unblock_signals()
 }
 
@@ -172,6 +117,11 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
         Step::Announce => {
             call::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)?;
             call::write(state.socket, &Message::Executing.encode()).map(drop)
+        }
+        Step::Find => clone::find(prepared),
+        Step::Gate { descriptor, kind } => {
+            state.socket = gate::stand(state.socket, *descriptor, *kind)?;
+            Ok(())
         }
         Step::Seccomp(filter) => credential::filter_calls(filter),
         Step::Exec(program) => clone::execute(program, &prepared.arguments, &prepared.environment),
@@ -248,22 +198,4 @@ fn change_directory(path: &std::ffi::CStr, verify: Verify) -> Outcome<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_survives_its_way() {
-        for message in [
-            Message::StageFailed { step: 1, call: 2, errno: 3 },
-            Message::Failed { step: u32::MAX, call: 0, errno: libc::EPERM },
-            Message::Forked { pid: 4_194_304 },
-            Message::Executing,
-        ] {
-            assert_eq!(Message::decode(message.encode()), Some(message));
-        }
-        assert_eq!(Message::decode([255; MESSAGE_LENGTH]), None);
-    }
 }

@@ -1,0 +1,47 @@
+//! Standing at the gate: nothing but the exec, and what belongs right before it, is left to do.
+
+use std::os::fd::RawFd;
+
+use super::call::{self, Call, Failure, Outcome};
+use super::message::Message;
+use crate::gate::{GateKind, RECORD_MAX};
+
+/// Tells the caller that all is prepared, lets go of everything else and waits until somebody opens; gives the socket to
+/// the one who did.
+pub(super) fn stand(caller: RawFd, descriptor: RawFd, kind: GateKind) -> Outcome<RawFd> {
+    // Processes that share the namespaces may come and look through `/proc`: no group's directory lies open.
+    let kept = [caller.min(descriptor), caller.max(descriptor)];
+    call::close_all_but(&kept)?;
+    call::write(caller, &Message::Waiting.encode())?;
+    call::close(caller)?;
+    wait(descriptor, kind)
+}
+
+fn wait(descriptor: RawFd, kind: GateKind) -> Outcome<RawFd> {
+    let mut byte = [0];
+    match kind {
+        GateKind::Paired => match call::read(descriptor, &mut byte)? {
+            // Who could have opened gave up.
+            0 => Err(Failure { call: Call::Read, errno: libc::EPIPE }),
+            _ => Ok(descriptor),
+        },
+        GateKind::Named => loop {
+            let visitor = call::accept(descriptor)?;
+            if call::read(visitor, &mut byte)? > 0 {
+                return Ok(visitor);
+            }
+            // It left, or was killed, without a word.
+            call::close(visitor)?;
+        },
+    }
+}
+
+/// A message and the words to it, as one record.
+pub(super) fn tell(socket: RawFd, message: &[u8], text: &[u8]) -> Outcome<usize> {
+    let mut record = [0; RECORD_MAX];
+    let length = (message.len() + text.len()).min(RECORD_MAX);
+    for (slot, byte) in record.iter_mut().zip(message.iter().chain(text)) {
+        *slot = *byte;
+    }
+    call::write(socket, record.get(..length).unwrap_or(&record))
+}

@@ -1,0 +1,77 @@
+//! What a new process and its caller tell each other.
+
+/// What a new process tells the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// A step of the intermediate process failed.
+    StageFailed { step: u32, call: u32, errno: i32 },
+    /// A step of the process failed.
+    Failed { step: u32, call: u32, errno: i32 },
+    /// The intermediate process made the process of this number.
+    Forked { pid: i32 },
+    /// All is done but the exec.
+    Executing,
+    /// All is done; the rest is behind the gate.
+    Waiting,
+}
+
+/// The size of an encoded message.
+pub(crate) const MESSAGE_LENGTH: usize = 16;
+
+/// What the caller tells a new process: one byte each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Release {
+    Mapped = 1,
+}
+
+impl Message {
+    pub(crate) fn encode(self) -> [u8; MESSAGE_LENGTH] {
+        let (kind, a, b, c) = match self {
+            Self::StageFailed { step, call, errno } => (0_u32, step, call, errno),
+            Self::Failed { step, call, errno } => (1, step, call, errno),
+            Self::Forked { pid } => (2, 0, 0, pid),
+            Self::Executing => (3, 0, 0, 0),
+            Self::Waiting => (4, 0, 0, 0),
+        };
+        let mut bytes = [0; MESSAGE_LENGTH];
+        let words = [kind.to_ne_bytes(), a.to_ne_bytes(), b.to_ne_bytes(), c.to_ne_bytes()];
+        for (slot, byte) in bytes.iter_mut().zip(words.as_flattened()) {
+            *slot = *byte;
+        }
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: [u8; MESSAGE_LENGTH]) -> Option<Self> {
+        let (words, _) = bytes.as_chunks::<4>();
+        let [kind, a, b, c] = words.try_into().ok()?;
+        let (step, call) = (u32::from_ne_bytes(a), u32::from_ne_bytes(b));
+        let last = i32::from_ne_bytes(c);
+        match u32::from_ne_bytes(kind) {
+            0 => Some(Self::StageFailed { step, call, errno: last }),
+            1 => Some(Self::Failed { step, call, errno: last }),
+            2 => Some(Self::Forked { pid: last }),
+            3 => Some(Self::Executing),
+            4 => Some(Self::Waiting),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_survives_its_way() {
+        for message in [
+            Message::StageFailed { step: 1, call: 2, errno: 3 },
+            Message::Failed { step: u32::MAX, call: 0, errno: libc::EPERM },
+            Message::Forked { pid: 4_194_304 },
+            Message::Executing,
+            Message::Waiting,
+        ] {
+            assert_eq!(Message::decode(message.encode()), Some(message));
+        }
+        assert_eq!(Message::decode([255; MESSAGE_LENGTH]), None);
+    }
+}
