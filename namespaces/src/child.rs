@@ -54,11 +54,18 @@ pub struct Child {
     status: Option<ExitStatus>,
     kill_on_drop: KillOnDrop,
     notices: Vec<Notice>,
+    terminal: Option<OwnedFd>,
 }
 
 impl Child {
     pub(crate) fn new(pid: Pid, pidfd: OwnedFd, kill_on_drop: KillOnDrop, notices: Vec<Notice>) -> Self {
-        Self { pid, pidfd, status: None, kill_on_drop, notices }
+        Self { pid, pidfd, status: None, kill_on_drop, notices, terminal: None }
+    }
+
+    /// The same with the caller's end of a terminal.
+    pub(crate) fn with_terminal(mut self, terminal: Option<OwnedFd>) -> Self {
+        self.terminal = terminal;
+        self
     }
 
     /// Its number, which names it until it has been waited for.
@@ -69,6 +76,15 @@ impl Child {
     /// What was asked for and could not be given.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
+    }
+
+    /// The caller's end of the terminal that [`Command::terminal`](crate::Command::terminal) asked for; `None` when none
+    /// was asked for, or when it has been taken.
+    ///
+    /// What the process writes is read from it, and the other way round. Reading fails with `EIO` once nothing has the
+    /// other end open.
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.terminal.take()
     }
 
     /// Waits for its end.

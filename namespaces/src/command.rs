@@ -13,6 +13,10 @@ use crate::rlimit::Rlimit;
 use crate::rootfs::Rootfs;
 use crate::seccomp::CompiledFilter;
 
+mod process;
+
+use process::Process;
+
 /// Where a standard descriptor of the process leads.
 #[derive(Debug, Default)]
 pub enum Stdio {
@@ -100,6 +104,7 @@ pub struct Command {
     pub(crate) stdio: [Stdio; 3],
     pub(crate) kill_on_drop: KillOnDrop,
     pub(crate) wait: Wait,
+    pub(crate) process: Process,
 }
 
 impl Command {
@@ -131,6 +136,7 @@ impl Command {
             stdio: [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit],
             kill_on_drop: KillOnDrop::No,
             wait: Wait::None,
+            process: Process::default(),
         }
     }
 

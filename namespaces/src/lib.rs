@@ -48,7 +48,7 @@
 //! It makes no image, layer or control group: it takes a mount descriptor or a path, and directory descriptors. It has
 //! no default policy: nothing is isolated that was not asked for. It installs no signal handler and no reaper: a child
 //! that nobody waits for stays a zombie. A filter of system calls decides alone: no listener is asked
-//! ([`seccomp::Action::Notify`] is refused). Terminals and OCI configurations are not part of it yet.
+//! ([`seccomp::Action::Notify`] is refused). OCI configurations are not part of it yet.
 //!
 //! # Kernel
 //!
@@ -69,6 +69,7 @@ mod mount;
 pub mod net;
 mod opener;
 mod plan;
+pub mod pty;
 mod rlimit;
 mod rootfs;
 pub mod seccomp;
@@ -76,6 +77,7 @@ mod signal;
 mod spawn;
 #[expect(unsafe_code, reason = "system calls between clone and exec, and those that no safe crate offers")]
 mod sys;
+mod terminal;
 
 pub use capability::{Capability, CapabilitySet, CapabilitySets, ParseCapabilityError};
 pub use child::{Child, Pid};
@@ -90,3 +92,4 @@ pub use plan::{Notice, Plan};
 pub use rlimit::{Limit, Resource, Rlimit};
 pub use rootfs::Rootfs;
 pub use signal::{ParseSignalError, Signal};
+pub use terminal::{Terminal, WindowSize};

@@ -14,6 +14,7 @@ mod credential;
 mod filesystem;
 mod program;
 pub(crate) mod step;
+pub(crate) mod terminal;
 
 pub(crate) use compile::compile;
 use step::{IdMap, Step};

@@ -1,14 +1,14 @@
 //! Runs a plan: makes the process, stands by while it prepares itself, and hears how that went.
 
 mod facts;
+mod line;
 mod mapping;
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt as _;
 
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use line::{Heard, Line};
 
 use crate::child::{Child, Pid, reap};
 use crate::command::{Command, Root, Stdio, Wait};
@@ -19,7 +19,7 @@ use crate::plan::step::Step;
 use crate::plan::{ParentStep, Plan, compile};
 use crate::rootfs::Rootfs;
 use crate::signal::Signal;
-use crate::sys::{Call, MESSAGE_LENGTH, Message, Prepared, Release, Started, start};
+use crate::sys::{Call, Message, Prepared, Release, Started, start};
 
 impl Command {
     /// What [`Command::spawn`] would do, without doing it.
@@ -42,7 +42,7 @@ impl Command {
     pub fn spawn(&mut self) -> Result<Child> {
         self.lift()?;
         let plan = self.plan()?;
-        let (here, there) = socket_pair()?;
+        let (mut line, there) = Line::open()?;
         let prepared = Prepared::new(&plan, &there);
         let made = start(&prepared).map_err(|source| Error::sys("clone3", clone_object(&plan), source))?;
         drop(there);
@@ -53,10 +53,12 @@ impl Command {
         if matches!(self.root, Root::Given(Rootfs::Detached(_))) {
             self.root = Root::Spent;
         }
-        let mut line = Line { here, early: VecDeque::new() };
         let made = if plan.stage.is_empty() { made } else { second(&plan, &made, &mut line)? };
         match accompany(&plan, &made, &mut line) {
-            Ok(()) => Ok(Child::new(Pid::new(made.pid), made.pidfd, self.kill_on_drop, plan.notices)),
+            Ok(terminal) => {
+                let child = Child::new(Pid::new(made.pid), made.pidfd, self.kill_on_drop, plan.notices);
+                Ok(child.with_terminal(terminal))
+            }
             Err(error) => Err(abandon(&plan, &made, &mut line, error)),
         }
     }
@@ -99,15 +101,6 @@ fn lift(descriptor: &mut OwnedFd) -> Result<()> {
     Ok(())
 }
 
-fn socket_pair() -> Result<(OwnedFd, OwnedFd)> {
-    let flags = SocketFlags::CLOEXEC;
-    let (mut here, mut there) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
-        .map_err(|errno| Error::sys("socketpair", "to the new process", errno))?;
-    lift(&mut here)?;
-    lift(&mut there)?;
-    Ok((here, there))
-}
-
 fn clone_object(plan: &Plan) -> String {
     let text = plan.to_string();
     let line = text.lines().find(|line| line.contains("clone3")).unwrap_or_default();
@@ -131,36 +124,40 @@ fn second(plan: &Plan, stage: &Started, line: &mut Line) -> Result<Started> {
 
 /// The number of the process that the intermediate one made.
 fn first_word(plan: &Plan, stage: &Started, line: &mut Line) -> Result<i32> {
-    let mut early = VecDeque::new();
+    let mut early = Vec::new();
     loop {
         match line.receive()? {
-            Some(Message::Forked { pid }) => {
-                line.early = early;
+            Some(Heard { message: Message::Forked { pid }, .. }) => {
+                line.hear_again(early);
                 return Ok(pid);
             }
-            Some(message @ Message::StageFailed { .. }) => return Err(failure(plan, message)),
+            Some(Heard { message: message @ Message::StageFailed { .. }, .. }) => return Err(failure(plan, message)),
             // The new process was faster than the one that made it.
-            Some(message) => early.push_back(message),
+            Some(heard) => early.push(heard),
             None => return Err(killed(stage)?),
         }
     }
 }
 
-/// Does the caller's steps, and waits until the program runs.
-fn accompany(plan: &Plan, made: &Started, line: &mut Line) -> Result<()> {
+/// Does the caller's steps, and waits until the program runs; gives the caller's end of its terminal.
+fn accompany(plan: &Plan, made: &Started, line: &mut Line) -> Result<Option<OwnedFd>> {
     for step in &plan.parent {
         match step {
             ParentStep::MapIds { uid, gid } => mapping::write(made.pid, uid, gid)?,
             ParentStep::ReleaseMapped => line.release(Release::Mapped)?,
         }
     }
-    match line.receive()? {
-        Some(Message::Executing | Message::Waiting) => {}
-        Some(message) => return Err(failure(plan, message)),
-        None => return Err(killed(made)?),
+    let mut terminal = None;
+    loop {
+        match line.receive()? {
+            Some(Heard { message: Message::Executing | Message::Waiting, .. }) => break,
+            Some(Heard { message: Message::Terminal, descriptor }) => terminal = descriptor,
+            Some(heard) => return Err(failure(plan, heard.message)),
+            None => return Err(killed(made)?),
+        }
     }
     // The socket closes with the exec, or at the gate.
-    line.receive()?.map_or(Ok(()), |message| Err(failure(plan, message)))
+    line.receive()?.map_or(Ok(terminal), |heard| Err(failure(plan, heard.message)))
 }
 
 /// The error that tells of an end without a word.
@@ -169,46 +166,14 @@ fn killed(made: &Started) -> Result<Error> {
     Ok(Error::Killed { signal })
 }
 
-/// The caller's end of the socket to the new process.
-struct Line {
-    here: OwnedFd,
-    /// What was heard before its turn.
-    early: VecDeque<Message>,
-}
-
-impl Line {
-    fn release(&self, release: Release) -> Result<()> {
-        rustix::io::retry_on_intr(|| rustix::net::send(&self.here, &[release as u8], SendFlags::NOSIGNAL))
-            .map_err(|errno| Error::sys("send", "to the new process", errno))?;
-        Ok(())
-    }
-
-    /// The next message; `None` when the other end is closed.
-    fn receive(&mut self) -> Result<Option<Message>> {
-        self.receive_with(RecvFlags::empty()).map_err(|errno| Error::sys("recv", "from the new process", errno))
-    }
-
-    fn receive_with(&mut self, flags: RecvFlags) -> rustix::io::Result<Option<Message>> {
-        if let Some(message) = self.early.pop_front() {
-            return Ok(Some(message));
-        }
-        let mut bytes = [0; MESSAGE_LENGTH];
-        let (length, _) = rustix::io::retry_on_intr(|| rustix::net::recv(&self.here, &mut bytes[..], flags))
-            // The other end was closed with something unread.
-            .or_else(|errno| if errno == rustix::io::Errno::CONNRESET { Ok((0, 0)) } else { Err(errno) })?;
-        match length {
-            0 => Ok(None),
-            _ => Ok(Some(Message::decode(bytes).expect("only this crate's code writes to the socket"))),
-        }
-    }
-}
-
 /// The error that a message from the new process tells of.
 fn failure(plan: &Plan, message: Message) -> Error {
     let (steps, step, call, errno) = match message {
         Message::StageFailed { step, call, errno } => (&plan.stage, step, call, errno),
         Message::Failed { step, call, errno } => (&plan.child, step, call, errno),
-        Message::Forked { .. } | Message::Executing | Message::Waiting => unreachable!("not a failure"),
+        Message::Forked { .. } | Message::Executing | Message::Waiting | Message::Terminal => {
+            unreachable!("not a failure")
+        }
     };
     let named = usize::try_from(step).ok().and_then(|index| steps.get(index)).map(Step::to_string);
     let step = named.unwrap_or_else(|| "leave the caller's descriptors and signals, and clone".to_owned());
@@ -218,9 +183,11 @@ fn failure(plan: &Plan, message: Message) -> Error {
 
 /// Ends a process whose start failed; a failure that it told itself is the better explanation.
 fn abandon(plan: &Plan, made: &Started, line: &mut Line, error: Error) -> Error {
-    let first = match (&error, line.receive_with(RecvFlags::DONTWAIT)) {
+    let first = match (&error, line.receive_now()) {
         (Error::Child { .. } | Error::Killed { .. }, _) => error,
-        (_, Ok(Some(message @ (Message::Failed { .. } | Message::StageFailed { .. })))) => failure(plan, message),
+        (_, Some(Heard { message: message @ (Message::Failed { .. } | Message::StageFailed { .. }), .. })) => {
+            failure(plan, message)
+        }
         _ => error,
     };
     let killed = crate::child::send(made.pidfd.as_fd(), Signal::KILL);

@@ -10,6 +10,7 @@ mod parent;
 mod prepared;
 mod start;
 mod stepper;
+mod terminal;
 
 pub(crate) use call::Call;
 pub(crate) use message::{MESSAGE_LENGTH, Message, Release};

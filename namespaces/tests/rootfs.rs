@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsmount, fsopen, open_tree,
 };
-use support::{fresh, output, said, sleeper};
+use support::{fresh, host_programs, links, output, said, sleeper};
 use tempfile::TempDir;
 use trial::{Test, need::root};
 use windlass_namespaces::{
@@ -43,21 +43,8 @@ fn main() -> ExitCode {
 /// A root directory into which the host's programs are bound read-only.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    // The program of an unprivileged user must be able to enter it.
-    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     links(folder.path());
     folder
-}
-
-/// The links by which programs and libraries are found in `/usr`.
-fn links(root: &Path) {
-    for name in ["bin", "lib", "lib64", "sbin"] {
-        std::os::unix::fs::symlink(format!("usr/{name}"), root.join(name)).expect(name);
-    }
-}
-
-fn host_programs() -> Mount {
-    Mount::bind_recursive("/usr", "/usr").read_only()
 }
 
 fn rooted(script: &str, root: Rootfs) -> Command {

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use super::credential::{Mappings, mappings};
 use super::program::{c_string, program};
 use super::step::{Step, Verify};
-use super::{CgroupVersion, Facts, ParentStep, Plan, credential, filesystem};
+use super::{CgroupVersion, Facts, ParentStep, Plan, credential, filesystem, terminal};
 use crate::capability::Capability;
 use crate::command::{Command, Root, Stdio, Wait};
 use crate::error::{Error, Result};
@@ -39,8 +39,13 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     if let Some(Mappings { first: (uid, gid), .. }) = mappings {
         child.extend([Step::AwaitMapped, Step::AssumeIds { uid, gid }]);
     }
+    if command.is_joined(Namespace::User) && command.process.terminal.is_some() {
+        // A file of an id that is not mapped cannot be given to anybody.
+        child.push(Step::AssumeIds { uid: 0, gid: 0 });
+    }
     child.extend(surroundings(command)?);
-    child.extend(filesystem::steps(command, facts, cgroup_namespace(command))?);
+    let terminal = terminal::step(command, credential::owner(command, facts, mappings.as_ref()))?.map(Step::Terminal);
+    child.extend(filesystem::steps(command, facts, cgroup_namespace(command), terminal)?);
     child.extend(credential::steps(command, facts, mappings.as_ref(), &mut notices)?);
     child.extend(directory(command, facts)?);
     child.extend(announce(command, facts)?);
@@ -113,7 +118,7 @@ fn beginning(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
 
 fn surroundings(command: &Command) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
-    if command.new_session {
+    if command.new_session || command.process.terminal.is_some() {
         steps.push(Step::NewSession);
     }
     if command.is_new(Namespace::Net) {

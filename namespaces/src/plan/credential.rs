@@ -70,6 +70,17 @@ fn identity(command: &Command, mappings: Option<&Mappings>) -> Result<Option<(u3
     Ok(Some((uid, gid, groups)))
 }
 
+/// The user of the program, where it is not the one who prepares it.
+pub(super) fn owner(command: &Command, facts: &Facts, mappings: Option<&Mappings>) -> Option<u32> {
+    let (uid, ..) = command.user.as_ref()?;
+    let preparing = match mappings {
+        Some(mappings) => mappings.first.0,
+        None if command.is_joined(Namespace::User) => Uid::ROOT.as_raw(),
+        None => facts.uid,
+    };
+    Some(uid.as_raw()).filter(|uid| *uid != preparing)
+}
+
 pub(super) fn steps(
     command: &Command,
     facts: &Facts,

@@ -19,10 +19,15 @@ use crate::rootfs::Rootfs;
 const TTY_GROUP: u32 = 5;
 
 /// Steps up to and including the pivot; `cgroup_namespace` goes before the first mount that shows the cgroups.
-pub(super) fn steps(command: &Command, facts: &Facts, mut cgroup_namespace: Option<Step>) -> Result<Vec<Step>> {
+pub(super) fn steps(
+    command: &Command,
+    facts: &Facts,
+    mut cgroup_namespace: Option<Step>,
+    terminal: Option<Step>,
+) -> Result<Vec<Step>> {
     check(command)?;
     if !command.is_new(Namespace::Mount) {
-        return Ok(cgroup_namespace.into_iter().collect());
+        return Ok(cgroup_namespace.into_iter().chain(terminal).collect());
     }
     let mut steps = vec![Step::Umask(0), Step::Propagation(command.propagation.flag())];
     let root = root(command)?;
@@ -36,6 +41,7 @@ pub(super) fn steps(command: &Command, facts: &Facts, mut cgroup_namespace: Opti
         }
         steps.push(step(command, facts, mount)?);
     }
+    steps.extend(terminal);
     if command.root_is_read_only {
         steps.push(Step::ReadOnlyRoot);
     }

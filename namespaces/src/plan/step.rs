@@ -11,6 +11,8 @@ use crate::mount::DeviceKind;
 use crate::rlimit::Rlimit;
 use crate::seccomp::CompiledFilter;
 
+use super::terminal::TerminalStep;
+
 /// How the ids of a user namespace are mapped.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum IdMap {
@@ -132,6 +134,7 @@ pub(crate) enum Step {
     Mask(CString),
     ReadOnlyPath(CString),
     NewCgroupNamespace,
+    Terminal(TerminalStep),
     ReadOnlyRoot,
     Pivot,
     Stdio {
@@ -239,6 +242,7 @@ impl fmt::Display for Step {
             Self::Mask(path) => write!(f, "mask {}", text(path)),
             Self::ReadOnlyPath(path) => write!(f, "make read-only {}", text(path)),
             Self::NewCgroupNamespace => f.write_str("unshare the cgroup namespace"),
+            Self::Terminal(terminal) => terminal.fmt(f),
             Self::ReadOnlyRoot => f.write_str("make the root read-only"),
             Self::Pivot => f.write_str("pivot to the root and leave the old one"),
             _ => self.fmt_process(f),

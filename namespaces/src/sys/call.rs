@@ -36,14 +36,15 @@ macro_rules! calls {
 calls! {
     Accept4 = SYS_accept4 "accept4", Capset = SYS_capset "capset", Chdir = SYS_chdir "chdir", Clone3 = SYS_clone3 "clone3", Close = SYS_close "close",
     CloseRange = SYS_close_range "close_range", Dup3 = SYS_dup3 "dup3", Execve = SYS_execve "execve",
-    Exit = SYS_exit_group "exit_group", Faccessat2 = SYS_faccessat2 "faccessat2", Fchdir = SYS_fchdir "fchdir", Fsconfig = SYS_fsconfig "fsconfig",
+    Exit = SYS_exit_group "exit_group", Faccessat2 = SYS_faccessat2 "faccessat2", Fchdir = SYS_fchdir "fchdir",
+    Fchown = SYS_fchown "fchown", Fstatfs = SYS_fstatfs "fstatfs", Fsconfig = SYS_fsconfig "fsconfig",
     Fsmount = SYS_fsmount "fsmount", Fsopen = SYS_fsopen "fsopen", Getcwd = SYS_getcwd "getcwd",
     Ioctl = SYS_ioctl "ioctl", Mkdirat = SYS_mkdirat "mkdirat", Mknodat = SYS_mknodat "mknodat",
     MountSetattr = SYS_mount_setattr "mount_setattr", MoveMount = SYS_move_mount "move_mount",
     Openat = SYS_openat "openat", Openat2 = SYS_openat2 "openat2", OpenTree = SYS_open_tree "open_tree",
     PivotRoot = SYS_pivot_root "pivot_root", Prctl = SYS_prctl "prctl", Prlimit = SYS_prlimit64 "prlimit64",
     Read = SYS_read "read", Readlinkat = SYS_readlinkat "readlinkat",
-    Seccomp = SYS_seccomp "seccomp", Setgroups = SYS_setgroups "setgroups",
+    Seccomp = SYS_seccomp "seccomp", Sendmsg = SYS_sendmsg "sendmsg", Setgroups = SYS_setgroups "setgroups",
     Sethostname = SYS_sethostname "sethostname", Setns = SYS_setns "setns", Setresgid = SYS_setresgid "setresgid",
     Setresuid = SYS_setresuid "setresuid", Setsid = SYS_setsid "setsid", Sigaction = SYS_rt_sigaction "rt_sigaction",
     Sigprocmask = SYS_rt_sigprocmask "rt_sigprocmask", Socket = SYS_socket "socket", Statx = SYS_statx "statx",
@@ -179,9 +180,14 @@ pub(super) fn open(directory: RawFd, path: &CStr, flags: i32, mode: u32) -> Outc
 
 /// Opens a path for use as a place only, resolved under `resolve`.
 pub(super) fn open_place(directory: RawFd, path: &CStr, flags: i32, resolve: u64) -> Outcome<RawFd> {
+    open_at(directory, path, flags | libc::O_PATH | libc::O_CLOEXEC, resolve)
+}
+
+/// Opens a path that is resolved under `resolve`.
+pub(super) fn open_at(directory: RawFd, path: &CStr, flags: i32, resolve: u64) -> Outcome<RawFd> {
     // SAFETY: all zeroes is a value of this plain structure.
     let mut how: libc::open_how = unsafe { mem::zeroed() };
-    how.flags = (flags | libc::O_PATH | libc::O_CLOEXEC).word();
+    how.flags = flags.word();
     how.resolve = resolve;
     // SAFETY: `path` is a live C string, `how` a live structure of the size given.
     unsafe { call!(Openat2, directory, path.as_ptr(), ptr::from_ref(&how), size_of_val(&how)) }.map(int)

@@ -48,13 +48,37 @@ pub(super) fn propagate(flag: u64) -> Outcome<()> {
 /// The root that mounts are made in, attached to the mount namespace.
 pub(super) fn open_root(source: &RootSource) -> Outcome<RawFd> {
     let mount = match source {
-        RootSource::Own => return open_place(libc::AT_FDCWD, c"/", libc::O_DIRECTORY, 0),
+        RootSource::Own => return own_root(),
         RootSource::Detached(descriptor) => *descriptor,
         RootSource::Path(path) => clone_tree(libc::AT_FDCWD, path, Depth::Below)?,
     };
     // Over the root of the tree that is left behind: no directory of it need be known to exist.
     attach(mount, libc::AT_FDCWD, c"/", MOVE_MOUNT_F_EMPTY_PATH)?;
     Ok(mount)
+}
+
+/// The root that the process has.
+pub(super) fn own_root() -> Outcome<RawFd> {
+    open_place(libc::AT_FDCWD, c"/", libc::O_DIRECTORY, 0)
+}
+
+/// Makes an open terminal appear at `/dev/console`; no link is followed there.
+pub(super) fn bind_console(root: RawFd, terminal: RawFd) -> Outcome<()> {
+    let console = clone_tree(terminal, c"", Depth::This)?;
+    let resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
+    let place = match open_place(root, c"/dev/console", 0, resolve) {
+        Err(Failure { errno: libc::ENOENT, .. }) => {
+            let parent = directory(root, c"/dev", RESOLVE_NO_SYMLINKS)?;
+            let flags = libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_WRONLY;
+            close(open(parent, c"console", flags, 0o600)?)?;
+            close(parent)?;
+            open_place(root, c"/dev/console", 0, resolve)?
+        }
+        other => other?,
+    };
+    attach(console, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
+    close(place)?;
+    close(console)
 }
 
 pub(super) fn mount(root: RawFd, step: &MountStep) -> Outcome<()> {
@@ -253,7 +277,7 @@ fn file(root: RawFd, target: &Target) -> Outcome<RawFd> {
     Ok(place)
 }
 
-fn status(descriptor: RawFd) -> Outcome<libc::statx> {
+pub(super) fn status(descriptor: RawFd) -> Outcome<libc::statx> {
     status_at(descriptor, c"", AT_EMPTY_PATH)
 }
 

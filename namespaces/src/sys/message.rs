@@ -13,6 +13,8 @@ pub(crate) enum Message {
     Executing,
     /// All is done; the rest is behind the gate.
     Waiting,
+    /// The caller's end of the terminal, which comes along.
+    Terminal,
 }
 
 /// The size of an encoded message.
@@ -32,6 +34,7 @@ impl Message {
             Self::Forked { pid } => (2, 0, 0, pid),
             Self::Executing => (3, 0, 0, 0),
             Self::Waiting => (4, 0, 0, 0),
+            Self::Terminal => (5, 0, 0, 0),
         };
         let mut bytes = [0; MESSAGE_LENGTH];
         let words = [kind.to_ne_bytes(), a.to_ne_bytes(), b.to_ne_bytes(), c.to_ne_bytes()];
@@ -52,6 +55,7 @@ impl Message {
             2 => Some(Self::Forked { pid: last }),
             3 => Some(Self::Executing),
             4 => Some(Self::Waiting),
+            5 => Some(Self::Terminal),
             _ => None,
         }
     }
@@ -69,6 +73,7 @@ mod tests {
             Message::Forked { pid: 4_194_304 },
             Message::Executing,
             Message::Waiting,
+            Message::Terminal,
         ] {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }

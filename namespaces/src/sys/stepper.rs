@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use super::call::{self, Call, Failure, Outcome};
 use super::message::{Message, Release};
 use super::prepared::Prepared;
-use super::{clone, credential, filesystem, gate};
+use super::{clone, credential, filesystem, gate, terminal};
 use crate::kind::Namespace;
 use crate::plan::step::{RootSource, Step, Verify};
 
@@ -99,6 +99,7 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
         Step::Mask(path) => filesystem::mask(state.root, path),
         Step::ReadOnlyPath(path) => filesystem::read_only(state.root, path),
         Step::NewCgroupNamespace => call::unshare(Namespace::Cgroup.flag()),
+        Step::Terminal(step) => terminal::give(state.socket, state.root, step),
         Step::ReadOnlyRoot => filesystem::read_only_mount(state.root),
         Step::Pivot => {
             filesystem::pivot(state.root)?;

@@ -3,10 +3,11 @@
 
 use std::io::{Read as _, pipe};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use windlass_namespaces::{Command, KillOnDrop, Namespace, Source, Stdio};
+use windlass_namespaces::{Command, KillOnDrop, Mount, Namespace, Rootfs, Source, Stdio};
 
 /// A shell that runs `script`.
 pub(crate) fn shell(script: &str) -> Command {
@@ -82,4 +83,30 @@ pub(crate) fn descriptors() -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The links by which programs and libraries are found in `/usr`.
+pub(crate) fn links(root: &Path) {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    // The program of an unprivileged user must be able to enter it.
+    std::fs::set_permissions(root, PermissionsExt::from_mode(0o755)).expect("a directory of this test");
+    for name in ["bin", "lib", "lib64", "sbin"] {
+        match symlink(format!("usr/{name}"), root.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => panic!("{name}: {error}"),
+            _ => {}
+        }
+    }
+}
+
+pub(crate) fn host_programs() -> Mount {
+    Mount::bind_recursive("/usr", "/usr").read_only()
+}
+
+/// A shell with the directory as its root, the host's programs in it, and all that a container finds.
+pub(crate) fn contained(script: &str, root: &Path) -> Command {
+    links(root);
+    let kinds = [Namespace::Mount, Namespace::Pid, Namespace::Net, Namespace::Ipc, Namespace::Uts];
+    let mut command = fresh(script, &kinds);
+    command.rootfs(Rootfs::Path(root.into())).mount(host_programs()).mounts(Mount::defaults()).env_clear();
+    command
 }
