@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::controller::Controller;
 use crate::path::ParseGroupPathError;
-use crate::report::ReportItem;
+use crate::report::{Outcome, Reason, ReportItem};
 use crate::value::OutOfRange;
 
 /// What this crate's functions answer with.
@@ -165,6 +165,17 @@ impl Error {
 
     pub(crate) fn sys(op: &'static str, object: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self::Sys { op, object: object.into(), source: source.into() }
+    }
+
+    /// The error of a single file that the group cannot have.
+    pub(crate) fn unsupported(
+        setting: impl Into<Cow<'static, str>>,
+        controller: Controller,
+        file: impl Into<Cow<'static, str>>,
+        reason: Reason,
+    ) -> Self {
+        let outcome = Outcome::Unsupported { controller, file: file.into(), reason };
+        Self::Unsupported { settings: vec![ReportItem { setting: setting.into(), outcome }] }
     }
 
     /// This failure, together with what could not be undone after it.

@@ -64,6 +64,8 @@ mod error;
 mod format;
 mod group;
 mod hierarchy;
+mod interface;
+mod io_cost;
 mod mountinfo;
 mod observed;
 #[cfg(feature = "oci")]
@@ -91,22 +93,30 @@ pub use cpuset::{CpuSet, ParseCpuSetError};
 pub use device::{DeviceAccess, DeviceAction, DeviceFilter, DeviceKind, DeviceNumber, DeviceRule};
 pub use error::{Error, FailedWrite, Holder, NotDelegated, Result, Rollback};
 pub use group::Group;
+pub use group::node::MemoryNode;
 pub use group::peak::{PeakMeter, PeakOf, Reclaimed};
 pub use group::pressure::{PressureOn, PressureTrigger, Stall};
+pub use group::pressure_v1::{MemoryPressure, PressureLevel, PressureScope};
+pub use group::thread::GroupType;
+pub use group::tree::{TreeLimits, TreeStats};
 pub use hierarchy::{Anchor, Hierarchies, Placement};
+pub use interface::{FileAccess, FilePlace, INTERFACE, InterfaceFile};
+pub use io_cost::{CostControl, IoCost, IoCostModel, IoCostQos};
 pub use observed::{Home, Layout, Observed};
 pub use path::{GroupPath, ParseGroupPathError};
 pub use plan::Plan;
 pub use reader::StatReader;
 pub use report::{Outcome, Reason, Report, ReportItem};
 pub use resources::{
-    Cpu, Cpuset, CpusetPartition, Hugetlb, Io, IoMax, IoPriority, Memory, Network, Pids, Rdma, Resources, swap_of_total,
+    Cpu, Cpuset, CpusetPartition, Dmem, Hugetlb, Io, IoMax, IoPriority, Memory, Network, Pids, Rdma, Resources,
+    swap_of_total,
 };
 pub use setting::{Action, Check, Conversion, Setting, Undo, Write};
 pub use stat_file::{StatKind, StatSelection};
 pub use stats::{
-    Absence, CpuStats, HugetlbNodes, HugetlbStats, IoDeviceStats, IoStats, MemoryEvents, MemoryStats, PidsStats,
-    Pressure, PressureShare, PressureStats, Stats,
+    Absence, CpuStats, DmemStats, HugetlbNodes, HugetlbStats, IoDeviceStats, IoStats, MemoryEvents, MemoryStats,
+    MiscStats, PidsStats, Pressure, PressureShare, PressureStats, RdmaStats, Stats,
 };
 pub use value::{Bytes, CpuMax, CpuProportion, CpuShares, CpuUtilization, CpuWeight, IoWeight, Limit, OutOfRange};
+pub use watch::many::{WatchKey, WatchMany};
 pub use watch::{Event, Watch};

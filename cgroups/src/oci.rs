@@ -210,8 +210,16 @@ fn take_io(spec: &LinuxBlockIo, taken: &mut Taken) -> Result<Io> {
     if set(spec.leaf_weight()).is_some() {
         return not_honoured("blockIO.leafWeight", "the scheduler that knew it was removed from the kernel");
     }
-    if spec.weight_device().as_ref().is_some_and(|devices| !devices.is_empty()) {
-        return not_honoured("blockIO.weightDevice", "weights are set for all devices alike");
+    let devices = spec.weight_device().as_ref().filter(|devices| !devices.is_empty());
+    let mut device_weights = Vec::new();
+    for rule in taken.take("blockIO.weightDevice", devices).into_iter().flatten() {
+        let field = "blockIO.weightDevice";
+        if set(rule.leaf_weight()).is_some() {
+            return not_honoured(field, "the scheduler that knew leaf weights was removed from the kernel");
+        }
+        let device = DeviceNumber { major: part(field, rule.major())?, minor: part(field, rule.minor())? };
+        // Zero goes back to the weight for all devices, as the files of v1 read it.
+        device_weights.push((device, set(rule.weight()).map(IoWeight::new).transpose()?));
     }
     let weight = taken.take("blockIO.weight", set(spec.weight())).map(IoWeight::new).transpose()?;
     let mut max: Vec<IoMax> = Vec::new();
@@ -239,7 +247,7 @@ fn take_io(spec: &LinuxBlockIo, taken: &mut Taken) -> Result<Io> {
     each("blockIO.throttleWriteIOPSDevice", spec.throttle_write_iops_device(), |max, limit| {
         max.write_operations = Some(limit);
     })?;
-    Ok(Io { weight, max, ..Io::default() })
+    Ok(Io { weight, device_weights, max, ..Io::default() })
 }
 
 fn part(field: &'static str, number: i64) -> Result<u32> {
@@ -321,7 +329,8 @@ mod tests {
             "cpu": { "shares": 512, "quota": 50000, "period": 200000, "burst": 0, "idle": 0, "realtimeRuntime": 950,
                      "realtimePeriod": 1000, "cpus": "0-1", "mems": "0" },
             "pids": { "limit": -1 },
-            "blockIO": { "weight": 300, "throttleReadBpsDevice": [{ "major": 8, "minor": 0, "rate": 600 }],
+            "blockIO": { "weight": 300, "weightDevice": [{ "major": 8, "minor": 16, "weight": 77 }],
+                         "throttleReadBpsDevice": [{ "major": 8, "minor": 0, "rate": 600 }],
                          "throttleWriteIOPSDevice": [{ "major": 8, "minor": 0, "rate": 0 }] },
             "hugepageLimits": [{ "pageSize": "2MB", "limit": 4194304 }],
             "network": { "classID": 1048577, "priorities": [{ "name": "lo", "priority": 5 }] },
@@ -344,14 +353,16 @@ mod tests {
             ..IoMax::new(DeviceNumber { major: 8, minor: 0 })
         };
         assert_eq!(resources.io.max, [io]);
+        let sdb = DeviceNumber { major: 8, minor: 16 };
+        assert_eq!(resources.io.device_weights, [(sdb, Some(IoWeight::new(77).unwrap()))]);
         assert_eq!(resources.hugetlb[0].page_size, Bytes::mib(2));
         assert_eq!(resources.rdma[0].handles, Some(Limit::At(3)));
         assert_eq!(resources.network.priorities["lo"], 5);
         assert_eq!(resources.unified["memory.low"], "1048576");
         let expected = "memory.limit memory.reservation memory.swap memory.kernelTCP memory.useHierarchy \
                         memory.swappiness memory.disableOOMKiller cpu.shares cpu.quota cpu.period cpu.idle \
-                        cpu.realtimeRuntime cpu.burst cpu.realtimePeriod cpu.cpus cpu.mems pids.limit blockIO.weight \
-                        blockIO.throttleReadBpsDevice blockIO.throttleWriteIOPSDevice hugepageLimits network.classID \
+                        cpu.realtimeRuntime cpu.burst cpu.realtimePeriod cpu.cpus cpu.mems pids.limit \
+                        blockIO.weightDevice blockIO.weight blockIO.throttleReadBpsDevice blockIO.throttleWriteIOPSDevice hugepageLimits network.classID \
                         network.priorities rdma unified";
         assert_eq!(fields.join(" "), expected);
     }
@@ -372,7 +383,10 @@ mod tests {
             (r#"{ "memory": { "checkBeforeUpdate": true } }"#, "memory.checkBeforeUpdate"),
             (r#"{ "pids": { "limit": 0 } }"#, "pids.limit"),
             (r#"{ "blockIO": { "leafWeight": 10 } }"#, "blockIO.leafWeight"),
-            (r#"{ "blockIO": { "weightDevice": [{ "major": 8, "minor": 0, "weight": 9 }] } }"#, "blockIO.weightDevice"),
+            (
+                r#"{ "blockIO": { "weightDevice": [{ "major": 8, "minor": 0, "leafWeight": 9 }] } }"#,
+                "blockIO.weightDevice",
+            ),
             (r#"{ "devices": [{ "allow": true, "type": "p", "access": "r" }] }"#, "devices.type"),
             (r#"{ "devices": [{ "allow": true, "type": "c" }] }"#, "devices.access"),
         ] {

@@ -34,3 +34,9 @@ pub(crate) fn events(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     stats.pids.get_or_insert_default().max_hits = format::value_of(content, b"max").map(number).transpose()?;
     Ok(())
 }
+
+/// Reads `pids.events.local`.
+pub(crate) fn events_local(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    stats.pids.get_or_insert_default().max_hits_local = format::value_of(content, b"max").map(number).transpose()?;
+    Ok(())
+}

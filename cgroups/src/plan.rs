@@ -2,6 +2,7 @@
 
 use crate::controller::{Controller, Version};
 use crate::error::{Error, Result};
+use crate::interface::{FileAccess, FilePlace, InterfaceFile};
 use crate::observed::{Home, Layout, Observed};
 use crate::report::{Outcome, Reason, Report, ReportItem};
 use crate::resources::Resources;
@@ -43,6 +44,7 @@ impl Plan {
             Controller::Hugetlb,
             Controller::Rdma,
             Controller::Misc,
+            Controller::Dmem,
             Controller::NetCls,
             Controller::NetPrio,
             Controller::Devices,
@@ -161,6 +163,7 @@ fn plan_either(
     match controller {
         Controller::Rdma => scalars::plan_rdma(&resources.rdma, version, settings),
         Controller::Misc => scalars::plan_misc(resources, version, settings),
+        Controller::Dmem => scalars::plan_dmem(&resources.dmem, version, settings),
         Controller::NetPrio => v1::network::plan_priorities(&resources.network, version, settings),
         Controller::NetCls => {
             v1::network::plan_class(&resources.network, version, settings);
@@ -230,6 +233,14 @@ fn check_raw(file: &str, value: &str) -> Result<Controller> {
     let Some(controller) = Controller::from_name(controller) else {
         return fail("the first word of a key is a controller of v2");
     };
+    if let Some(known) = InterfaceFile::find(Version::V2, file) {
+        match (known.access, known.place) {
+            (FileAccess::Read, _) => return fail("the kernel lets nobody write it"),
+            (FileAccess::Act, _) => return fail("it takes an order and is no setting"),
+            (_, FilePlace::Root) => return fail("only the root has it"),
+            (FileAccess::Write | FileAccess::ReadWrite, _) => {}
+        }
+    }
     if value.trim().is_empty() {
         // memory.max takes a blank write as zero bytes, which is an out-of-memory kill.
         return fail("a blank value means something else in each file");
@@ -246,10 +257,14 @@ mod tests {
 
     use super::*;
     use crate::device::{DeviceAction, DeviceFilter, DeviceNumber};
-    use crate::resources::{Cpu, Cpuset, CpusetPartition, Hugetlb, Io, IoMax, IoPriority, Memory, Network, Pids, Rdma};
+    use crate::resources::{
+        Cpu, Cpuset, CpusetPartition, Dmem, Hugetlb, Io, IoMax, IoPriority, Memory, Network, Pids, Rdma,
+    };
     use crate::value::{Bytes, CpuMax, CpuShares, CpuUtilization, IoWeight, Limit};
 
     fn everything() -> Resources {
+        let disk = |minor| DeviceNumber { major: 8, minor };
+        let (sdb, sdc) = (disk(16), disk(32));
         Resources {
             cpu: Cpu {
                 weight: Some(CpuShares::new(512).unwrap().into()),
@@ -265,7 +280,15 @@ mod tests {
             cpuset: Cpuset {
                 cpus: Some("0-3,8".parse().unwrap()),
                 mems: Some("0".parse().unwrap()),
+                exclusive: Some("2-3".parse().unwrap()),
                 partition: Some(CpusetPartition::Isolated),
+                cpu_exclusive: Some(true),
+                mem_exclusive: Some(false),
+                mem_hardwall: Some(true),
+                memory_migrate: Some(true),
+                load_balance: Some(false),
+                relax_domain_level: Some(-1),
+                memory_spread_page: Some(true),
             },
             memory: Memory {
                 max: Some(Limit::At(Bytes::mib(64))),
@@ -283,12 +306,13 @@ mod tests {
             pids: Pids { max: Some(Limit::At(0)) },
             io: Io {
                 weight: Some(IoWeight::new(2000).unwrap()),
+                device_weights: vec![(sdb, Some(IoWeight::new(50).unwrap())), (sdc, None)],
                 max: vec![IoMax {
                     read_bytes: Some(Limit::At(Bytes::mib(1))),
                     write_operations: Some(Limit::Max),
-                    ..IoMax::new(DeviceNumber { major: 8, minor: 16 })
+                    ..IoMax::new(sdb)
                 }],
-                latency: vec![(DeviceNumber { major: 8, minor: 16 }, Duration::from_millis(75))],
+                latency: vec![(sdb, Duration::from_millis(75))],
                 priority: Some(IoPriority::RestrictToBestEffort),
             },
             hugetlb: vec![Hugetlb { page_size: Bytes::mib(2), max: Some(Limit::Max), reserved_max: None }],
@@ -296,7 +320,13 @@ mod tests {
             misc: [("res_a".to_owned(), Limit::At(7))].into(),
             network: Network { class_id: Some(0x0010_0001), priorities: [("lo".to_owned(), 3)].into() },
             devices: Some(DeviceFilter { default: DeviceAction::Deny, rules: vec![] }),
-            unified: [("dmem.max".to_owned(), "drm/card0 1".to_owned())].into(),
+            dmem: vec![Dmem {
+                region: "drm/card0".to_owned(),
+                max: Some(Limit::At(Bytes::mib(1))),
+                low: None,
+                min: None,
+            }],
+            unified: [("memory.new_file".to_owned(), "7".to_owned())].into(),
         }
     }
 
@@ -309,8 +339,16 @@ mod tests {
         };
         let plan = Plan::new(&everything(), &Layout::new(|_| Home::V1), &observed).unwrap();
         let expected = "\
+cpuset.mem_exclusive 0
+cpuset.sched_load_balance 0
 cpuset.cpus 0-3,8
 cpuset.mems 0
+cpuset.cpu_exclusive 1
+cpuset.mem_hardwall 1
+cpuset.memory_migrate 1
+cpuset.sched_relax_domain_level -1
+cpuset.memory_spread_page 1
+# cpuset.cpus.exclusive: only cgroup v2 has it
 # cpuset.cpus.partition: only cgroup v2 has it
 cpu.idle 0
 cpu.shares 512
@@ -334,6 +372,8 @@ memory.swappiness 10
 memory.oom_control 1
 pids.max 0
 blkio.bfq.weight 1000
+blkio.bfq.weight_device 8:16 50
+blkio.bfq.weight_device 8:32 default
 blkio.throttle.read_bps_device 8:16 1048576
 blkio.throttle.write_iops_device 8:16 0
 # io.latency: only cgroup v2 has it
@@ -341,9 +381,10 @@ blkio.prio.class restrict-to-be
 hugetlb.2MB.limit_in_bytes -1
 rdma.max mlx5_0 hca_handle=2 hca_object=max
 misc.max res_a 7
+dmem.max drm/card0 1048576
 net_cls.classid 1048577
 net_prio.ifpriomap lo 3
-# dmem.max: only cgroup v2 has it
+# memory.new_file: only cgroup v2 has it
 devices.deny a
 ";
         assert_eq!(plan.to_string(), expected);
@@ -356,7 +397,15 @@ devices.deny a
         let expected = "\
 cpuset.cpus 0-3,8
 cpuset.mems 0
+cpuset.cpus.exclusive 2-3
 cpuset.cpus.partition isolated
+# cpuset.cpu_exclusive: only cgroup v1 has it
+# cpuset.mem_exclusive: only cgroup v1 has it
+# cpuset.mem_hardwall: only cgroup v1 has it
+# cpuset.memory_migrate: only cgroup v1 has it
+# cpuset.sched_load_balance: only cgroup v1 has it
+# cpuset.sched_relax_domain_level: only cgroup v1 has it
+# cpuset.memory_spread_page: only cgroup v1 has it
 cpu.idle 0
 cpu.weight 59
 cpu.max 25000 100000
@@ -378,15 +427,18 @@ memory.max 67108864
 # memory.oom_control: only cgroup v1 has it
 pids.max 0
 io.weight default 2000
+io.weight 8:16 50
+io.weight 8:32 default
 io.max 8:16 rbps=1048576 wiops=max
 io.latency 8:16 target=75000
 io.prio.class restrict-to-be
 hugetlb.2MB.max max
 rdma.max mlx5_0 hca_handle=2 hca_object=max
 misc.max res_a 7
+dmem.max drm/card0 1048576
 # net_cls.classid: only cgroup v1 has it
 # net_prio.ifpriomap: only cgroup v1 has it
-dmem.max drm/card0 1
+memory.new_file 7
 # device program: deny all
 ";
         assert_eq!(plan.to_string(), expected);

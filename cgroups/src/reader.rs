@@ -9,10 +9,11 @@ use crate::error::{Error, Result};
 use crate::format::FormatError;
 use crate::group::Group;
 use crate::hierarchy::directory::Directory;
+use crate::observed::Home;
 use crate::stat_file::{
     ESSENTIAL, Essential, FILES, HUGETLB_FILES, Parse, ParseSized, StatFile, StatKind, StatSelection,
 };
-use crate::stats::{Absence, HugetlbNodes, Stats};
+use crate::stats::{Absence, Stats};
 use crate::value::Bytes;
 use crate::{v1, v2};
 
@@ -56,7 +57,7 @@ impl Group {
             buffer: vec![0; 4096],
         };
         for StatFile(kind, version, file, parse) in FILES {
-            if selection.contains(*kind) && !self.counted_elsewhere(*version, file) {
+            if selection.contains(*kind) && self.may_have(*kind, *version) && !self.counted_elsewhere(*version, file) {
                 reader.open(self.directory_of(*version, file), file, SourceParse::Whole(*parse))?;
             }
         }
@@ -107,27 +108,14 @@ impl Group {
         Ok(stats.memory.and_then(|memory| memory.oom_kills))
     }
 
-    /// Huge pages in use on each memory node; empty where the group does not have the controller.
-    ///
-    /// Kernel: `hugetlb.SIZE.numa_stat`, since 5.17.
-    ///
-    /// Errors: [`Error::Gone`] if the group was removed.
-    pub fn hugetlb_by_node(&self) -> Result<Vec<HugetlbNodes>> {
-        let mut sizes = Vec::new();
-        for version in [Version::V1, Version::V2] {
-            let Some(directory) = self.directory_of(version, "hugetlb") else { continue };
-            for file in directory.files()? {
-                let Some((page_size, "numa_stat")) = v2::hugetlb::size_of_file(&file) else { continue };
-                let Some(content) = directory.read(&file)? else { continue };
-                match v2::hugetlb::by_node(content.as_bytes()) {
-                    Ok(nodes) => sizes.push(HugetlbNodes { page_size, nodes }),
-                    Err(FormatError(reason)) => return Err(Error::Malformed { file: directory.file(&file), reason }),
-                }
-            }
+    /// Whether the files of a part can be in this version; the kernel is not asked about others.
+    fn may_have(&self, kind: StatKind, version: Version) -> bool {
+        match (kind.controller(), version) {
+            // v2 counts pressure and CPU time in every group.
+            (None | Some(Controller::Cpu), _) => true,
+            (Some(controller), Version::V1) => self.member_of(controller.subsystems()[0]).is_some(),
+            (Some(controller), Version::V2) => self.hierarchies().home(controller) == Home::V2,
         }
-        self.check_there()?;
-        sizes.sort_by_key(|size| size.page_size);
-        Ok(sizes)
     }
 
     /// v2 counts CPU time in every group; where v1's `cpuacct` does too, that one is more exact.
@@ -182,6 +170,16 @@ impl StatReader {
         // Lists that this reader does not fill were kept for their memory; they may not look like zeros.
         if !self.counted.contains(StatKind::Cpu) {
             stats.cpu = None;
+        }
+        stats.drop_unseen();
+        if !self.counted.contains(StatKind::Rdma) {
+            stats.rdma = None;
+        }
+        if !self.counted.contains(StatKind::Misc) {
+            stats.misc = None;
+        }
+        if !self.counted.contains(StatKind::Dmem) {
+            stats.dmem = None;
         }
         if !self.counted.contains(StatKind::Io) {
             stats.io = None;

@@ -43,14 +43,17 @@ pub struct Resources {
     /// Kernel: `misc.max`, since 5.13.
     #[doc(alias = "misc.max")]
     pub misc: BTreeMap<String, Limit<u64>>,
+    /// Memory of devices, one entry for each region.
+    pub dmem: Vec<Dmem>,
     /// Marks on the packets of the group.
     pub network: Network,
     /// Which device nodes may be used.
     pub devices: Option<DeviceFilter>,
     /// Raw files of v2 and what to write to them, for what has no field here.
     ///
-    /// A key is `CONTROLLER.FILE`; it may not be a file that another field sets, nor one that moves processes
-    /// or enables controllers. Where the controller is not in v2 the answer is `Unsupported`.
+    /// A key is `CONTROLLER.FILE`; it may not be a file that another field sets, nor one that moves processes,
+    /// enables controllers, only tells something, or is an act and no setting ([`INTERFACE`](crate::INTERFACE) knows
+    /// them). Where the controller is not in v2 the answer is `Unsupported`.
     pub unified: BTreeMap<String, String>,
 }
 
@@ -69,6 +72,7 @@ impl Resources {
                 Controller::Devices => self.devices.is_some(),
                 Controller::Rdma => !self.rdma.is_empty(),
                 Controller::Misc => !self.misc.is_empty(),
+                Controller::Dmem => !self.dmem.is_empty(),
                 Controller::NetCls => self.network.class_id.is_some(),
                 Controller::NetPrio => !self.network.priorities.is_empty(),
                 _ => false,
@@ -131,11 +135,43 @@ pub struct Cpuset {
     ///
     /// Kernel: `cpuset.mems`.
     pub mems: Option<CpuSet>,
+    /// CPUs that no sibling may have in its own such set: from them a partition takes its CPUs.
+    ///
+    /// Kernel: `cpuset.cpus.exclusive`, v2 only, since 6.7.
+    pub exclusive: Option<CpuSet>,
     /// Whether the CPUs become a scheduling domain of their own.
     ///
     /// Kernel: `cpuset.cpus.partition`, v2 only. The kernel takes an impossible partition and marks it invalid
     /// in the file; applying one reads it back and answers with an error.
     pub partition: Option<CpusetPartition>,
+    /// Whether no sibling may have any of these CPUs.
+    ///
+    /// Kernel: `cpuset.cpu_exclusive`, v1 only; v2 has `exclusive` and `partition`.
+    pub cpu_exclusive: Option<bool>,
+    /// Whether no sibling may have any of these memory nodes.
+    ///
+    /// Kernel: `cpuset.mem_exclusive`, v1 only.
+    pub mem_exclusive: Option<bool>,
+    /// Whether kernel memory for user data comes from these nodes alone too.
+    ///
+    /// Kernel: `cpuset.mem_hardwall`, v1 only.
+    pub mem_hardwall: Option<bool>,
+    /// Whether memory follows when `mems` change; v2 does so always.
+    ///
+    /// Kernel: `cpuset.memory_migrate`, v1 only.
+    pub memory_migrate: Option<bool>,
+    /// Whether the scheduler balances load over these CPUs.
+    ///
+    /// Kernel: `cpuset.sched_load_balance`, v1 only; v2 has [`CpusetPartition::Isolated`].
+    pub load_balance: Option<bool>,
+    /// How far from its CPU a waking task is looked for an idle one, -1 to 5; -1 is the system's default.
+    ///
+    /// Kernel: `cpuset.sched_relax_domain_level`, v1 only.
+    pub relax_domain_level: Option<i8>,
+    /// Whether page cache is spread over the nodes.
+    ///
+    /// Kernel: `cpuset.memory_spread_page`, v1 only.
+    pub memory_spread_page: Option<bool>,
 }
 
 /// Kind of a CPU partition of v2.
@@ -243,6 +279,10 @@ pub struct Io {
     /// Kernel: `io.weight`, else `io.bfq.weight` (v2); `blkio.bfq.weight` (v1). BFQ ends at 1000: a greater weight
     /// is `Converted`, lossy.
     pub weight: Option<IoWeight>,
+    /// The proportion on single devices; `None` for a device goes back to `weight`.
+    ///
+    /// Kernel: `io.weight`, else `io.bfq.weight` (v2); `blkio.bfq.weight_device` (v1), since 5.4. BFQ ends at 1000.
+    pub device_weights: Vec<(DeviceNumber, Option<IoWeight>)>,
     /// The most data and operations a second, for each device.
     ///
     /// Kernel: `io.max` (v2), `blkio.throttle.*` (v1).
@@ -306,6 +346,21 @@ pub struct Rdma {
     ///
     /// Kernel: `hca_object` in `rdma.max`, since 4.11.
     pub objects: Option<Limit<u32>>,
+}
+
+/// Memory of a device's region.
+///
+/// Kernel: `dmem.max`, `dmem.low` and `dmem.min`, since 6.14.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dmem {
+    /// The region, such as `drm/0000:03:00.0/vram0`, as `dmem.capacity` of the root names it.
+    pub region: String,
+    /// The hard limit.
+    pub max: Option<Limit<Bytes>>,
+    /// Memory that is evicted last.
+    pub low: Option<Limit<Bytes>>,
+    /// Memory that is never evicted.
+    pub min: Option<Limit<Bytes>>,
 }
 
 /// Marks on the packets of a group; v1 only, for v2 has nothing that answers to a class.

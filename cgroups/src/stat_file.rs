@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::format::{self, FormatError};
 use crate::stats::Stats;
 use crate::value::Bytes;
-use crate::{pids, v1, v2};
+use crate::{pids, scalars, v1, v2};
 
 /// A part of [`Stats`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,17 +22,40 @@ pub enum StatKind {
     Hugetlb,
     /// [`Stats::pressure`].
     Pressure,
+    /// [`Stats::rdma`].
+    Rdma,
+    /// [`Stats::misc`].
+    Misc,
+    /// [`Stats::dmem`].
+    Dmem,
+}
+
+impl StatKind {
+    /// Whose files these are; pressure is counted without a controller.
+    pub(crate) const fn controller(self) -> Option<Controller> {
+        Some(match self {
+            Self::Cpu => Controller::Cpu,
+            Self::Memory => Controller::Memory,
+            Self::Pids => Controller::Pids,
+            Self::Io => Controller::Io,
+            Self::Hugetlb => Controller::Hugetlb,
+            Self::Rdma => Controller::Rdma,
+            Self::Misc => Controller::Misc,
+            Self::Dmem => Controller::Dmem,
+            Self::Pressure => return None,
+        })
+    }
 }
 
 /// Which parts of [`Stats`] a [`StatReader`](crate::StatReader) reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct StatSelection(u8);
+pub struct StatSelection(u16);
 
 impl StatSelection {
     /// No part.
     pub const NONE: Self = Self(0);
     /// Every part.
-    pub const ALL: Self = Self(0b11_1111);
+    pub const ALL: Self = Self(0b1_1111_1111);
 
     /// This and one more part.
     #[must_use]
@@ -66,6 +89,7 @@ pub(crate) const FILES: &[StatFile] = &[
     StatFile(StatKind::Memory, Version::V1, "memory.max_usage_in_bytes", v2::memory::peak),
     StatFile(StatKind::Memory, Version::V1, "memory.limit_in_bytes", v1::memory::max),
     StatFile(StatKind::Memory, Version::V1, "memory.failcnt", v1::memory::failures),
+    StatFile(StatKind::Memory, Version::V1, "memory.memsw.failcnt", v1::memory::swap_failures),
     StatFile(StatKind::Memory, Version::V1, "memory.kmem.usage_in_bytes", v1::memory::kernel),
     StatFile(StatKind::Memory, Version::V1, "memory.oom_control", v1::memory::oom_control),
     StatFile(StatKind::Memory, Version::V1, "memory.stat", v1::memory::stat),
@@ -79,6 +103,7 @@ pub(crate) const FILES: &[StatFile] = &[
     StatFile(StatKind::Memory, Version::V2, "memory.events", v2::memory::events),
     StatFile(StatKind::Memory, Version::V2, "memory.events.local", v2::memory::events_local),
     StatFile(StatKind::Memory, Version::V2, "memory.stat", v2::memory::stat),
+    StatFile(StatKind::Memory, Version::V2, "memory.swap.events", v2::memory::swap_events),
     StatFile(StatKind::Pids, Version::V1, "pids.current", pids::current),
     StatFile(StatKind::Pids, Version::V1, "pids.max", pids::max),
     StatFile(StatKind::Pids, Version::V1, "pids.peak", pids::peak),
@@ -87,12 +112,36 @@ pub(crate) const FILES: &[StatFile] = &[
     StatFile(StatKind::Pids, Version::V2, "pids.max", pids::max),
     StatFile(StatKind::Pids, Version::V2, "pids.peak", pids::peak),
     StatFile(StatKind::Pids, Version::V2, "pids.events", pids::events),
+    StatFile(StatKind::Pids, Version::V2, "pids.events.local", pids::events_local),
     StatFile(StatKind::Io, Version::V1, "blkio.throttle.io_service_bytes_recursive", v1::io::service_bytes),
     StatFile(StatKind::Io, Version::V1, "blkio.throttle.io_serviced_recursive", v1::io::serviced),
     StatFile(StatKind::Io, Version::V2, "io.stat", v2::io::stat),
     StatFile(StatKind::Pressure, Version::V2, "cpu.pressure", v2::pressure::cpu),
     StatFile(StatKind::Pressure, Version::V2, "memory.pressure", v2::pressure::memory),
     StatFile(StatKind::Pressure, Version::V2, "io.pressure", v2::pressure::io),
+    StatFile(StatKind::Pressure, Version::V2, "irq.pressure", v2::pressure::irq),
+    StatFile(StatKind::Rdma, Version::V1, "rdma.current", scalars::rdma_current),
+    StatFile(StatKind::Rdma, Version::V1, "rdma.max", scalars::rdma_max),
+    StatFile(StatKind::Misc, Version::V1, "misc.current", scalars::misc_current),
+    StatFile(StatKind::Misc, Version::V1, "misc.peak", scalars::misc_peak),
+    StatFile(StatKind::Misc, Version::V1, "misc.max", scalars::misc_max),
+    StatFile(StatKind::Misc, Version::V1, "misc.events", scalars::misc_events),
+    StatFile(StatKind::Misc, Version::V1, "misc.events.local", scalars::misc_events_local),
+    StatFile(StatKind::Rdma, Version::V2, "rdma.current", scalars::rdma_current),
+    StatFile(StatKind::Rdma, Version::V2, "rdma.max", scalars::rdma_max),
+    StatFile(StatKind::Misc, Version::V2, "misc.current", scalars::misc_current),
+    StatFile(StatKind::Misc, Version::V2, "misc.peak", scalars::misc_peak),
+    StatFile(StatKind::Misc, Version::V2, "misc.max", scalars::misc_max),
+    StatFile(StatKind::Misc, Version::V2, "misc.events", scalars::misc_events),
+    StatFile(StatKind::Misc, Version::V2, "misc.events.local", scalars::misc_events_local),
+    StatFile(StatKind::Dmem, Version::V1, "dmem.current", scalars::dmem_current),
+    StatFile(StatKind::Dmem, Version::V2, "dmem.current", scalars::dmem_current),
+    StatFile(StatKind::Dmem, Version::V1, "dmem.max", scalars::dmem_max),
+    StatFile(StatKind::Dmem, Version::V2, "dmem.max", scalars::dmem_max),
+    StatFile(StatKind::Dmem, Version::V1, "dmem.low", scalars::dmem_low),
+    StatFile(StatKind::Dmem, Version::V2, "dmem.low", scalars::dmem_low),
+    StatFile(StatKind::Dmem, Version::V1, "dmem.min", scalars::dmem_min),
+    StatFile(StatKind::Dmem, Version::V2, "dmem.min", scalars::dmem_min),
 ];
 
 /// Files of one page size, by the rest of their names.
@@ -100,11 +149,17 @@ pub(crate) const HUGETLB_FILES: &[(Version, &str, ParseSized)] = &[
     (Version::V1, "usage_in_bytes", v2::hugetlb::current),
     (Version::V1, "limit_in_bytes", v1::hugetlb::max),
     (Version::V1, "failcnt", v1::hugetlb::failures),
+    (Version::V1, "max_usage_in_bytes", v1::hugetlb::peak),
     (Version::V1, "rsvd.usage_in_bytes", v2::hugetlb::reserved),
+    (Version::V1, "rsvd.limit_in_bytes", v1::hugetlb::reserved_max),
+    (Version::V1, "rsvd.max_usage_in_bytes", v1::hugetlb::reserved_peak),
+    (Version::V1, "rsvd.failcnt", v1::hugetlb::reserved_failures),
     (Version::V2, "current", v2::hugetlb::current),
     (Version::V2, "max", v2::hugetlb::max),
     (Version::V2, "events", v2::hugetlb::events),
+    (Version::V2, "events.local", v2::hugetlb::events_local),
     (Version::V2, "rsvd.current", v2::hugetlb::reserved),
+    (Version::V2, "rsvd.max", v2::hugetlb::reserved_max),
 ];
 
 /// A part, its controller, and the file of each version that makes it count.
@@ -124,6 +179,9 @@ pub(crate) const ESSENTIAL: &[Essential] = &[
         Controller::Io,
         [(Version::V1, "blkio.throttle.io_service_bytes_recursive"), (Version::V2, "io.stat")],
     ),
+    Essential(StatKind::Rdma, Controller::Rdma, [(Version::V1, "rdma.current"), (Version::V2, "rdma.current")]),
+    Essential(StatKind::Misc, Controller::Misc, [(Version::V1, "misc.current"), (Version::V2, "misc.current")]),
+    Essential(StatKind::Dmem, Controller::Dmem, [(Version::V1, "dmem.current"), (Version::V2, "dmem.current")]),
 ];
 
 impl Stats {

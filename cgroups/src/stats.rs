@@ -2,6 +2,7 @@
 //!
 //! A field is `None` where this kernel, version or group does not count it; it is never a made-up zero.
 
+use std::mem::take;
 use std::time::Duration;
 
 use crate::controller::Controller;
@@ -24,6 +25,12 @@ pub struct Stats {
     pub io: Option<IoStats>,
     /// Huge pages, one entry for each page size.
     pub hugetlb: Option<Vec<HugetlbStats>>,
+    /// Handles and objects of RDMA devices, one entry for each device.
+    pub rdma: Option<Vec<RdmaStats>>,
+    /// Miscellaneous resources, one entry for each.
+    pub misc: Option<Vec<MiscStats>>,
+    /// Memory of devices, one entry for each region.
+    pub dmem: Option<Vec<DmemStats>>,
     /// Time lost waiting, where the group is in v2.
     pub pressure: PressureStats,
     pub(crate) absent: Vec<(Controller, Absence)>,
@@ -50,8 +57,18 @@ impl Stats {
         if let Some(hugetlb) = &mut self.hugetlb {
             hugetlb.clear();
         }
+        self.rdma.iter_mut().flatten().for_each(|entry| *entry = RdmaStats::new(take(&mut entry.device)));
+        self.misc.iter_mut().flatten().for_each(|entry| *entry = MiscStats::new(take(&mut entry.resource)));
+        self.dmem.iter_mut().flatten().for_each(|entry| *entry = DmemStats::new(take(&mut entry.region)));
         self.pressure = PressureStats::default();
         self.absent.clear();
+    }
+
+    /// Drops the entries of a former reading that this one did not find again.
+    pub(crate) fn drop_unseen(&mut self) {
+        self.rdma.iter_mut().for_each(|entries| entries.retain(|entry| entry.handles.is_some()));
+        self.misc.iter_mut().for_each(|entries| entries.retain(|entry| entry.current.is_some()));
+        self.dmem.iter_mut().for_each(|entries| entries.retain(|entry| entry.current.is_some()));
     }
 }
 
@@ -84,6 +101,11 @@ pub struct CpuStats {
     pub user: Duration,
     /// In the kernel.
     pub system: Duration,
+    /// Of [`user`](Self::user), what tasks of a raised nice value used; v2 since 6.11.
+    pub nice: Option<Duration>,
+    /// Time for which CPUs were kept idle lest a task that this group does not trust shares their core; v2 since 6.0
+    /// with core scheduling.
+    pub force_idle: Option<Duration>,
     /// Usage on each possible CPU, by its number; v1 only.
     pub per_cpu: Option<Vec<Duration>>,
     /// Bandwidth periods in which the group wanted to run.
@@ -127,6 +149,28 @@ pub struct MemoryStats {
     pub file: Option<Bytes>,
     /// Memory of the kernel itself.
     pub kernel: Option<Bytes>,
+    /// Objects of the kernel; v2 only.
+    pub slab: Option<Bytes>,
+    /// Buffers of sockets; v2 only.
+    pub sock: Option<Bytes>,
+    /// Shared memory and tmpfs, which [`file`](Self::file) includes.
+    pub shmem: Option<Bytes>,
+    /// Page cache that is mapped.
+    pub file_mapped: Option<Bytes>,
+    /// Page cache that was changed and not yet written.
+    pub file_dirty: Option<Bytes>,
+    /// Page cache that is being written.
+    pub file_writeback: Option<Bytes>,
+    /// Memory that belongs to no file and was not used lately.
+    pub inactive_anon: Option<Bytes>,
+    /// Memory that belongs to no file and was used lately.
+    pub active_anon: Option<Bytes>,
+    /// Page cache that was not used lately: what the kernel takes back first. Without it, `current` is the working set.
+    pub inactive_file: Option<Bytes>,
+    /// Page cache that was used lately.
+    pub active_file: Option<Bytes>,
+    /// Memory that cannot be reclaimed.
+    pub unevictable: Option<Bytes>,
     /// Processes that the kernel killed for want of memory.
     ///
     /// Kernel: `oom_kill` of `memory.events` (v2: groups below included) or of `memory.oom_control` (v1, since
@@ -140,6 +184,16 @@ pub struct MemoryStats {
     pub max_hits: Option<u64>,
     /// How often the soft limit was exceeded; v2 only.
     pub high_hits: Option<u64>,
+    /// How often protected memory was reclaimed all the same; v2 only.
+    pub low_hits: Option<u64>,
+    /// How often memory could not be had; v2 only.
+    pub ooms: Option<u64>,
+    /// How often the limit on swap was hit; v2 since 4.18. In v1 it is that on memory and swap together.
+    pub swap_max_hits: Option<u64>,
+    /// How often swap could not be had, at the limit or because there was none; v2 since 4.18.
+    pub swap_failures: Option<u64>,
+    /// How often the limit on swap that slows down was exceeded; v2 since 5.8.
+    pub swap_high_hits: Option<u64>,
     /// Page faults.
     pub page_faults: Option<u64>,
     /// Page faults that had to read from a device.
@@ -174,8 +228,12 @@ pub struct PidsStats {
     pub max: Option<Limit<u64>>,
     /// The most tasks there were; since 6.6.
     pub peak: Option<u64>,
-    /// How often a fork was refused.
+    /// How often a fork was refused, for the limit of this group or of one below it.
+    ///
+    /// Kernel: `pids.events`; before 6.11, and in v1, for the limit of any group above this one's tasks.
     pub max_hits: Option<u64>,
+    /// How often the limit of this group itself refused a fork; v2 since 6.11.
+    pub max_hits_local: Option<u64>,
 }
 
 /// Block devices.
@@ -241,8 +299,18 @@ pub struct HugetlbStats {
     pub max: Option<Limit<Bytes>>,
     /// How often an allocation was refused.
     pub max_hits: Option<u64>,
+    /// How often the limit of this group itself refused one; v2 only.
+    pub max_hits_local: Option<u64>,
+    /// The most that was in use; v1 only.
+    pub peak: Option<Bytes>,
     /// Reserved now, whether in use or not; since 5.7.
     pub reserved: Option<Bytes>,
+    /// The limit on reserving of this group itself; since 5.7.
+    pub reserved_max: Option<Limit<Bytes>>,
+    /// The most that was reserved; v1 only.
+    pub reserved_peak: Option<Bytes>,
+    /// How often reserving was refused; v1 only.
+    pub reserved_max_hits: Option<u64>,
 }
 
 /// Huge pages of one size on each memory node.
@@ -254,6 +322,71 @@ pub struct HugetlbNodes {
     pub nodes: Vec<(u32, Bytes)>,
 }
 
+/// Handles and objects of one RDMA device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RdmaStats {
+    /// The device, such as `mlx5_0`.
+    pub device: String,
+    /// Handles in use; an entry always has them.
+    pub handles: Option<u32>,
+    /// Objects in use.
+    pub objects: Option<u32>,
+    /// The limit on handles of this group itself.
+    pub handles_max: Option<Limit<u32>>,
+    /// The limit on objects of this group itself.
+    pub objects_max: Option<Limit<u32>>,
+}
+
+impl RdmaStats {
+    pub(crate) const fn new(device: String) -> Self {
+        Self { device, handles: None, objects: None, handles_max: None, objects_max: None }
+    }
+}
+
+/// A miscellaneous resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MiscStats {
+    /// Its name, such as `sev`.
+    pub resource: String,
+    /// In use now; an entry always has it.
+    pub current: Option<u64>,
+    /// The most that was in use; since 6.11.
+    pub peak: Option<u64>,
+    /// The limit of this group itself.
+    pub max: Option<Limit<u64>>,
+    /// How often it was refused, for the limit of this group or of one below it; since 5.16.
+    pub max_hits: Option<u64>,
+    /// How often the limit of this group itself refused it; since 6.11.
+    pub max_hits_local: Option<u64>,
+}
+
+impl MiscStats {
+    pub(crate) const fn new(resource: String) -> Self {
+        Self { resource, current: None, peak: None, max: None, max_hits: None, max_hits_local: None }
+    }
+}
+
+/// Memory of one region of a device; since 6.14.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DmemStats {
+    /// The region, such as `drm/0000:03:00.0/vram0`.
+    pub region: String,
+    /// In use now; an entry always has it.
+    pub current: Option<Bytes>,
+    /// The hard limit of this group itself.
+    pub max: Option<Limit<Bytes>>,
+    /// What is evicted last.
+    pub low: Option<Limit<Bytes>>,
+    /// What is never evicted.
+    pub min: Option<Limit<Bytes>>,
+}
+
+impl DmemStats {
+    pub(crate) const fn new(region: String) -> Self {
+        Self { region, current: None, max: None, low: None, min: None }
+    }
+}
+
 /// Time lost waiting for each resource; v2 with `CONFIG_PSI`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PressureStats {
@@ -263,6 +396,8 @@ pub struct PressureStats {
     pub memory: Option<Pressure>,
     /// Waiting for block devices.
     pub io: Option<Pressure>,
+    /// Held up by interrupts, of which only `full` is counted; since 6.1.
+    pub irq: Option<Pressure>,
 }
 
 /// Time lost waiting for one resource.

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use support::{Actor, Scratch, cgroup_namespaces, fresh_path, has, only};
 use trial::{Test, need};
 use windlass_cgroups::{
-    Anchor, Controller, Error, GroupPath, Hierarchies, Holder, Home, Limit, Pids, Resources, StatSelection, Version,
+    Anchor, Controller, Error, GroupPath, GroupType, Hierarchies, Holder, Home, Limit, Pids, Resources, StatSelection,
+    TreeLimits, Version, WatchMany,
 };
 
 fn main() -> ExitCode {
@@ -41,16 +42,20 @@ fn main() -> ExitCode {
         Test::new("a_process_that_one_hierarchy_refuses_is_told_of", refused_by_one_hierarchy)
             .needs(need::root)
             .needs(has(Version::V1, &[Controller::Cpu, Controller::Cpuset])),
+        Test::new("v2_the_groups_below_are_bounded_and_counted", v2_tree)
+            .needs(need::root)
+            .needs(has(Version::V2, &[])),
         Test::new("v2_controllers_are_passed_on_top_down", v2_controllers_are_passed_on_top_down)
             .needs(need::root)
             .needs(has(Version::V2, &[Controller::Hugetlb])),
     ];
-    let each: [Each; 8] = [
+    let each: [Each; 9] = [
         ("v1_a_process_is_in_every_hierarchy", "v2_a_process_is_in_every_hierarchy", a_process_is_in_every_hierarchy),
         ("v1_an_existing_group_is_not_taken", "v2_an_existing_group_is_not_taken", an_existing_group_is_not_taken),
         ("v1_what_fails_leaves_nothing", "v2_what_fails_leaves_nothing", what_fails_leaves_nothing),
         ("v1_a_missing_group_is_an_error", "v2_a_missing_group_is_an_error", a_missing_group_is_an_error),
         ("v1_a_removed_group_is_gone", "v2_a_removed_group_is_gone", a_removed_group_is_gone),
+        ("v1_threads_are_moved_one_by_one", "v2_threads_are_moved_one_by_one", threads_are_moved),
         ("v1_a_group_of_the_same_name_is_another", "v2_a_group_of_the_same_name_is_another", same_name_is_another),
         ("v1_remove_does_not_kill", "v2_remove_does_not_kill", remove_does_not_kill),
         ("v1_remove_waits_for_the_last_process", "v2_remove_waits_for_the_last_process", remove_waits),
@@ -157,6 +162,10 @@ fn a_removed_group_is_gone(all: &Hierarchies) {
         child.oom_kills().err(),
         child.kill_and_wait(Duration::from_secs(1)).err(),
         child.events().err(),
+        child.threads().err(),
+        child.effective_cpus().err(),
+        child.memory_by_node().err(),
+        WatchMany::new().unwrap().add(&child).err(),
         child.remove().err(),
     ] {
         assert!(matches!(error, Some(Error::Gone { .. })), "{error:?}");
@@ -193,6 +202,72 @@ fn same_name_is_another(all: &Hierarchies) {
     }
     assert!(!new.is_gone(), "the new group is not touched");
     assert_eq!(new.pids().unwrap(), [i32::try_from(actor.pid()).unwrap()]);
+}
+
+fn threads_are_moved(all: &Hierarchies) {
+    // Not every controller can be in a threaded group.
+    let is_v1 = all.only(Version::V1).is_ok();
+    let scratch = Scratch::new(all, if is_v1 { &[Controller::Pids] } else { &[] });
+    let below = scratch.child("below").unwrap();
+    let other = scratch.child("other").unwrap();
+    let mut actor = Actor::within(&scratch, "threads");
+    actor.news().unwrap();
+    let pid = i32::try_from(actor.pid()).unwrap();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let tids: Vec<u32> = tasks.map(|task| task.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+    let tid = *tids.iter().find(|tid| **tid != actor.pid()).unwrap();
+    if !is_v1 {
+        assert_eq!(below.group_type().unwrap(), Some(GroupType::Domain));
+        let error = below.add_thread(tid).unwrap_err();
+        assert_eq!(error.errno(), Some(95), "EOPNOTSUPP: {error:?}");
+    }
+    below.make_threaded().unwrap();
+    below.add_thread(tid).unwrap();
+    assert_eq!(below.threads().unwrap(), [i32::try_from(tid).unwrap()]);
+    assert_eq!(scratch.threads().unwrap(), [pid]);
+    if is_v1 {
+        assert_eq!(below.group_type().unwrap(), None);
+    } else {
+        assert_eq!(below.group_type().unwrap(), Some(GroupType::Threaded));
+        assert_eq!(scratch.group_type().unwrap(), Some(GroupType::ThreadedDomain));
+        assert_eq!(other.group_type().unwrap(), Some(GroupType::InvalidDomain));
+    }
+    let ended = below.add_thread(u32::MAX >> 1).unwrap_err();
+    assert_eq!(ended.errno(), Some(3), "ESRCH: {ended:?}");
+    scratch.kill_and_wait(support::SOON).unwrap();
+}
+
+fn v2_tree() {
+    let scratch = Scratch::new(&only(Version::V2), &[]);
+    let limits = TreeLimits { depth: Some(Limit::At(1)), descendants: Some(Limit::At(2)) };
+    scratch.limit_tree(limits).unwrap();
+    let child = scratch.child("a").unwrap();
+    let error = child.child("deeper").unwrap_err();
+    assert_eq!(error.errno(), Some(11), "EAGAIN: {error:?}");
+    let second = scratch.child("b").unwrap();
+    assert!(scratch.child("c").is_err());
+    let tree = scratch.tree().unwrap().unwrap();
+    assert_eq!((tree.descendants, tree.max_descendants, tree.max_depth), (2, limits.descendants, limits.depth));
+    scratch.limit_tree(TreeLimits { descendants: Some(Limit::Max), ..TreeLimits::default() }).unwrap();
+    let tree = scratch.tree().unwrap().unwrap();
+    assert_eq!((tree.max_descendants, tree.max_depth), (Some(Limit::Max), limits.depth));
+    // Since 6.18.
+    if let Some(frozen) = tree.frozen {
+        assert_eq!(frozen, Duration::ZERO);
+        scratch.freeze(support::SOON).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(scratch.tree().unwrap().unwrap().frozen.unwrap() >= Duration::from_millis(20));
+        scratch.thaw().unwrap();
+    }
+    let counts = |file| scratch.file(Controller::Freezer, file);
+    if scratch.count_pressure(false).is_ok() {
+        assert_eq!(counts("cgroup.pressure"), "0");
+        scratch.count_pressure(true).unwrap();
+        assert_eq!(counts("cgroup.pressure"), "1");
+    }
+    second.remove().unwrap();
+    assert!(matches!(second.tree(), Err(Error::Gone { .. })));
+    assert!(matches!(second.limit_tree(limits), Err(Error::Gone { .. })));
 }
 
 fn remove_does_not_kill(all: &Hierarchies) {

@@ -9,8 +9,9 @@ use std::time::Duration;
 use support::{Actor, Scratch, disk, has, only, two_cpus, v1_swap_accounting};
 use trial::{Test, need};
 use windlass_cgroups::{
-    Bytes, Controller, Cpu, CpuMax, CpuShares, Cpuset, DeviceAccess, DeviceAction, DeviceFilter, DeviceKind,
-    DeviceNumber, DeviceRule, Error, Hugetlb, Io, IoMax, Limit, Memory, Outcome, Pids, Reason, Resources, Version,
+    Bytes, Controller, CostControl, Cpu, CpuMax, CpuShares, Cpuset, DeviceAccess, DeviceAction, DeviceFilter,
+    DeviceKind, DeviceNumber, DeviceRule, Dmem, Error, Home, Hugetlb, Io, IoCost, IoCostModel, IoCostQos, IoMax,
+    IoWeight, Limit, Memory, Outcome, Pids, Reason, Resources, Version,
 };
 
 fn main() -> ExitCode {
@@ -43,8 +44,13 @@ fn main() -> ExitCode {
         ("v2_pids_and_cpuset", v2, &[Controller::Pids, Controller::Cpuset], v2_pids_and_cpuset),
         ("v2_refused_values_are_put_back", v2, &[Controller::Memory, Controller::Io], v2_refused),
         ("v2_hugetlb_and_raw_keys", v2, &[Controller::Hugetlb], v2_hugetlb_and_raw_keys),
-        ("v2_raw_keys_are_checked", v2, &[], v2_raw_keys_are_checked),
+        ("v2_empty_and_wrong_raw_keys_are_refused", v2, &[], v2_raw_keys_are_checked),
         ("v2_partitions", v2, &[Controller::Cpuset], v2_partitions),
+        ("v1_an_invalid_memory_limit_is_an_error", v1, &[Controller::Memory], v1_invalid_memory),
+        ("v2_an_invalid_memory_limit_is_an_error", v2, &[Controller::Memory], v2_invalid_memory),
+        ("v1_cpuset_flags", v1, &[Controller::Cpuset], v1_cpuset_flags),
+        ("v1_io_cost_is_that_of_v2", v1, &[Controller::Io], v1_io_cost),
+        ("v2_an_unprivileged_device_filter_is_an_error", v2, &[], v2_unprivileged_filter),
     ];
     let mut tests: Vec<Test> = tests
         .into_iter()
@@ -63,6 +69,25 @@ fn main() -> ExitCode {
             .needs(need::root)
             .needs(has(Version::V1, &[Controller::Io]))
             .needs(|| disk().map(|_| ())),
+    );
+    for (name, body) in [
+        ("v2_io_cost_and_weights_by_device", v2_io_cost as Body),
+        ("v2_io_latency_is_kept_or_unsupported", v2_io_latency),
+    ] {
+        let test = Test::new(name, body).needs(need::root).needs(has(Version::V2, &[Controller::Io]));
+        tests.push(test.needs(|| disk().map(|_| ())));
+    }
+    tests.push(
+        Test::new("v1_io_weights_by_device", v1_device_weights)
+            .needs(need::root)
+            .needs(has(Version::V1, &[Controller::Io]))
+            .needs(|| disk().map(|_| ())),
+    );
+    tests.push(
+        Test::new("v2_an_isolated_partition_has_its_own_cpus", v2_isolated_partition)
+            .needs(need::root)
+            .needs(has(Version::V2, &[Controller::Cpuset]))
+            .needs(two_cpus),
     );
     for (name, version) in [("v1_refused_io_max_is_put_back", v1), ("v2_refused_io_max_is_put_back", v2)] {
         let test = Test::new(name, move || io_max_put_back(version)).needs(need::root);
@@ -281,7 +306,7 @@ fn io_max_put_back(version: Version) {
 fn v1_io_weight() {
     let scratch = Scratch::new(&only(Version::V1), &[Controller::Io]);
     let weight = |weight| {
-        let weight = Some(windlass_cgroups::IoWeight::new(weight).unwrap());
+        let weight = Some(IoWeight::new(weight).unwrap());
         scratch.apply_best_effort(&Resources { io: Io { weight, ..Io::default() }, ..Resources::default() }).unwrap()
     };
     let (moderate, great) = (weight(200), weight(5000));
@@ -528,6 +553,19 @@ fn lacking(version: Version) {
     let half = windlass_cgroups::CpuUtilization::new(5000).unwrap();
     let cpu = Cpu { uclamp_max: Some(half), ..Cpu::default() };
     let io = Io { priority: Some(windlass_cgroups::IoPriority::Idle), ..Io::default() };
+    let dmem = Dmem { region: "no/such".to_owned(), max: Some(mib(1)), low: None, min: None };
+    match scratch.apply(&Resources { dmem: vec![dmem], ..Resources::default() }) {
+        Err(Error::Unsupported { settings }) => {
+            let reason = if scratch.all.home(Controller::Dmem) == Home::Absent(Reason::Kernel) {
+                Reason::Kernel
+            } else {
+                Reason::NotEnabled
+            };
+            let [item] = &settings[..] else { panic!("{settings:?}") };
+            assert!(matches!(item.outcome, Outcome::Unsupported { reason: found, .. } if found == reason), "{item}");
+        }
+        other => panic!("{other:?}"),
+    }
     let prio_class = if version == Version::V1 { "blkio.prio.class" } else { "io.prio.class" };
     let requests = [
         (Controller::Cpu, "cpu.uclamp.max", "50.00", Resources { cpu, ..Resources::default() }),
@@ -631,12 +669,196 @@ fn v2_raw_keys_are_checked() {
         ("memory.", "1"),
         ("../memory.max", "1"),
         ("memory.max/../cgroup.procs", "1"),
+        ("memory.current", "1"),
+        ("memory.reclaim", "1M"),
+        ("memory.pressure", "some 100000 2000000"),
+        ("io.cost.qos", "8:0 enable=1"),
         ("nothing.max", "1"),
     ] {
         let unified = [(key.to_owned(), value.to_owned())].into();
         let error = scratch.apply(&Resources { unified, ..Resources::default() }).unwrap_err();
         assert!(matches!(error, Error::Invalid { .. }), "{key} {value:?}: {error}");
     }
+}
+
+/// The limit is below what is in use, and there is nothing that could be reclaimed.
+fn v1_invalid_memory() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Memory]);
+    let mut hog = Actor::within(&scratch, "hog 16");
+    hog.news().unwrap();
+    // Without this the kernel might swap it out.
+    scratch.apply(&memory(Memory { swappiness: Some(0), ..Memory::default() })).unwrap();
+    let before = scratch.file(Controller::Memory, "memory.limit_in_bytes");
+    let error = scratch.apply(&memory(Memory { max: Some(mib(1)), ..Memory::default() })).unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }) && error.errno() == Some(16), "EBUSY: {error:?}");
+    assert_eq!(scratch.file(Controller::Memory, "memory.limit_in_bytes"), before);
+}
+
+fn v2_invalid_memory() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Memory]);
+    for value in ["many", "-1", "1 2"] {
+        let unified = [("memory.max".to_owned(), value.to_owned())].into();
+        let error = scratch.apply(&Resources { unified, ..Resources::default() }).unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }) && error.errno() == Some(22), "{value}: {error:?}");
+        assert_eq!(scratch.file(Controller::Memory, "memory.max"), "max");
+    }
+}
+
+fn v1_cpuset_flags() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Cpuset]);
+    let child = scratch.child("child").unwrap();
+    let flags = Cpuset {
+        mem_hardwall: Some(true),
+        memory_migrate: Some(true),
+        load_balance: Some(false),
+        relax_domain_level: Some(1),
+        memory_spread_page: Some(true),
+        ..Cpuset::default()
+    };
+    child.apply(&Resources { cpuset: flags, ..Resources::default() }).unwrap();
+    for (file, value) in [
+        ("mem_hardwall", "1"),
+        ("memory_migrate", "1"),
+        ("sched_load_balance", "0"),
+        ("sched_relax_domain_level", "1"),
+        ("memory_spread_page", "1"),
+    ] {
+        assert_eq!(scratch.file(Controller::Cpuset, &format!("child/cpuset.{file}")), value, "{file}");
+    }
+    // Below a group that shares its own, none can have CPUs or memory nodes for itself.
+    for exclusive in [
+        Cpuset { cpu_exclusive: Some(true), ..Cpuset::default() },
+        Cpuset { mem_exclusive: Some(true), memory_migrate: Some(false), ..Cpuset::default() },
+    ] {
+        let error = child.apply(&Resources { cpuset: exclusive, ..Resources::default() }).unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+        assert_eq!(scratch.file(Controller::Cpuset, "child/cpuset.memory_migrate"), "1", "put back");
+    }
+    let level = Cpuset { relax_domain_level: Some(6), ..Cpuset::default() };
+    let error = child.apply(&Resources { cpuset: level, ..Resources::default() }).unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
+}
+
+fn v1_io_cost() {
+    let all = only(Version::V1);
+    assert_eq!(all.io_cost().unwrap(), []);
+    let qos = IoCostQos { enable: Some(true), ..IoCostQos::default() };
+    let cost = IoCost { device: DeviceNumber { major: 8, minor: 0 }, qos: Some(qos), model: None };
+    let error = all.set_io_cost(&cost).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
+}
+
+fn v2_io_cost() {
+    let device = disk().unwrap();
+    let all = only(Version::V2);
+    let scratch = Scratch::new(&all, &[Controller::Io]);
+    let qos = IoCostQos {
+        enable: Some(true),
+        control: Some(CostControl::User),
+        read_percentile: Some(9050),
+        read_latency: Some(ms(5)),
+        scale_max: Some(15_000),
+        ..IoCostQos::default()
+    };
+    let model = IoCostModel { read_bytes: Some(123_456_789), ..IoCostModel::default() };
+    all.set_io_cost(&IoCost { device, qos: Some(qos), model: Some(model) }).unwrap();
+    let now = all.io_cost().unwrap().into_iter().find(|cost| cost.device == device).unwrap();
+    let (now_qos, now_model) = (now.qos.unwrap(), now.model.unwrap());
+    assert_eq!((now_qos.enable, now_qos.read_percentile, now_qos.scale_max), (Some(true), Some(9050), Some(15_000)));
+    assert_eq!((now_qos.read_latency, now_model.control), (Some(ms(5)), Some(CostControl::User)));
+    let rate = now_model.read_bytes.unwrap();
+    assert!(rate.abs_diff(123_456_789) < 1_000_000, "the kernel rounds: {rate}");
+
+    let io = |io| scratch.apply(&Resources { io, ..Resources::default() });
+    let weight = |weight| Some(IoWeight::new(weight).unwrap());
+    io(Io { weight: weight(300), device_weights: vec![(device, weight(77))], ..Io::default() }).unwrap();
+    assert_eq!(scratch.file(Controller::Io, "io.weight"), format!("default 300\n{device} 77"));
+    io(Io { device_weights: vec![(device, None)], ..Io::default() }).unwrap();
+    assert_eq!(scratch.file(Controller::Io, "io.weight"), "default 300");
+    let error = io(Io { device_weights: vec![(device, weight(9))], max: vec![no_such_disk()], ..Io::default() });
+    assert!(matches!(error, Err(Error::Refused { .. })), "{error:?}");
+    assert_eq!(scratch.file(Controller::Io, "io.weight"), "default 300", "put back");
+
+    // A device that is not there is refused, and a refused second line takes the first back.
+    let nowhere = IoCost { device: no_such_disk().device, qos: Some(qos), model: None };
+    let error = all.set_io_cost(&nowhere).unwrap_err();
+    assert_eq!(error.errno(), Some(19), "ENODEV: {error:?}");
+    let off = IoCostQos { enable: Some(false), control: Some(CostControl::Auto), ..IoCostQos::default() };
+    let auto = IoCostModel { control: Some(CostControl::Auto), ..IoCostModel::default() };
+    all.set_io_cost(&IoCost { device, qos: Some(off), model: Some(auto) }).unwrap();
+    let now = all.io_cost().unwrap().into_iter().find(|cost| cost.device == device).unwrap();
+    assert_eq!(now.qos.unwrap().enable, Some(false));
+}
+
+fn v2_io_latency() {
+    let scratch = Scratch::new(&only(Version::V2), &[Controller::Io]);
+    let io = Io { latency: vec![(disk().unwrap(), ms(50))], ..Io::default() };
+    let there = std::fs::exists(format!("{}/io.latency", scratch.directory(Controller::Io))).unwrap();
+    match scratch.apply(&Resources { io, ..Resources::default() }) {
+        Ok(_) => assert!(there && scratch.file(Controller::Io, "io.latency").ends_with("target=50000")),
+        Err(Error::Unsupported { settings }) => {
+            assert!(!there);
+            let [item] = &settings[..] else { panic!("{settings:?}") };
+            assert!(matches!(item.outcome, Outcome::Unsupported { reason: Reason::Kernel, .. }), "{item}");
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// Weights are the scheduler's: a disk with another one than BFQ refuses them, and says so.
+fn v1_device_weights() {
+    let scratch = Scratch::new(&only(Version::V1), &[Controller::Io]);
+    let device = disk().unwrap();
+    let io = Io { device_weights: vec![(device, Some(IoWeight::new(70).unwrap()))], ..Io::default() };
+    let there = std::fs::exists(format!("{}/blkio.bfq.weight_device", scratch.directory(Controller::Io))).unwrap();
+    match scratch.apply(&Resources { io, ..Resources::default() }) {
+        Ok(report) => {
+            assert!(matches!(report.items[0].outcome, Outcome::Converted { lossy: false, .. }), "{report:?}");
+            assert!(scratch.file(Controller::Io, "blkio.bfq.weight_device").ends_with(&format!("{device} 70")));
+        }
+        Err(Error::Refused { write, source }) => {
+            assert!(there && source.raw_os_error() == Some(95), "EOPNOTSUPP: {source}");
+            assert_eq!(write.value, format!("{device} 70"));
+        }
+        Err(Error::Unsupported { .. }) => assert!(!there),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+fn v2_unprivileged_filter() {
+    const NOBODY: u32 = 65534;
+    let scratch = Scratch::new(&only(Version::V2), &[]);
+    scratch.delegate(NOBODY, NOBODY).unwrap();
+    let mut actor = Actor::new_as(NOBODY, "filter");
+    scratch.add(actor.pid()).unwrap();
+    actor.go();
+    assert_eq!(actor.news(), Some(b'y'));
+}
+
+fn v2_isolated_partition() {
+    use windlass_cgroups::{CpuSet, CpusetPartition};
+    let all = only(Version::V2);
+    let scratch = Scratch::new(&all, &[Controller::Cpuset]);
+    let everything = scratch.effective_cpus().unwrap().unwrap();
+    let last = everything.iter().last().unwrap();
+    let set = || Some([last].into_iter().collect::<CpuSet>());
+    for partition in [CpusetPartition::Root, CpusetPartition::Isolated] {
+        let cpuset = Cpuset { cpus: set(), exclusive: set(), partition: Some(partition), ..Cpuset::default() };
+        let report = scratch.apply_best_effort(&Resources { cpuset, ..Resources::default() }).unwrap();
+        assert_eq!(report.get("cpuset.partition"), Some(&Outcome::Applied), "{report:?}");
+        assert_eq!(scratch.effective_cpus().unwrap(), set());
+        if report.get("cpuset.exclusive") == Some(&Outcome::Applied) {
+            assert_eq!(scratch.exclusive_cpus().unwrap(), set());
+            let isolated = all.isolated_cpus().unwrap().unwrap();
+            assert_eq!(isolated.iter().any(|cpu| cpu == last), partition == CpusetPartition::Isolated, "{isolated}");
+        }
+        // The others have one less.
+        let other = Scratch::new(&all, &[Controller::Cpuset]);
+        assert!(other.effective_cpus().unwrap().unwrap().iter().all(|cpu| cpu != last));
+    }
+    let member = Cpuset { partition: Some(CpusetPartition::Member), cpus: set(), ..Cpuset::default() };
+    scratch.apply(&Resources { cpuset: member, ..Resources::default() }).unwrap();
+    assert_eq!(scratch.file(Controller::Cpuset, "cpuset.cpus.partition"), "member");
 }
 
 fn v2_partitions() {

@@ -11,7 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use support::{Actor, SOON, Scratch, eventually, has, only};
 use trial::{Test, need};
 use windlass_cgroups::{
-    Bytes, Controller, Error, Event, Group, Hierarchies, Limit, Memory, Pids, Resources, Version, Watch,
+    Bytes, Controller, Error, Event, Group, Hierarchies, Limit, Memory, Pids, PressureLevel, PressureScope, Resources,
+    Version, Watch, WatchKey, WatchMany,
 };
 
 fn main() -> ExitCode {
@@ -47,6 +48,10 @@ fn main() -> ExitCode {
         root("v1_an_oom_kill_is_told", || oom_kill_is_told(Version::V1)).needs(has(Version::V1, &[Controller::Memory])),
         root("v2_an_oom_kill_is_told", || oom_kill_is_told(Version::V2)).needs(has(Version::V2, &[Controller::Memory])),
         root("v2_an_oom_kill_ends_the_group", v2_oom_group).needs(has(Version::V2, &[Controller::Memory])),
+        root("v1_pressure_on_memory_is_told", v1_memory_pressure).needs(has(Version::V1, &[Controller::Memory])),
+        root("v2_one_descriptor_tells_of_many_groups", v2_watch_many).needs(has(Version::V2, &[])),
+        root("v2_one_descriptor_tells_of_oom_kills", v2_watch_many_oom).needs(has(Version::V2, &[Controller::Memory])),
+        root("v1_one_descriptor_tells_of_removals", v1_watch_many).needs(has(Version::V1, &[Controller::Pids])),
         root("v2_first_and_last_process_are_told", v2_populated).needs(has(Version::V2, &[])),
         root("v2_a_process_that_cannot_freeze_in_time", v2_freeze_in_no_time).needs(has(Version::V2, &[])),
     ]);
@@ -215,6 +220,84 @@ fn v2_populated() {
     }
     scratch.remove().unwrap();
     assert_eq!(next(&mut watch), [Event::Removed]);
+}
+
+fn v1_memory_pressure() {
+    let scratch = limited(Version::V1);
+    let told = scratch.memory_pressure_v1(PressureLevel::Low, PressureScope::Hierarchy).unwrap();
+    assert!(!told.wait(Duration::from_millis(20)).unwrap());
+    let _writer = Actor::within(&scratch, "hog 64");
+    assert!(told.wait(SOON).unwrap());
+    scratch.kill_and_wait(SOON).unwrap();
+    scratch.remove().unwrap();
+    assert!(matches!(told.wait(SOON), Err(Error::Gone { .. })));
+    assert!(matches!(told.read(), Err(Error::Gone { .. })));
+}
+
+/// Waits for the events of many groups.
+fn next_of_many(watch: &mut WatchMany) -> Vec<(WatchKey, Event)> {
+    let end = Instant::now() + SOON;
+    loop {
+        let left = end.checked_duration_since(Instant::now()).expect("an event comes soon");
+        let timeout = Timespec::try_from(left).unwrap();
+        poll(&mut [PollFd::new(watch, PollFlags::IN)], Some(&timeout)).unwrap();
+        let events = watch.read().unwrap();
+        if !events.is_empty() {
+            return events;
+        }
+    }
+}
+
+fn v2_watch_many() {
+    let all = only(Version::V2);
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let groups: Vec<Scratch> = (0..20).map(|_| Scratch::new(&all, &[])).collect();
+    let before = descriptors();
+    let mut watch = WatchMany::new().unwrap();
+    let keys: Vec<WatchKey> = groups.iter().map(|group| watch.add(group).unwrap()).collect();
+    assert_eq!((descriptors(), watch.len()), (before + 1, 20), "one descriptor for all");
+    assert_eq!(watch.read().unwrap(), []);
+    let mut actor = Actor::within(&groups[7], "sleep");
+    assert_eq!(next_of_many(&mut watch), [(keys[7], Event::Populated(true))]);
+    groups[3].freeze(SOON).unwrap();
+    assert_eq!(next_of_many(&mut watch), [(keys[3], Event::Frozen(true))]);
+    groups[7].kill_and_wait(SOON).unwrap();
+    actor.wait();
+    assert_eq!(next_of_many(&mut watch), [(keys[7], Event::Populated(false))]);
+    groups[5].remove().unwrap();
+    assert_eq!(next_of_many(&mut watch), [(keys[5], Event::Removed)]);
+    assert_eq!(watch.len(), 19);
+    watch.remove(keys[3]);
+    groups[3].thaw().unwrap();
+    assert_eq!(watch.read().unwrap(), [], "it is not watched any more");
+    // A group of the same name is another, of which nothing is told.
+    let again = all.create(groups[5].path(), &[]).unwrap();
+    again.freeze(SOON).unwrap();
+    assert_eq!(watch.read().unwrap(), []);
+    assert!(matches!(watch.add(&groups[5]), Err(Error::Gone { .. })));
+    assert_eq!(watch.len(), 18);
+}
+
+fn v2_watch_many_oom() {
+    let scratch = limited(Version::V2);
+    let mut watch = WatchMany::new().unwrap();
+    let key = watch.add(&scratch).unwrap();
+    let mut actor = Actor::within(&scratch, "hog 64");
+    assert_eq!(actor.wait().signal(), Some(9));
+    let mut told = Vec::new();
+    while !told.contains(&(key, Event::OomKilled(1))) {
+        told.extend(next_of_many(&mut watch));
+    }
+}
+
+fn v1_watch_many() {
+    let all = only(Version::V1);
+    let groups = [Scratch::new(&all, &[Controller::Pids]), Scratch::new(&all, &[Controller::Pids])];
+    let mut watch = WatchMany::new().unwrap();
+    let keys = groups.each_ref().map(|group| watch.add(group).unwrap());
+    groups[1].remove().unwrap();
+    assert_eq!(next_of_many(&mut watch), [(keys[1], Event::Removed)]);
+    assert!(!watch.is_empty());
 }
 
 fn v2_freeze_in_no_time() {

@@ -42,6 +42,12 @@ fn main() -> ExitCode {
         root("v1_peaks_and_reclaim_are_those_of_v2", v1_peaks).needs(has(Version::V1, &[Controller::Memory])),
         root("v2_a_peak_starts_anew_for_one_handle", v2_peaks).needs(has(Version::V2, &[Controller::Memory])),
         root("v2_local_events_are_apart", v2_local_events).needs(has(Version::V2, &[Controller::Memory])),
+        root("v1_memory_is_counted_by_node", || memory_by_node(Version::V1))
+            .needs(has(Version::V1, &[Controller::Memory])),
+        root("v2_memory_is_counted_by_node", || memory_by_node(Version::V2))
+            .needs(has(Version::V2, &[Controller::Memory])),
+        root("v2_misc_and_rdma_are_counted", v2_misc_and_rdma)
+            .needs(has(Version::V2, &[Controller::Misc, Controller::Rdma])),
         root("v2_huge_pages_are_counted_by_node", v2_hugetlb_nodes).needs(has(Version::V2, &[Controller::Hugetlb])),
         root("a_group_in_both_versions_counts_once", both)
             .needs(has(Version::V1, &[Controller::Cpu]))
@@ -133,6 +139,38 @@ fn v2_local_events() {
     assert_eq!((memory(&scratch).oom_kills, local(&scratch).oom_kills), (Some(1), 0));
     assert_eq!((memory(&child).oom_kills, local(&child).oom_kills), (Some(1), 1));
     assert!(local(&child).max >= 1);
+}
+
+fn memory_by_node(version: Version) {
+    let scratch = Scratch::new(&only(version), &[Controller::Memory]);
+    let mut actor = Actor::within(&scratch, "hog 16");
+    actor.news().unwrap();
+    // The kernel adds up what it counted on each CPU from time to time.
+    support::eventually("the nodes add up", || {
+        let nodes = scratch.memory_by_node().unwrap();
+        let anon: u64 = nodes.iter().map(|node| node.anon.get()).sum();
+        anon >= Bytes::mib(16).get() && anon < Bytes::mib(64).get()
+    });
+    let memory = scratch.stats().unwrap().memory.unwrap();
+    assert!(memory.active_anon.unwrap().get() + memory.inactive_anon.unwrap().get() >= Bytes::mib(16).get());
+    assert_eq!(memory.file_dirty, Some(Bytes::new(0)));
+    assert_eq!(memory.slab.is_some(), version == Version::V2);
+}
+
+fn v2_misc_and_rdma() {
+    let all = only(Version::V2);
+    let scratch = Scratch::new(&all, &[Controller::Misc, Controller::Rdma]);
+    let stats = scratch.stats().unwrap();
+    let misc = stats.misc.unwrap();
+    let capacity = all.misc_capacity().unwrap();
+    assert_eq!(
+        misc.iter().map(|entry| entry.resource.clone()).collect::<Vec<_>>(),
+        capacity.into_keys().collect::<Vec<_>>()
+    );
+    assert!(misc.iter().all(|entry| entry.current == Some(0)), "{misc:?}");
+    assert!(stats.rdma.unwrap().iter().all(|entry| entry.handles == Some(0)));
+    assert_eq!(stats.dmem, None);
+    assert!(all.dmem_capacity().unwrap().is_empty());
 }
 
 fn v2_hugetlb_nodes() {

@@ -195,7 +195,7 @@ impl Group {
             }
             observed.memory_and_swap_limit = self.observe_file(Version::V1, v1::memory::LIMIT_WITH_SWAP, limit)?;
         }
-        if resources.io.weight.is_some() {
+        if resources.io.weight.is_some() || !resources.io.device_weights.is_empty() {
             let candidates: &[(Version, &'static str)] = match layout.home(Controller::Io) {
                 Home::V1 => &[(Version::V1, v1::io::WEIGHT_BFQ)],
                 Home::V2 => &[(Version::V2, v2::io::WEIGHT), (Version::V2, v2::io::WEIGHT_BFQ)],

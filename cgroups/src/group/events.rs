@@ -27,6 +27,15 @@ pub(crate) struct GroupState {
     pub(crate) frozen: bool,
 }
 
+impl GroupState {
+    /// Reads the content of the file; `None` if it is not as documented.
+    pub(crate) fn parse(content: &[u8]) -> Option<Self> {
+        let flag = |key| format::value_of(content, key).map(|value| value == b"1");
+        // `frozen` is there since 5.2.
+        flag(b"populated").map(|populated| Self { populated, frozen: flag(b"frozen").unwrap_or(false) })
+    }
+}
+
 impl AsFd for GroupEvents {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -51,13 +60,8 @@ impl GroupEvents {
             Err(Errno::NODEV) => return Err(Error::Gone { group: self.group.clone() }),
             Err(error) => return Err(Error::sys("read", &self.file, error)),
         };
-        let content = &buffer[..read];
-        let flag = |key| format::value_of(content, key).map(|value| value == b"1");
-        match flag(b"populated") {
-            // `frozen` is there since 5.2.
-            Some(populated) => Ok(GroupState { populated, frozen: flag(b"frozen").unwrap_or(false) }),
-            None => Err(Error::Malformed { file: self.file.clone(), reason: "populated is missing" }),
-        }
+        GroupState::parse(&buffer[..read])
+            .ok_or_else(|| Error::Malformed { file: self.file.clone(), reason: "populated is missing" })
     }
 
     /// Waits until the state is as wanted; `false` when the time is over.

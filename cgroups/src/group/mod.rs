@@ -1,16 +1,21 @@
 //! A group as descriptors: one directory in each hierarchy that it is in.
 
 mod apply;
+mod cpus;
 mod create;
 mod deadline;
 mod delegate;
 pub(crate) mod events;
 mod freeze;
 mod kill;
+pub(crate) mod node;
 pub(crate) mod peak;
 pub(crate) mod pressure;
+pub(crate) mod pressure_v1;
 mod remove;
 mod rollback;
+pub(crate) mod thread;
+pub(crate) mod tree;
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -222,12 +227,16 @@ impl Group {
 
 /// The processes in a directory.
 pub(crate) fn pids_in(directory: &Directory) -> Result<Vec<i32>> {
-    let content = directory.read_always(PROCS)?;
+    numbers_in(directory, PROCS)
+}
+
+/// The processes or threads that a file lists.
+fn numbers_in(directory: &Directory, file: &str) -> Result<Vec<i32>> {
+    let content = directory.read_always(file)?;
     content
         .lines()
         .map(|line| {
-            line.parse()
-                .map_err(|_| Error::Malformed { file: directory.file(PROCS), reason: "a line is not a process id" })
+            line.parse().map_err(|_| Error::Malformed { file: directory.file(file), reason: "a line is no number" })
         })
         .collect()
 }

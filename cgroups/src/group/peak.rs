@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::format::{self, FormatError};
 use crate::group::Group;
 use crate::hierarchy::directory::{Directory, WriteFailure};
-use crate::report::{Outcome, Reason, ReportItem};
+use crate::report::Reason;
 use crate::value::Bytes;
 
 /// A peak of memory that can be started anew, for this handle alone.
@@ -70,10 +70,7 @@ impl Group {
     /// Errors: [`Error::Unsupported`] where there is none, [`Error::Gone`] if the group was removed.
     pub fn reclaim(&self, amount: Bytes) -> Result<Reclaimed> {
         let file = "memory.reclaim";
-        let unsupported = |reason| {
-            let outcome = Outcome::Unsupported { controller: Controller::Memory, file: file.into(), reason };
-            Error::Unsupported { settings: vec![ReportItem { setting: file.into(), outcome }] }
-        };
+        let unsupported = |reason| Error::unsupported(file, Controller::Memory, file, reason);
         self.check_there()?;
         if self.member_of("memory").is_some() {
             return Err(unsupported(Reason::V2Only));

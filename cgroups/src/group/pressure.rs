@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::group::Group;
 use crate::group::deadline::Deadline;
 use crate::hierarchy::directory::WriteFailure;
-use crate::report::{Outcome, Reason, ReportItem};
+use crate::report::Reason;
 
 /// What tasks wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +22,8 @@ pub enum PressureOn {
     Memory,
     /// Block devices.
     Io,
+    /// The end of interrupts, which hold up all tasks at once; since 6.1, and only [`Stall::Full`].
+    Irq,
 }
 
 /// How many of the tasks have to wait.
@@ -49,7 +51,7 @@ const WINDOW_MAX: Duration = Duration::from_secs(10);
 impl Group {
     /// Sets a trigger for `threshold` of lost time within any `window`.
     ///
-    /// Kernel: `cpu.pressure`, `memory.pressure` and `io.pressure` of v2, with `CONFIG_PSI`. Windows are 500 ms to
+    /// Kernel: `cpu.pressure`, `memory.pressure`, `io.pressure` and `irq.pressure` of v2, with `CONFIG_PSI`. Windows are 500 ms to
     /// 10 s; without `CAP_SYS_RESOURCE` they are multiples of 2 s (since 6.5).
     ///
     /// Errors: [`Error::Invalid`] for a window or threshold that the kernel does not take from this caller,
@@ -64,6 +66,9 @@ impl Group {
         if !(WINDOW_MIN..=WINDOW_MAX).contains(&window) {
             return Err(Error::invalid("window", format!("{window:?}"), "the range is 500 ms to 10 s"));
         }
+        if (on, stall) == (PressureOn::Irq, Stall::Some) {
+            return Err(Error::invalid("stall", "some", "interrupts hold up all tasks"));
+        }
         if threshold.as_micros() == 0 || threshold > window {
             return Err(Error::invalid(
                 "threshold",
@@ -75,11 +80,9 @@ impl Group {
             PressureOn::Cpu => (Controller::Cpu, "cpu.pressure"),
             PressureOn::Memory => (Controller::Memory, "memory.pressure"),
             PressureOn::Io => (Controller::Io, "io.pressure"),
+            PressureOn::Irq => (Controller::Cpu, "irq.pressure"),
         };
-        let unsupported = |reason| {
-            let outcome = Outcome::Unsupported { controller, file: file.into(), reason };
-            Error::Unsupported { settings: vec![ReportItem { setting: "pressure".into(), outcome }] }
-        };
+        let unsupported = |reason| Error::unsupported("pressure", controller, file, reason);
         self.check_there()?;
         let Some(directory) = self.directory_of(Version::V2, file) else {
             return Err(unsupported(Reason::NotEnabled));

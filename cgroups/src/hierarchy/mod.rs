@@ -1,6 +1,7 @@
 //! Which hierarchies are mounted, which controllers they have, and where groups are made.
 
 pub(crate) mod directory;
+mod root;
 
 use std::io::Read as _;
 use std::sync::Arc;

@@ -34,3 +34,27 @@ pub(crate) fn failures(content: &[u8], page_size: Bytes, stats: &mut Stats) -> f
     entry(stats, page_size).max_hits = Some(number(single(content))?);
     Ok(())
 }
+
+/// Reads `hugetlb.SIZE.max_usage_in_bytes`.
+pub(crate) fn peak(content: &[u8], page_size: Bytes, stats: &mut Stats) -> format::Result<()> {
+    entry(stats, page_size).peak = Some(format::bytes(content)?);
+    Ok(())
+}
+
+/// Reads `hugetlb.SIZE.rsvd.limit_in_bytes`.
+pub(crate) fn reserved_max(content: &[u8], page_size: Bytes, stats: &mut Stats) -> format::Result<()> {
+    entry(stats, page_size).reserved_max = Some(format::bytes_or_greatest(content, page_size.get().max(1))?);
+    Ok(())
+}
+
+/// Reads `hugetlb.SIZE.rsvd.max_usage_in_bytes`.
+pub(crate) fn reserved_peak(content: &[u8], page_size: Bytes, stats: &mut Stats) -> format::Result<()> {
+    entry(stats, page_size).reserved_peak = Some(format::bytes(content)?);
+    Ok(())
+}
+
+/// Reads `hugetlb.SIZE.rsvd.failcnt`.
+pub(crate) fn reserved_failures(content: &[u8], page_size: Bytes, stats: &mut Stats) -> format::Result<()> {
+    entry(stats, page_size).reserved_max_hits = Some(number(single(content))?);
+    Ok(())
+}

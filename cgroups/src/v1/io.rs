@@ -8,16 +8,24 @@ use crate::report::Reason;
 use crate::resources::Io;
 use crate::setting::{Setting, Undo, Write};
 use crate::stats::{IoDeviceStats, Stats};
-use crate::v2::io::{LATENCY, bfq, checked, plan_priority};
+use crate::v2::io::{LATENCY, bfq, checked, device_weight_bfq, plan_priority};
 use crate::value::{Bytes, Limit};
 
 pub(crate) const WEIGHT_BFQ: &str = "blkio.bfq.weight";
+const WEIGHT_BFQ_DEVICE: &str = "blkio.bfq.weight_device";
 
 /// Plans the settings.
 pub(crate) fn plan(io: &Io, observed: &Observed, plan: &mut Vec<Setting>) -> Result<()> {
     plan.extend(io.weight.map(|weight| match observed.io_weight_file {
         Some(file) => bfq(weight, |weight| Setting::write("io.weight", Controller::Io, Version::V1, file, weight)),
         None => Setting::unsupported("io.weight", Controller::Io, WEIGHT_BFQ, Reason::Kernel),
+    }));
+    plan.extend(io.device_weights.iter().map(|(device, weight)| {
+        let name = format!("io.device_weights[{device}]");
+        match observed.io_weight_file {
+            Some(_) => device_weight_bfq(name, Version::V1, WEIGHT_BFQ_DEVICE, *device, *weight),
+            None => Setting::unsupported(name, Controller::Io, WEIGHT_BFQ_DEVICE, Reason::Kernel),
+        }
     }));
     for max in &io.max {
         let files = [

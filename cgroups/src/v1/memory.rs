@@ -105,6 +105,12 @@ pub(crate) fn failures(content: &[u8], stats: &mut Stats) -> format::Result<()> 
     Ok(())
 }
 
+/// Reads `memory.memsw.failcnt`.
+pub(crate) fn swap_failures(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    stats.memory.get_or_insert_default().swap_max_hits = Some(number(format::single(content))?);
+    Ok(())
+}
+
 /// Reads `memory.kmem.usage_in_bytes`.
 pub(crate) fn kernel(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     stats.memory.get_or_insert_default().kernel = Some(format::bytes(content)?);
@@ -122,14 +128,32 @@ pub(crate) fn oom_control(content: &[u8], stats: &mut Stats) -> format::Result<(
 pub(crate) fn stat(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     let memory = stats.memory.get_or_insert_default();
     for (key, value) in format::keyed(content) {
-        match key {
-            b"total_rss" => memory.anon = Some(Bytes::new(number(value)?)),
-            b"total_cache" => memory.file = Some(Bytes::new(number(value)?)),
-            b"total_swap" => memory.swap = Some(Bytes::new(number(value)?)),
-            b"total_pgfault" => memory.page_faults = Some(number(value)?),
-            b"total_pgmajfault" => memory.major_page_faults = Some(number(value)?),
-            _ => {}
-        }
+        // Most lines are of this group alone.
+        let Some(key) = key.strip_prefix(b"total_") else { continue };
+        let field = match key {
+            b"rss" => &mut memory.anon,
+            b"cache" => &mut memory.file,
+            b"swap" => &mut memory.swap,
+            b"shmem" => &mut memory.shmem,
+            b"mapped_file" => &mut memory.file_mapped,
+            b"dirty" => &mut memory.file_dirty,
+            b"writeback" => &mut memory.file_writeback,
+            b"inactive_anon" => &mut memory.inactive_anon,
+            b"active_anon" => &mut memory.active_anon,
+            b"inactive_file" => &mut memory.inactive_file,
+            b"active_file" => &mut memory.active_file,
+            b"unevictable" => &mut memory.unevictable,
+            b"pgfault" => {
+                memory.page_faults = Some(number(value)?);
+                continue;
+            }
+            b"pgmajfault" => {
+                memory.major_page_faults = Some(number(value)?);
+                continue;
+            }
+            _ => continue,
+        };
+        *field = Some(Bytes::new(number(value)?));
     }
     Ok(())
 }

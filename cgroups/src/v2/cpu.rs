@@ -83,6 +83,8 @@ pub(crate) fn stat(content: &[u8], stats: &mut Stats) -> format::Result<()> {
             b"usage_usec" => cpu.usage = micros(value)?,
             b"user_usec" => cpu.user = micros(value)?,
             b"system_usec" => cpu.system = micros(value)?,
+            b"nice_usec" => cpu.nice = Some(micros(value)?),
+            b"core_sched.force_idle_usec" => cpu.force_idle = Some(micros(value)?),
             b"nr_periods" => cpu.periods = Some(number(value)?),
             b"nr_throttled" => cpu.throttled_periods = Some(number(value)?),
             b"throttled_usec" => cpu.throttled = Some(micros(value)?),

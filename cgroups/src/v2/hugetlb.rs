@@ -46,7 +46,18 @@ pub(crate) fn size_of_file(file: &str) -> Option<(Bytes, &str)> {
 pub(crate) fn entry(stats: &mut Stats, page_size: Bytes) -> &mut HugetlbStats {
     let entries = stats.hugetlb.get_or_insert_default();
     let place = entries.iter().position(|entry| entry.page_size == page_size).unwrap_or_else(|| {
-        entries.push(HugetlbStats { page_size, current: Bytes::new(0), max: None, max_hits: None, reserved: None });
+        entries.push(HugetlbStats {
+            page_size,
+            current: Bytes::new(0),
+            max: None,
+            max_hits: None,
+            max_hits_local: None,
+            peak: None,
+            reserved: None,
+            reserved_max: None,
+            reserved_peak: None,
+            reserved_max_hits: None,
+        });
         entries.len() - 1
     });
     &mut entries[place]
@@ -60,12 +71,27 @@ pub(crate) fn current(content: &[u8], page_size: Bytes, stats: &mut Stats) -> fo
 
 /// Reads `hugetlb.SIZE.max`.
 pub(crate) fn max(content: &[u8], page_size: Bytes, stats: &mut Stats) -> format::Result<()> {
-    // v2 says "max" here only since 5.8; before, and for a value as great, it prints the greatest number.
-    let limit = match format::bytes_or_max(content)? {
-        Limit::Max => Limit::Max,
-        Limit::At(_) => format::bytes_or_greatest(content, page_size.get().max(1))?,
-    };
-    entry(stats, page_size).max = Some(limit);
+    entry(stats, page_size).max = Some(limit(content, page_size)?);
+    Ok(())
+}
+
+/// Reads `hugetlb.SIZE.rsvd.max`.
+pub(crate) fn reserved_max(content: &[u8], page_size: Bytes, stats: &mut Stats) -> format::Result<()> {
+    entry(stats, page_size).reserved_max = Some(limit(content, page_size)?);
+    Ok(())
+}
+
+/// v2 says "max" only since 5.8; before, and for a value as great, it prints the greatest number.
+fn limit(content: &[u8], page_size: Bytes) -> format::Result<Limit<Bytes>> {
+    match format::bytes_or_max(content)? {
+        Limit::Max => Ok(Limit::Max),
+        Limit::At(_) => format::bytes_or_greatest(content, page_size.get().max(1)),
+    }
+}
+
+/// Reads `hugetlb.SIZE.events.local`.
+pub(crate) fn events_local(content: &[u8], page_size: Bytes, stats: &mut Stats) -> format::Result<()> {
+    entry(stats, page_size).max_hits_local = format::value_of(content, b"max").map(number).transpose()?;
     Ok(())
 }
 
@@ -87,12 +113,17 @@ pub(crate) fn by_node(content: &[u8]) -> format::Result<Vec<(u32, Bytes)>> {
     let line = lines().find(|line| line.starts_with(b"hierarchical_total=")).or_else(|| lines().next());
     let mut nodes = Vec::new();
     for word in format::words(line.unwrap_or_default()).skip(1) {
-        let (key, value) = format::pair(word).ok_or(format::FormatError("a pair node=value is expected"))?;
-        let node = key.strip_prefix(b"N").map(number).transpose()?.and_then(|node| u32::try_from(node).ok());
-        let node = node.ok_or(format::FormatError("a memory node is expected"))?;
-        nodes.push((node, Bytes::new(number(value)?)));
+        nodes.push(node(word)?);
     }
     Ok(nodes)
+}
+
+/// Reads `N0=AMOUNT`.
+pub(crate) fn node(word: &[u8]) -> format::Result<(u32, Bytes)> {
+    let (key, value) = format::pair(word).ok_or(format::FormatError("a pair node=value is expected"))?;
+    let node = key.strip_prefix(b"N").map(number).transpose()?.and_then(|node| u32::try_from(node).ok());
+    let node = node.ok_or(format::FormatError("a memory node is expected"))?;
+    Ok((node, Bytes::new(number(value)?)))
 }
 
 #[cfg(test)]

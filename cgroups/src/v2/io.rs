@@ -1,6 +1,7 @@
 //! `io.*` of v2.
 
 use crate::controller::{Controller, Version};
+use crate::device::DeviceNumber;
 use crate::error::{Error, Result};
 use crate::format::{self, FormatError, number};
 use crate::observed::Observed;
@@ -20,6 +21,7 @@ pub(crate) const WEIGHT_BFQ_MAX: u16 = 1000;
 /// Plans the settings.
 pub(crate) fn plan(io: &Io, observed: &Observed, plan: &mut Vec<Setting>) -> Result<()> {
     plan.extend(io.weight.map(|weight| weight_of(weight, observed)));
+    plan.extend(io.device_weights.iter().map(|(device, weight)| device_weight(*device, *weight, observed)));
     for max in &io.max {
         let name = format!("io.max[{}]", max.device);
         let limits = checked(max)?;
@@ -90,6 +92,39 @@ fn weight_of(weight: IoWeight, observed: &Observed) -> Setting {
     }
 }
 
+/// The weight on one device, for which both schedulers have a line in the file of the weight.
+fn device_weight(device: DeviceNumber, weight: Option<IoWeight>, observed: &Observed) -> Setting {
+    let name = format!("io.device_weights[{device}]");
+    match observed.io_weight_file {
+        Some(WEIGHT) => {
+            let value = weight.map_or_else(|| "default".to_owned(), |weight| weight.get().to_string());
+            line(name, Version::V2, WEIGHT, device, &value)
+        }
+        Some(file) => device_weight_bfq(name, Version::V2, file, device, weight),
+        None => Setting::unsupported(name, Controller::Io, WEIGHT, Reason::Kernel),
+    }
+}
+
+/// The weight of BFQ on one device, in both versions.
+pub(crate) fn device_weight_bfq(
+    name: String,
+    version: Version,
+    file: &'static str,
+    device: DeviceNumber,
+    weight: Option<IoWeight>,
+) -> Setting {
+    match weight {
+        None => line(name, version, file, device, "default"),
+        Some(weight) => bfq(weight, |weight| line(name, version, file, device, &weight.to_string())),
+    }
+}
+
+fn line(name: String, version: Version, file: &'static str, device: DeviceNumber, value: &str) -> Setting {
+    let undo = Undo::Line { key: device.to_string(), absent: format!("{device} default") };
+    let write = Write::new(version, file, format!("{device} {value}")).undone_by(undo);
+    Setting::writes(name, Controller::Io, vec![write])
+}
+
 /// A weight for BFQ, cut off at its greatest.
 pub(crate) fn bfq(weight: IoWeight, write: impl FnOnce(u16) -> Setting) -> Setting {
     let cut = weight.get().min(WEIGHT_BFQ_MAX);
@@ -131,7 +166,6 @@ pub(crate) fn stat(content: &[u8], stats: &mut Stats) -> format::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::DeviceNumber;
 
     #[test]
     fn counts_by_device() {

@@ -99,10 +99,26 @@ pub(crate) fn events(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     let memory = stats.memory.get_or_insert_default();
     for (key, value) in format::keyed(content) {
         match key {
+            b"low" => memory.low_hits = Some(number(value)?),
             b"high" => memory.high_hits = Some(number(value)?),
             b"max" => memory.max_hits = Some(number(value)?),
+            b"oom" => memory.ooms = Some(number(value)?),
             b"oom_kill" => memory.oom_kills = Some(number(value)?),
             b"oom_group_kill" => memory.oom_group_kills = Some(number(value)?),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Reads `memory.swap.events`.
+pub(crate) fn swap_events(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    let memory = stats.memory.get_or_insert_default();
+    for (key, value) in format::keyed(content) {
+        match key {
+            b"high" => memory.swap_high_hits = Some(number(value)?),
+            b"max" => memory.swap_max_hits = Some(number(value)?),
+            b"fail" => memory.swap_failures = Some(number(value)?),
             _ => {}
         }
     }
@@ -113,14 +129,32 @@ pub(crate) fn events(content: &[u8], stats: &mut Stats) -> format::Result<()> {
 pub(crate) fn stat(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     let memory = stats.memory.get_or_insert_default();
     for (key, value) in format::keyed(content) {
-        match key {
-            b"anon" => memory.anon = Some(Bytes::new(number(value)?)),
-            b"file" => memory.file = Some(Bytes::new(number(value)?)),
-            b"kernel" => memory.kernel = Some(Bytes::new(number(value)?)),
-            b"pgfault" => memory.page_faults = Some(number(value)?),
-            b"pgmajfault" => memory.major_page_faults = Some(number(value)?),
-            _ => {}
-        }
+        let field = match key {
+            b"anon" => &mut memory.anon,
+            b"file" => &mut memory.file,
+            b"kernel" => &mut memory.kernel,
+            b"slab" => &mut memory.slab,
+            b"sock" => &mut memory.sock,
+            b"shmem" => &mut memory.shmem,
+            b"file_mapped" => &mut memory.file_mapped,
+            b"file_dirty" => &mut memory.file_dirty,
+            b"file_writeback" => &mut memory.file_writeback,
+            b"inactive_anon" => &mut memory.inactive_anon,
+            b"active_anon" => &mut memory.active_anon,
+            b"inactive_file" => &mut memory.inactive_file,
+            b"active_file" => &mut memory.active_file,
+            b"unevictable" => &mut memory.unevictable,
+            b"pgfault" => {
+                memory.page_faults = Some(number(value)?);
+                continue;
+            }
+            b"pgmajfault" => {
+                memory.major_page_faults = Some(number(value)?);
+                continue;
+            }
+            _ => continue,
+        };
+        *field = Some(Bytes::new(number(value)?));
     }
     Ok(())
 }

@@ -21,6 +21,12 @@ pub(crate) fn io(content: &[u8], stats: &mut Stats) -> format::Result<()> {
     Ok(())
 }
 
+/// Reads `irq.pressure`.
+pub(crate) fn irq(content: &[u8], stats: &mut Stats) -> format::Result<()> {
+    stats.pressure.irq = Some(pressure(content)?);
+    Ok(())
+}
+
 fn pressure(content: &[u8]) -> format::Result<Pressure> {
     let mut pressure = Pressure::default();
     for (key, value) in format::keyed(content) {

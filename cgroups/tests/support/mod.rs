@@ -244,6 +244,12 @@ fn act(role: &str) -> std::process::ExitCode {
             tell(b'.');
             bomb();
         }
+        "threads" => {
+            let thread = std::thread::spawn(|| std::thread::sleep(Duration::from_hours(1)));
+            tell(b'.');
+            drop(thread);
+        }
+        "filter" => tell(if filter_is_refused() { b'y' } else { b'n' }),
         "parent" => {
             // Never waits for its child, which so stays a zombie.
             let child = Command::new(std::env::current_exe().unwrap()).env(ROLE, "nap 0").stdin(Stdio::piped()).spawn();
@@ -276,6 +282,23 @@ fn act(role: &str) -> std::process::ExitCode {
     }
     std::thread::sleep(Duration::from_hours(1));
     std::process::ExitCode::SUCCESS
+}
+
+/// Whether an unprivileged process that asks for a device filter is told that it gets none.
+fn filter_is_refused() -> bool {
+    use windlass_cgroups::{DeviceAction, DeviceFilter, Outcome, Reason, Resources};
+    let all = Hierarchies::discover_at(Anchor::OwnGroup).unwrap().only(Version::V2).unwrap();
+    let group = all.create(&GroupPath::new("leaf").unwrap(), &[]).unwrap();
+    let devices = Some(DeviceFilter { default: DeviceAction::Deny, rules: vec![] });
+    let request = Resources { devices, ..Resources::default() };
+    let not_delegated =
+        |outcome: &Outcome| matches!(outcome, Outcome::Unsupported { reason: Reason::NotDelegated, .. });
+    let strict = match group.apply(&request) {
+        Err(Error::Unsupported { settings }) => settings.iter().all(|item| not_delegated(&item.outcome)),
+        _ => false,
+    };
+    let report = group.apply_best_effort(&request).unwrap();
+    strict && report.get("devices").is_some_and(not_delegated)
 }
 
 /// Whether an unprivileged process gets triggers with windows of two seconds and no others.

@@ -1,5 +1,7 @@
 //! One descriptor that tells when something happens to a group.
 
+pub(crate) mod many;
+
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
