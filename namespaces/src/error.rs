@@ -44,6 +44,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A configuration asks for something that cannot be given; see the feature `oci`.
+    #[error("{field} cannot be honoured: {reason}")]
+    NotHonoured {
+        /// The field, as a path in the configuration.
+        field: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// The kernel refused a netlink request.
     #[error("netlink {op} {object} was refused{}", explanation.as_deref().map(|text| format!(" ({text})")).unwrap_or_default())]
     Netlink {
@@ -91,7 +99,11 @@ impl Error {
                 source.raw_os_error()
             }
             Self::CleanUp { first, .. } => first.errno(),
-            Self::Killed { .. } | Self::Invalid { .. } | Self::Malformed { .. } | Self::Helper { .. } => None,
+            Self::Killed { .. }
+            | Self::Invalid { .. }
+            | Self::NotHonoured { .. }
+            | Self::Malformed { .. }
+            | Self::Helper { .. } => None,
         }
     }
 

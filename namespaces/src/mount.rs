@@ -3,6 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use crate::id::{Gid, Uid};
+
 /// How mounts and unmounts below a mount travel to its copies in other namespaces.
 ///
 /// Source: `mount_namespaces(7)`, "Shared subtrees".
@@ -36,7 +38,36 @@ pub(crate) mod attribute {
     pub(crate) const NO_DEV: u64 = 0x4;
     pub(crate) const NO_EXEC: u64 = 0x8;
     pub(crate) const NO_ATIME: u64 = 0x10;
+    pub(crate) const STRICT_ATIME: u64 = 0x20;
+    /// The behaviour of access times is a field, not a bit: this is all of it; 0 in it is `relatime`.
+    pub(crate) const ATIME: u64 = 0x70;
+    pub(crate) const NO_DIR_ATIME: u64 = 0x80;
     pub(crate) const NO_SYMLINK_FOLLOW: u64 = 0x0020_0000;
+}
+
+/// A change of what is allowed through a mount: bits of [`attribute`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    pub(crate) set: u64,
+    pub(crate) clear: u64,
+}
+
+impl Attributes {
+    pub(crate) const fn set(set: u64) -> Self {
+        Self { set, clear: 0 }
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.set == 0 && self.clear == 0
+    }
+}
+
+/// How far a change of a mount reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    This,
+    /// And every mount below it.
+    Below,
 }
 
 /// A kind of device node.
@@ -46,6 +77,8 @@ pub enum DeviceKind {
     Character,
     /// A block device.
     Block,
+    /// A named pipe, which has no number.
+    Fifo,
 }
 
 /// A device node.
@@ -85,12 +118,29 @@ pub struct Mount {
     pub(crate) kind: Kind,
     pub(crate) target: PathBuf,
     pub(crate) attributes: u64,
+    /// Changes beside `attributes`, whose reach is that of the mount: of this mount alone.
+    pub(crate) own: Attributes,
+    /// And of it with all below.
+    pub(crate) below: Attributes,
     pub(crate) propagation: Option<Propagation>,
+    /// That of the mount when not given.
+    pub(crate) propagation_reach: Option<Reach>,
+    /// User and group of a device node.
+    pub(crate) owner: Option<(Uid, Gid)>,
 }
 
 impl Mount {
     fn new(kind: Kind, target: impl Into<PathBuf>) -> Self {
-        Self { kind, target: target.into(), attributes: 0, propagation: None }
+        Self {
+            kind,
+            target: target.into(),
+            attributes: 0,
+            own: Attributes::default(),
+            below: Attributes::default(),
+            propagation: None,
+            propagation_reach: None,
+            owner: None,
+        }
     }
 
     /// The file or directory `source` of the caller's tree, without the mounts below it.
@@ -222,11 +272,30 @@ impl Mount {
         self.with(attribute::NO_ATIME)
     }
 
+    /// Reading always sets access times.
+    #[must_use]
+    pub fn strict_atime(self) -> Self {
+        self.with(attribute::STRICT_ATIME)
+    }
+
+    /// Reading a directory leaves its access time alone.
+    #[must_use]
+    pub fn no_dir_atime(self) -> Self {
+        self.with(attribute::NO_DIR_ATIME)
+    }
+
     /// Symbolic links in it are not followed.
     #[must_use]
     #[doc(alias = "nosymfollow")]
     pub fn no_symlink_follow(self) -> Self {
         self.with(attribute::NO_SYMLINK_FOLLOW)
+    }
+
+    /// Who owns a device node; root when not given. Where the caller's node is bound, that keeps its owner.
+    #[must_use]
+    pub fn owner(mut self, uid: Uid, gid: Gid) -> Self {
+        self.owner = Some((uid, gid));
+        self
     }
 
     /// How mounts below it travel; private when not given.

@@ -11,7 +11,7 @@ use crate::command::{Command, Root};
 use crate::error::{Error, Result};
 use crate::id::IdMapping;
 use crate::kind::Namespace;
-use crate::mount::{Kind, MISPLACED_OPTION, Mount, Propagation};
+use crate::mount::{Device, Kind, MISPLACED_OPTION, Mount, Propagation, Reach};
 use crate::plan::Facts;
 use crate::rootfs::Rootfs;
 
@@ -100,8 +100,9 @@ fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
         Kind::Devpts => (devpts(command, facts)?, Links::Follow),
         Kind::Device(_) if binds_devices => (bind(&mount.target, false)?, Links::Follow),
         Kind::Device(device) => {
-            let (kind, major, minor, mode) = (device.kind, device.major, device.minor, device.mode);
-            return Ok(Step::Device(DeviceStep { target, kind, major, minor, mode }));
+            let Device { kind, major, minor, mode } = *device;
+            let owner = mount.owner.map(|(uid, gid)| (uid.as_raw(), gid.as_raw()));
+            return Ok(Step::Device(DeviceStep { target, kind, major, minor, mode, owner }));
         }
         Kind::Symlink(contents) => {
             let contents = c_string("mount", contents.as_os_str().as_bytes())?;
@@ -111,7 +112,17 @@ fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
         Kind::ReadOnlyPath => return Ok(Step::ReadOnlyPath(target.path)),
     };
     let propagation = propagation(command, mount, &source);
-    Ok(Step::Mount(MountStep { source, target, links, attributes: mount.attributes, propagation }))
+    let reach = match &source {
+        MountSource::Bind { recursive: true, .. } | MountSource::Detached(_) => Reach::Below,
+        MountSource::Bind { .. } | MountSource::Filesystem { .. } => Reach::This,
+    };
+    let (mut own, mut below) = (mount.own, mount.below);
+    match reach {
+        Reach::This => own.set |= mount.attributes,
+        Reach::Below => below.set |= mount.attributes,
+    }
+    let propagation_reach = mount.propagation_reach.unwrap_or(reach);
+    Ok(Step::Mount(MountStep { source, target, links, own, below, propagation, propagation_reach }))
 }
 
 /// A fresh file system is private, and so is a copy out of a private tree.

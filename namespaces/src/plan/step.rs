@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use crate::gate::GateKind;
 use crate::id::IdMapping;
 use crate::kind::Namespace;
-use crate::mount::DeviceKind;
+use crate::mount::{Attributes, DeviceKind, Reach};
 use crate::rlimit::Rlimit;
 use crate::seccomp::CompiledFilter;
 
@@ -51,9 +51,13 @@ pub(crate) struct MountStep {
     pub(crate) source: MountSource,
     pub(crate) target: Target,
     pub(crate) links: Links,
-    pub(crate) attributes: u64,
+    /// Of this mount alone.
+    pub(crate) own: Attributes,
+    /// Of it with all below.
+    pub(crate) below: Attributes,
     /// `MS_*`, 0 to leave it.
     pub(crate) propagation: u64,
+    pub(crate) propagation_reach: Reach,
 }
 
 #[derive(Debug)]
@@ -63,6 +67,7 @@ pub(crate) struct DeviceStep {
     pub(crate) major: u32,
     pub(crate) minor: u32,
     pub(crate) mode: u32,
+    pub(crate) owner: Option<(u32, u32)>,
 }
 
 #[derive(Debug)]
@@ -205,13 +210,25 @@ impl fmt::Display for MountStep {
             }
         }
         write!(f, " on {}", text(&self.target.path))?;
-        if self.attributes != 0 {
-            write!(f, ", attributes {:#x}", self.attributes)?;
+        for (change, whose) in [(self.own, "attributes"), (self.below, "attributes below")] {
+            if change.set != 0 {
+                write!(f, ", {whose} {:#x}", change.set)?;
+            }
+            if change.clear != 0 {
+                write!(f, ", {whose} without {:#x}", change.clear)?;
+            }
         }
         if self.propagation != 0 {
             write!(f, ", propagation {:#x}", self.propagation)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for DeviceStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "make device {}", text(&self.target.path))?;
+        self.owner.map_or(Ok(()), |(uid, gid)| write!(f, " of user {uid} and group {gid}"))
     }
 }
 
@@ -237,7 +254,7 @@ impl fmt::Display for Step {
             Self::OpenRoot(RootSource::Detached(descriptor)) => write!(f, "attach root mount {descriptor}"),
             Self::OpenRoot(RootSource::Path(path)) => write!(f, "attach root {}", text(path)),
             Self::Mount(mount) => mount.fmt(f),
-            Self::Device(device) => write!(f, "make device {}", text(&device.target.path)),
+            Self::Device(device) => device.fmt(f),
             Self::Symlink { contents, target } => write!(f, "link {} to {}", text(&target.path), text(contents)),
             Self::Mask(path) => write!(f, "mask {}", text(path)),
             Self::ReadOnlyPath(path) => write!(f, "make read-only {}", text(path)),

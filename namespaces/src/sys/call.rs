@@ -39,7 +39,7 @@ calls! {
     Exit = SYS_exit_group "exit_group", Faccessat2 = SYS_faccessat2 "faccessat2", Fchdir = SYS_fchdir "fchdir",
     Fchown = SYS_fchown "fchown", Fstatfs = SYS_fstatfs "fstatfs", Fsconfig = SYS_fsconfig "fsconfig",
     Fsmount = SYS_fsmount "fsmount", Fsopen = SYS_fsopen "fsopen", Getcwd = SYS_getcwd "getcwd",
-    Ioctl = SYS_ioctl "ioctl", Mkdirat = SYS_mkdirat "mkdirat", Mknodat = SYS_mknodat "mknodat",
+    Fchownat = SYS_fchownat "fchownat", Ioctl = SYS_ioctl "ioctl", Mkdirat = SYS_mkdirat "mkdirat", Mknodat = SYS_mknodat "mknodat",
     MountSetattr = SYS_mount_setattr "mount_setattr", MoveMount = SYS_move_mount "move_mount",
     Openat = SYS_openat "openat", Openat2 = SYS_openat2 "openat2", OpenTree = SYS_open_tree "open_tree",
     PivotRoot = SYS_pivot_root "pivot_root", Prctl = SYS_prctl "prctl", Prlimit = SYS_prlimit64 "prlimit64",

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::{mem, ptr};
 
 use super::call::{Call, Failure, Outcome, Word, call, close, int, open, open_place, raw, write};
-use crate::mount::{DeviceKind, attribute};
+use crate::mount::{Attributes, DeviceKind, Reach, attribute};
 use crate::plan::step::{DeviceStep, Links, MountSource, MountStep, RootSource, Target};
 
 const OPEN_TREE_CLONE: u32 = 1;
@@ -16,19 +16,10 @@ const FSOPEN_CLOEXEC: u32 = 1;
 const FSMOUNT_CLOEXEC: u32 = 1;
 const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;
 const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
-/// Access-time behaviour is a field, not a bit: setting it clears the whole field first.
-const MOUNT_ATTR_ATIME: u64 = 0x70;
 const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 const RESOLVE_NO_SYMLINKS: u64 = 0x04;
 const RESOLVE_IN_ROOT: u64 = 0x10;
 const NULL_DEVICE: (u32, u32) = (1, 3);
-
-/// Whether an attribute reaches the mounts below.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    This,
-    Below,
-}
 
 pub(super) fn write_file(path: &CStr, bytes: &[u8]) -> Outcome<()> {
     write_below(libc::AT_FDCWD, path, bytes)
@@ -42,7 +33,7 @@ pub(super) fn write_below(directory: RawFd, path: &CStr, bytes: &[u8]) -> Outcom
 }
 
 pub(super) fn propagate(flag: u64) -> Outcome<()> {
-    set_attributes(libc::AT_FDCWD, c"/", AT_RECURSIVE, 0, flag)
+    set_attributes(libc::AT_FDCWD, c"/", AT_RECURSIVE, Attributes::default(), flag)
 }
 
 /// The root that mounts are made in, attached to the mount namespace.
@@ -50,7 +41,7 @@ pub(super) fn open_root(source: &RootSource) -> Outcome<RawFd> {
     let mount = match source {
         RootSource::Own => return own_root(),
         RootSource::Detached(descriptor) => *descriptor,
-        RootSource::Path(path) => clone_tree(libc::AT_FDCWD, path, Depth::Below)?,
+        RootSource::Path(path) => clone_tree(libc::AT_FDCWD, path, Reach::Below)?,
     };
     // Over the root of the tree that is left behind: no directory of it need be known to exist.
     attach(mount, libc::AT_FDCWD, c"/", MOVE_MOUNT_F_EMPTY_PATH)?;
@@ -64,7 +55,7 @@ pub(super) fn own_root() -> Outcome<RawFd> {
 
 /// Makes an open terminal appear at `/dev/console`; no link is followed there.
 pub(super) fn bind_console(root: RawFd, terminal: RawFd) -> Outcome<()> {
-    let console = clone_tree(terminal, c"", Depth::This)?;
+    let console = clone_tree(terminal, c"", Reach::This)?;
     let resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
     let place = match open_place(root, c"/dev/console", 0, resolve) {
         Err(Failure { errno: libc::ENOENT, .. }) => {
@@ -82,19 +73,15 @@ pub(super) fn bind_console(root: RawFd, terminal: RawFd) -> Outcome<()> {
 }
 
 pub(super) fn mount(root: RawFd, step: &MountStep) -> Outcome<()> {
-    let (mount, is_fresh, depth) = match &step.source {
+    let (mount, is_fresh) = match &step.source {
         MountSource::Bind { path, recursive } => {
-            let depth = if *recursive { Depth::Below } else { Depth::This };
-            (clone_tree(libc::AT_FDCWD, path, depth)?, false, depth)
+            let reach = if *recursive { Reach::Below } else { Reach::This };
+            (clone_tree(libc::AT_FDCWD, path, reach)?, false)
         }
-        MountSource::Detached(descriptor) => (*descriptor, false, Depth::Below),
-        MountSource::Filesystem { name, options } => (filesystem(name, options, step.attributes)?, true, Depth::This),
+        MountSource::Detached(descriptor) => (*descriptor, false),
+        MountSource::Filesystem { name, options } => (filesystem(name, options, step.own.set | step.below.set)?, true),
     };
-    let attributes = if is_fresh { 0 } else { step.attributes };
-    if attributes != 0 || step.propagation != 0 {
-        let flags = if depth == Depth::Below { AT_EMPTY_PATH | AT_RECURSIVE } else { AT_EMPTY_PATH };
-        set_attributes(mount, c"", flags, attributes, step.propagation)?;
-    }
+    change(mount, step, is_fresh)?;
     let resolve = match step.links {
         Links::Follow => 0,
         Links::Refuse => RESOLVE_NO_SYMLINKS,
@@ -109,17 +96,38 @@ pub(super) fn mount(root: RawFd, step: &MountStep) -> Outcome<()> {
     close(mount)
 }
 
+/// Changes a mount that is attached nowhere yet; a fresh one has its attributes.
+fn change(mount: RawFd, step: &MountStep, is_fresh: bool) -> Outcome<()> {
+    for (attributes, reach) in [(step.below, Reach::Below), (step.own, Reach::This)] {
+        let attributes = if is_fresh { Attributes::default() } else { attributes };
+        let propagation = if step.propagation_reach == reach { step.propagation } else { 0 };
+        let flags = if reach == Reach::Below { AT_EMPTY_PATH | AT_RECURSIVE } else { AT_EMPTY_PATH };
+        if !attributes.is_empty() || propagation != 0 {
+            set_attributes(mount, c"", flags, attributes, propagation)?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn device(root: RawFd, step: &DeviceStep) -> Outcome<()> {
     let kind = match step.kind {
         DeviceKind::Character => libc::S_IFCHR,
         DeviceKind::Block => libc::S_IFBLK,
+        DeviceKind::Fifo => libc::S_IFIFO,
     };
     let number = libc::makedev(step.major, step.minor);
     let parent = directory(root, &step.target.parent, 0)?;
     // SAFETY: the name is a live C string.
     let made = unsafe { call!(Mknodat, parent, step.target.name.as_ptr(), kind | step.mode, number) };
     match made {
-        Ok(_) => close(parent),
+        Ok(_) => {
+            if let Some((uid, gid)) = step.owner {
+                let name = step.target.name.as_ptr();
+                // SAFETY: the name is a live C string.
+                unsafe { call!(Fchownat, parent, name, uid, gid, libc::AT_SYMLINK_NOFOLLOW) }?;
+            }
+            close(parent)
+        }
         Err(failure @ Failure { errno: libc::EEXIST, .. }) => {
             let there = open_place(parent, &step.target.name, libc::O_NOFOLLOW, 0)?;
             let status = status(there)?;
@@ -165,7 +173,7 @@ pub(super) fn mask(root: RawFd, path: &CStr) -> Outcome<()> {
     let cover = if is_directory(place)? {
         filesystem(c"tmpfs", &[], attribute::READ_ONLY | attribute::NO_DEV | attribute::NO_SUID | attribute::NO_EXEC)?
     } else {
-        let cover = clone_tree(libc::AT_FDCWD, c"/dev/null", Depth::This)?;
+        let cover = clone_tree(libc::AT_FDCWD, c"/dev/null", Reach::This)?;
         let status = status(cover)?;
         let is_null = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFCHR
             && (status.stx_rdev_major, status.stx_rdev_minor) == NULL_DEVICE;
@@ -182,15 +190,15 @@ pub(super) fn mask(root: RawFd, path: &CStr) -> Outcome<()> {
 
 pub(super) fn read_only(root: RawFd, path: &CStr) -> Outcome<()> {
     let Some(place) = existing(root, path)? else { return Ok(()) };
-    let copy = clone_tree(place, c"", Depth::Below)?;
-    set_attributes(copy, c"", AT_EMPTY_PATH | AT_RECURSIVE, attribute::READ_ONLY, 0)?;
+    let copy = clone_tree(place, c"", Reach::Below)?;
+    set_attributes(copy, c"", AT_EMPTY_PATH | AT_RECURSIVE, Attributes::set(attribute::READ_ONLY), 0)?;
     attach(copy, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
     close(copy)?;
     close(place)
 }
 
 pub(super) fn read_only_mount(root: RawFd) -> Outcome<()> {
-    set_attributes(root, c"", AT_EMPTY_PATH, attribute::READ_ONLY, 0)
+    set_attributes(root, c"", AT_EMPTY_PATH, Attributes::set(attribute::READ_ONLY), 0)
 }
 
 /// Makes `root` the root and leaves the old one.
@@ -300,9 +308,9 @@ fn is_directory(descriptor: RawFd) -> Outcome<bool> {
 }
 
 /// A detached copy of the mount at `path`.
-fn clone_tree(directory: RawFd, path: &CStr, depth: Depth) -> Outcome<RawFd> {
+fn clone_tree(directory: RawFd, path: &CStr, reach: Reach) -> Outcome<RawFd> {
     let mut flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
-    if depth == Depth::Below {
+    if reach == Reach::Below {
         flags |= AT_RECURSIVE;
     }
     if path.is_empty() {
@@ -317,10 +325,11 @@ fn attach(mount: RawFd, directory: RawFd, path: &CStr, flags: u32) -> Outcome<()
     unsafe { call!(MoveMount, mount, c"".as_ptr(), directory, path.as_ptr(), flags) }.map(drop)
 }
 
-fn set_attributes(directory: RawFd, path: &CStr, flags: u32, set: u64, propagation: u64) -> Outcome<()> {
-    let clear = if set & MOUNT_ATTR_ATIME == 0 { 0 } else { MOUNT_ATTR_ATIME };
+fn set_attributes(directory: RawFd, path: &CStr, flags: u32, change: Attributes, propagation: u64) -> Outcome<()> {
+    // Setting a part of a field takes clearing all of it.
+    let field = if change.set & attribute::ATIME == 0 { 0 } else { attribute::ATIME };
     // struct mount_attr: set, clear, propagation, user namespace.
-    let attributes = [set, clear, propagation, 0];
+    let attributes = [change.set, change.clear | field, propagation, 0];
     let size = size_of_val(&attributes);
     // SAFETY: a live C string and a live structure of the size given.
     unsafe { call!(MountSetattr, directory, path.as_ptr(), flags, attributes.as_ptr(), size) }.map(drop)
