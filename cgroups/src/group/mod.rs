@@ -134,6 +134,13 @@ impl Group {
         Ok(pids)
     }
 
+    /// The processes in the group and in all groups below it, in ascending order; one of another pid namespace is 0.
+    ///
+    /// A group below that is removed meanwhile has none.
+    pub fn tree_pids(&self) -> Result<Vec<i32>> {
+        kill::listed(&self.members.iter().map(|member| &member.directory).collect::<Vec<_>>())
+    }
+
     /// Whether the group was removed.
     pub fn is_gone(&self) -> bool {
         self.members.iter().any(|member| member.directory.is_gone())

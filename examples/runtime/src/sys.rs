@@ -1,0 +1,59 @@
+//! System calls that no safe crate offers.
+
+use std::ffi::{CStr, CString, c_char};
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::ptr;
+
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Sends a signal of any number to the process of a pidfd.
+pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    let (number, information) = (libc::SYS_pidfd_send_signal, ptr::null::<libc::siginfo_t>());
+    // SAFETY: a null siginfo asks the kernel to fill one in.
+    check(unsafe { libc::syscall(number, pidfd.as_raw_fd(), signal, information, 0) }).map(drop)
+}
+
+/// A copy of the mount at `path`, attached nowhere and read-only.
+pub(crate) fn read_only_clone(path: &CStr) -> io::Result<OwnedFd> {
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    // SAFETY: a live C string.
+    let tree = check(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })?;
+    let tree = i32::try_from(tree).map_err(io::Error::other)?;
+    // SAFETY: the kernel made this descriptor for nobody else.
+    let tree = unsafe { OwnedFd::from_raw_fd(tree) };
+    // struct mount_attr: set, clear, propagation, user namespace.
+    let attributes = [libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID, 0, 0, 0];
+    let (size, empty) = (size_of_val(&attributes), c"".as_ptr());
+    let (descriptor, flags) = (tree.as_raw_fd(), libc::AT_EMPTY_PATH);
+    // SAFETY: a live C string, and a live structure of the size given.
+    let set = unsafe { libc::syscall(libc::SYS_mount_setattr, descriptor, empty, flags, attributes.as_ptr(), size) };
+    check(set)?;
+    Ok(tree)
+}
+
+/// Replaces this process by the program that is open as `program`; returns only the reason why not.
+pub(crate) fn execute(program: BorrowedFd<'_>, arguments: &[CString], environment: &[CString]) -> io::Error {
+    let pointers = |strings: &[CString]| -> Vec<*const c_char> {
+        strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+    };
+    let (arguments, environment) = (pointers(arguments), pointers(environment));
+    let (number, program, flags) = (libc::SYS_execveat, program.as_raw_fd(), libc::AT_EMPTY_PATH);
+    // SAFETY: live C strings, and live arrays of such that end in null.
+    unsafe { libc::syscall(number, program, c"".as_ptr(), arguments.as_ptr(), environment.as_ptr(), flags) };
+    io::Error::last_os_error()
+}
+
+/// The name by which the kernel was told to execute this program.
+pub(crate) fn executed_as() -> Option<CString> {
+    // SAFETY: takes no pointer.
+    let address = unsafe { libc::getauxval(libc::AT_EXECFN) };
+    if address == 0 {
+        return None;
+    }
+    let start = ptr::with_exposed_provenance::<c_char>(usize::try_from(address).ok()?);
+    // SAFETY: the kernel put a C string there, which stays as long as the process.
+    Some(unsafe { CStr::from_ptr(start) }.to_owned())
+}
