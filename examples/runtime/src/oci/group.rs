@@ -13,7 +13,7 @@ use super::state::GroupState;
 use crate::cgroup_path;
 
 /// How long processes may take to be gone after they were killed.
-const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether the caller may be refused control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,11 @@ impl Wanted {
         let Some(group) = self.hierarchies.find(&self.path).map_err(doing())? else { return Ok(()) };
         let pids = group.tree_pids().map_err(doing())?;
         if !pids.is_empty() {
-            return Err(Failure::new(format!("container's cgroup {} is not empty: {} processes", self.path, pids.len())));
+            return Err(Failure::new(format!(
+                "container's cgroup {} is not empty: {} processes",
+                self.path,
+                pids.len()
+            )));
         }
         group.remove_tree().map_err(doing())
     }
@@ -166,7 +170,7 @@ fn own_group() -> Result<String> {
 pub(super) fn find(state: Option<&GroupState>) -> Result<Option<Group>> {
     let Some(state) = state else { return Ok(None) };
     let doing = || Failure::during(format!("group {}", state.path));
-    let path = GroupPath::new(&state.path).map_err(doing())?;
+    let path = GroupPath::new(&state.path).map_err(Failure::during("group of the state"))?;
     let hierarchies = match Hierarchies::discover() {
         Err(Error::NoHierarchy) => return Ok(None),
         found => found.map_err(doing())?,

@@ -43,7 +43,8 @@ pub(super) fn run(point: Point, hooks: &[Hook], state: &State, status: Status) -
     }
     let told = serde_json::to_vec(&state.report(status, String::new())).map_err(Failure::during("encode the state"))?;
     for (place, hook) in hooks.iter().enumerate() {
-        one(hook, &told).map_err(|error| error.after(format_args!("{point} hook {place} ({})", hook.path().display())))?;
+        one(hook, &told)
+            .map_err(|error| error.after(format_args!("{point} hook {place} ({})", hook.path().display())))?;
     }
     Ok(())
 }
@@ -182,7 +183,10 @@ mod tests {
     #[test]
     fn a_hook_that_fails_says_why_and_ends_the_row() {
         let error = run_one("echo no luck >&2; exit 3", Some(10)).unwrap_err().to_string();
-        assert!(error.starts_with("prestart hook 0 (/bin/sh): exit status: 3") && error.ends_with("no luck"), "{error}");
+        assert!(
+            error.starts_with("prestart hook 0 (/bin/sh): exit status: 3") && error.ends_with("no luck"),
+            "{error}"
+        );
         let folder = tempfile::tempdir().unwrap();
         let second = hook(&format!("touch {}/ran", folder.path().display()), None);
         run(Point::Prestart, &[hook("exit 1", None), second], &state(), Status::Created).unwrap_err();

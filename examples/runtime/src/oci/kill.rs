@@ -78,7 +78,7 @@ fn each(group: &Group, signal: Signal) -> Result<()> {
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => drop(identity::send(&pidfd, signal)?),
             Err(Errno::SRCH) => {}
-            Err(error) => return Err(doing()(error)),
+            Err(error) => return Err(Failure::during(format_args!("open process {}", pid.as_raw_nonzero()))(error)),
         }
     }
     Ok(())

@@ -79,7 +79,7 @@ impl Log {
         let line = line(self.format, level, &Timestamp::from(SystemTime::now()), &message.to_string());
         // In one write, so that lines of processes that share the file are not mixed. Nowhere is left to say that it failed.
         _ = match &self.file {
-            Some(mut file) => file.write_all(line.as_bytes()),
+            Some(file) => (&mut &*file).write_all(line.as_bytes()),
             None => std::io::stderr().write_all(line.as_bytes()),
         };
     }

@@ -43,12 +43,12 @@ pub(super) fn state(store: &Store, id: &str) -> Result<String> {
 pub(super) fn list(store: &Store, log: &Log, form: Form) -> Result<String> {
     let ids = store.all()?;
     if form == Form::Ids {
-        return Ok(ids.iter().map(|id| format!("{id}\n")).collect());
+        return Ok(ids.iter().flat_map(|id| [id.as_str(), "\n"]).collect());
     }
     let mut found: Vec<(Place, State)> = Vec::new();
     for id in ids {
         // One that cannot be read must not hide the others.
-        match store.find(&id).and_then(|place| Ok(place.map(|place| (place.read(), place)))) {
+        match store.find(&id).map(|place| place.map(|place| (place.read(), place))) {
             Ok(Some((Ok(Some(state)), place))) => found.push((place, state)),
             Ok(None | Some((Ok(None), _))) => {}
             Ok(Some((Err(error), _))) | Err(error) => log.warn(format_args!("{error}")),
@@ -66,7 +66,14 @@ pub(super) fn list(store: &Store, log: &Log, form: Form) -> Result<String> {
     }
     let row = |report: &super::state::Report<'_>| {
         let (pid, status) = (report.pid.to_string(), report.status.to_string());
-        [report.id.to_owned(), pid, status, report.bundle.display().to_string(), report.created.to_owned(), report.owner.clone()]
+        [
+            report.id.to_owned(),
+            pid,
+            status,
+            report.bundle.display().to_string(),
+            report.created.to_owned(),
+            report.owner.clone(),
+        ]
     };
     Ok(table(&reports.iter().map(row).collect::<Vec<_>>()))
 }

@@ -91,5 +91,5 @@ impl Parsed {
 
 /// An argument as text.
 pub(super) fn utf8<'a>(what: &str, text: &'a OsString) -> Result<&'a str> {
-    text.to_str().ok_or_else(|| Failure::new(format!("{what}: {text:?} is not UTF-8")))
+    text.to_str().ok_or_else(|| Failure::new(format!("{what}: {} is not UTF-8", text.display())))
 }

@@ -19,12 +19,7 @@ const fn value(long: &'static str, short: Option<char>, value: &'static str, hel
     Flag { long, short, value: Some(value), help }
 }
 
-const fn verb(
-    name: &'static str,
-    arguments: &'static str,
-    about: &'static str,
-    flags: &'static [Flag],
-) -> Verb {
+const fn verb(name: &'static str, arguments: &'static str, about: &'static str, flags: &'static [Flag]) -> Verb {
     Verb { name, arguments, about, flags }
 }
 
@@ -33,7 +28,8 @@ const BUNDLE: Flag = value("bundle", Some('b'), "DIR", "The bundle [default: the
 const CONSOLE: Flag = value("console-socket", None, "SOCKET", "Socket that is sent the terminal's descriptor");
 const PIDFD: Flag = value("pidfd-socket", None, "SOCKET", "Socket that is sent the process's pidfd");
 const PID_FILE: Flag = value("pid-file", None, "FILE", "File to write the process's number to");
-const NO_PIVOT: Flag = switch("no-pivot", None, "Move the root mount instead of pivoting to it, for a root on a ramdisk");
+const NO_PIVOT: Flag =
+    switch("no-pivot", None, "Move the root mount instead of pivoting to it, for a root on a ramdisk");
 const NO_KEYRING: Flag = switch("no-new-keyring", None, "Keep the caller's session keyring");
 const PRESERVE: Flag = value("preserve-fds", None, "N", "Pass N more descriptors, from 3 on, to the program");
 
@@ -52,49 +48,80 @@ pub(in crate::oci) const GLOBAL: &[Flag] = &[
 
 /// Every verb.
 pub(in crate::oci) const VERBS: &[Verb] = &[
-    verb("create", "<container-id>", "Create a container; `start` begins its program", &[
-        BUNDLE, CONSOLE, PIDFD, PID_FILE, NO_PIVOT, NO_KEYRING, PRESERVE, HELP,
-    ]),
-    verb("run", "<container-id>", "Create a container and begin its program", &[
-        BUNDLE, CONSOLE, PIDFD, PID_FILE, NO_PIVOT, NO_KEYRING, PRESERVE,
-        switch("detach", Some('d'), "Do not wait for its end"),
-        switch("keep", None, "Keep the container after its end"),
-        switch("no-subreaper", None, "Leave orphans of the container to the caller's init"),
-        HELP,
-    ]),
+    verb(
+        "create",
+        "<container-id>",
+        "Create a container; `start` begins its program",
+        &[BUNDLE, CONSOLE, PIDFD, PID_FILE, NO_PIVOT, NO_KEYRING, PRESERVE, HELP],
+    ),
+    verb(
+        "run",
+        "<container-id>",
+        "Create a container and begin its program",
+        &[
+            BUNDLE,
+            CONSOLE,
+            PIDFD,
+            PID_FILE,
+            NO_PIVOT,
+            NO_KEYRING,
+            PRESERVE,
+            switch("detach", Some('d'), "Do not wait for its end"),
+            switch("keep", None, "Keep the container after its end"),
+            switch("no-subreaper", None, "Leave orphans of the container to the caller's init"),
+            HELP,
+        ],
+    ),
     verb("start", "<container-id>", "Begin the program of a created container", &[HELP]),
     verb("state", "<container-id>", "Print the state of a container", &[HELP]),
-    verb("kill", "<container-id> [signal]", "Send a signal (SIGTERM) to a container's first process", &[
-        switch("all", Some('a'), "Send it to every process of the container"),
-        HELP,
-    ]),
-    verb("delete", "<container-id>", "Remove what a stopped container holds", &[
-        switch("force", Some('f'), "Kill it first; no error if there is no such container"),
-        HELP,
-    ]),
+    verb(
+        "kill",
+        "<container-id> [signal]",
+        "Send a signal (SIGTERM) to a container's first process",
+        &[switch("all", Some('a'), "Send it to every process of the container"), HELP],
+    ),
+    verb(
+        "delete",
+        "<container-id>",
+        "Remove what a stopped container holds",
+        &[switch("force", Some('f'), "Kill it first; no error if there is no such container"), HELP],
+    ),
     verb("exec", "<container-id> <command> [arguments]", "Run one more process in a container", EXEC),
-    verb("list", "", "List the containers", &[
-        value("format", Some('f'), "FORMAT", "table or json [default: table]"),
-        switch("quiet", Some('q'), "Print ids only"),
-        HELP,
-    ]),
-    verb("ps", "<container-id> [ps options]", "List the processes of a container", &[
-        value("format", Some('f'), "FORMAT", "table or json [default: table]"),
-        HELP,
-    ]),
-    verb("events", "<container-id>", "Print what a container uses, and when memory runs out", &[
-        switch("stats", None, "Print what it uses now, and end"),
-        value("interval", None, "TIME", "Time between prints, like 5s or 1m30s [default: 5s]"),
-        HELP,
-    ]),
+    verb(
+        "list",
+        "",
+        "List the containers",
+        &[
+            value("format", Some('f'), "FORMAT", "table or json [default: table]"),
+            switch("quiet", Some('q'), "Print ids only"),
+            HELP,
+        ],
+    ),
+    verb(
+        "ps",
+        "<container-id> [ps options]",
+        "List the processes of a container",
+        &[value("format", Some('f'), "FORMAT", "table or json [default: table]"), HELP],
+    ),
+    verb(
+        "events",
+        "<container-id>",
+        "Print what a container uses, and when memory runs out",
+        &[
+            switch("stats", None, "Print what it uses now, and end"),
+            value("interval", None, "TIME", "Time between prints, like 5s or 1m30s [default: 5s]"),
+            HELP,
+        ],
+    ),
     verb("pause", "<container-id>", "Stop every process of a container", &[HELP]),
     verb("resume", "<container-id>", "Let a paused container go on", &[HELP]),
     verb("update", "<container-id>", "Change the limits of a container", UPDATE),
-    verb("spec", "", "Write a configuration to start from", &[
-        BUNDLE,
-        switch("rootless", None, "For an ordinary user"),
-        HELP,
-    ]),
+    verb(
+        "spec",
+        "",
+        "Write a configuration to start from",
+        &[BUNDLE, switch("rootless", None, "For an ordinary user"), HELP],
+    ),
     verb("features", "", "Print what this runtime can do", &[HELP]),
     verb("checkpoint", "<container-id>", "Write a running container to files (with criu)", CHECKPOINT),
     verb("restore", "<container-id>", "Run a container from the files of a checkpoint (with criu)", RESTORE),
@@ -122,7 +149,12 @@ const EXEC: &[Flag] = &[
 ];
 
 const UPDATE: &[Flag] = &[
-    value("resources", Some('r'), "FILE", "The limits as JSON; - is the standard input. Other options are ignored then"),
+    value(
+        "resources",
+        Some('r'),
+        "FILE",
+        "The limits as JSON; - is the standard input. Other options are ignored then",
+    ),
     value("blkio-weight", None, "WEIGHT", "Proportion of block IO, 10 to 1000"),
     value("cpu-period", None, "MICROSECONDS", "Period of the CPU quota"),
     value("cpu-quota", None, "MICROSECONDS", "CPU time in a period"),
@@ -161,7 +193,17 @@ const CRIU: [Flag; 11] = [
 const CHECKPOINT: &[Flag] = &{
     let [a, b, c, d, e, f, g, h, i, j, k] = CRIU;
     [
-        a, b, c, d, e, f, g, h, i, j, k,
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        k,
         switch("leave-running", None, "Let the container run on"),
         switch("lazy-pages", None, "Keep memory for a page server"),
         value("status-fd", None, "FD", "Descriptor that criu writes a byte to when lazy pages are ready"),
@@ -175,7 +217,17 @@ const CHECKPOINT: &[Flag] = &{
 const RESTORE: &[Flag] = &{
     let [a, b, c, d, e, f, g, h, i, j, k] = CRIU;
     [
-        a, b, c, d, e, f, g, h, i, j, k,
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        k,
         BUNDLE,
         CONSOLE,
         PID_FILE,

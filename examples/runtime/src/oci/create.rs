@@ -1,0 +1,238 @@
+//! `create`: all of a container but the beginning of its program.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use oci_spec::runtime::Hooks;
+use serde_json::value::RawValue;
+use windlass_cgroups::Group;
+use windlass_namespaces::{Child, Gate, Opener};
+
+use super::bundle::{Bundle, CONFIG};
+use super::console::Receiver;
+use super::container::GATE;
+use super::failure::{Failure, Result};
+use super::group::{Rights, Wanted};
+use super::hooks::{self, Point};
+use super::id::ContainerId;
+use super::identity::Identity;
+use super::log::Log;
+use super::state::{LateHooks, State, Status};
+use super::store::{Place, Store};
+use super::{delete, lower};
+use crate::timestamp::Timestamp;
+
+/// What the command line says of a container to be made.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) id: ContainerId,
+    pub(super) bundle: Option<PathBuf>,
+    pub(super) console: Option<PathBuf>,
+    pub(super) pidfd_socket: Option<PathBuf>,
+    pub(super) pid_file: Option<PathBuf>,
+    pub(super) systemd: bool,
+    pub(super) rights: Rights,
+    pub(super) stay: Stay,
+}
+
+/// Whether the runtime stays with the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// Until the end of its program.
+    Attached,
+    /// It leaves, and the program's terminal goes to whoever listens for it.
+    Detached,
+}
+
+/// Who opens the gate that the container waits at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doorman {
+    /// Another run of this program.
+    Anybody,
+    /// This one.
+    Creator,
+}
+
+/// A container that stands at its gate.
+#[derive(Debug)]
+pub(super) struct Created {
+    pub(super) place: Place,
+    pub(super) state: State,
+    pub(super) child: Child,
+    /// The caller's end of its terminal, when nobody else got it.
+    pub(super) terminal: Option<OwnedFd>,
+    /// For the creator as the doorman.
+    pub(super) opener: Option<Opener>,
+}
+
+/// What is connected to before anything is made.
+#[derive(Debug)]
+struct Receivers {
+    console: Option<Receiver>,
+    pidfd: Option<Receiver>,
+}
+
+pub(super) fn create(store: &Store, log: &Log, request: &Request, doorman: Doorman) -> Result<Created> {
+    let bundle = Bundle::read(request.bundle.as_deref())?;
+    let receivers = receivers(request, &bundle)?;
+    let place = store.create(request.id.clone())?;
+    match fill(&place, log, request, &bundle, &receivers, doorman) {
+        Ok((state, child, terminal, opener)) => Ok(Created { place, state, child, terminal, opener }),
+        Err(error) => Err(error.and(undo(&place, log))),
+    }
+}
+
+fn receivers(request: &Request, bundle: &Bundle) -> Result<Receivers> {
+    let terminal = bundle.process().terminal().unwrap_or_default();
+    match (&request.console, terminal, request.stay) {
+        (None, true, Stay::Detached) => {
+            return Err(Failure::new("process.terminal: a detached container needs --console-socket to hand it to"));
+        }
+        (Some(_), false, _) | (Some(_), _, Stay::Attached) => {
+            return Err(Failure::new("--console-socket is for a detached container with a terminal"));
+        }
+        _ => {}
+    }
+    let connect = |path: &Option<PathBuf>| path.as_deref().map(Receiver::connect).transpose();
+    Ok(Receivers { console: connect(&request.console)?, pidfd: connect(&request.pidfd_socket)? })
+}
+
+/// Removes what a creation that failed has made so far.
+fn undo(place: &Place, log: &Log) -> Result<()> {
+    match place.read()? {
+        Some(state) => delete::remove(place, &state, log),
+        None => place.remove(),
+    }
+}
+
+type Filled = (State, Child, Option<OwnedFd>, Option<Opener>);
+
+fn fill(
+    place: &Place,
+    log: &Log,
+    request: &Request,
+    bundle: &Bundle,
+    receivers: &Receivers,
+    doorman: Doorman,
+) -> Result<Filled> {
+    let mut state = first_state(request, bundle)?;
+    let wanted = Wanted::new(&bundle.spec, place.id(), request.systemd, request.rights)?;
+    if let Some(wanted) = &wanted {
+        wanted.clear()?;
+        state.group = Some(wanted.state());
+    }
+    // From here on whoever deletes the container knows what there may be of it.
+    place.write(&state)?;
+    place.keep(CONFIG, &bundle.text)?;
+    let group = wanted.as_ref().map_or(Ok(None), |wanted| wanted.make(log))?;
+    if group.is_none() && state.group.take().is_some() {
+        place.write(&state)?;
+    }
+    let mut command = lower::command(bundle)?;
+    for directory in group.iter().flat_map(Group::descriptors) {
+        let directory = directory.try_clone_to_owned().map_err(Failure::during("duplicate a group's descriptor"))?;
+        command.cgroup(directory);
+    }
+    let (gate, opener) = match doorman {
+        Doorman::Anybody => (Gate::bind(place.file(GATE)).map_err(Failure::during("make the gate"))?, None),
+        Doorman::Creator => {
+            let (gate, opener) = Gate::pair().map_err(Failure::during("make the gate"))?;
+            (gate, Some(opener))
+        }
+    };
+    command.gate(gate);
+    let mut child = command.spawn().map_err(|error| start_failure(bundle, &error))?;
+    for notice in child.notices() {
+        log.warn(format_args!("{notice}"));
+    }
+    state.init = Identity::of(child.pid().as_raw())?;
+    place.write(&state)?;
+    run_hooks(bundle, &state)?;
+    let terminal = hand_over(&mut child, receivers)?;
+    if let Some(file) = &request.pid_file {
+        write_pid(file, child.pid().as_raw())?;
+    }
+    Ok((state, child, terminal, opener))
+}
+
+fn first_state(request: &Request, bundle: &Bundle) -> Result<State> {
+    let annotations = bundle.spec.annotations().iter().flatten();
+    Ok(State {
+        oci_version: bundle.spec.version().clone(),
+        id: request.id.to_string(),
+        bundle: bundle.path.clone(),
+        rootfs: bundle.rootfs(),
+        created: Timestamp::from(SystemTime::now()).to_string(),
+        owner: rustix::process::geteuid().as_raw(),
+        annotations: annotations.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        init: None,
+        group: None,
+        hooks: late_hooks(bundle.spec.hooks().as_ref())?,
+    })
+}
+
+fn late_hooks(hooks: Option<&Hooks>) -> Result<Option<LateHooks>> {
+    let Some(hooks) = hooks else { return Ok(None) };
+    let raw = |hooks: &Option<Vec<oci_spec::runtime::Hook>>| -> Result<Option<Box<RawValue>>> {
+        let hooks = hooks.as_ref().filter(|hooks| !hooks.is_empty());
+        hooks.map(serde_json::value::to_raw_value).transpose().map_err(Failure::during("keep the hooks"))
+    };
+    let late = LateHooks { poststart: raw(hooks.poststart())?, poststop: raw(hooks.poststop())? };
+    Ok((late.poststart.is_some() || late.poststop.is_some()).then_some(late))
+}
+
+fn run_hooks(bundle: &Bundle, state: &State) -> Result<()> {
+    let Some(configured) = bundle.spec.hooks() else { return Ok(()) };
+    let prestart = configured.prestart();
+    for (point, hooks) in [(Point::Prestart, prestart), (Point::CreateRuntime, configured.create_runtime())] {
+        hooks::run(point, hooks.as_deref().unwrap_or_default(), state, Status::Creating)?;
+    }
+    Ok(())
+}
+
+/// Gives the engine what it listens for; what it does not want stays here.
+fn hand_over(child: &mut Child, receivers: &Receivers) -> Result<Option<OwnedFd>> {
+    if let Some(receiver) = &receivers.pidfd {
+        receiver.send(child.as_fd(), "pidfd")?;
+    }
+    let terminal = child.take_terminal();
+    match (&receivers.console, &terminal) {
+        (Some(receiver), Some(master)) => {
+            receiver.send(master.as_fd(), "/dev/ptmx")?;
+            Ok(None)
+        }
+        _ => Ok(terminal),
+    }
+}
+
+/// Writes a number so that who reads the file sees all of it or no file.
+pub(super) fn write_pid(file: &Path, pid: u32) -> Result<()> {
+    let doing = || Failure::during(format!("pid file {}", file.display()));
+    let name = file.file_name().ok_or_else(|| Failure::new(format!("pid file {}: names no file", file.display())))?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    let new = file.with_file_name(hidden);
+    std::fs::write(&new, pid.to_string()).map_err(doing())?;
+    std::fs::rename(&new, file).map_err(doing())
+}
+
+/// Why a program was not started, in the words by which engines tell a wrong command from a broken runtime.
+pub(super) fn start_failure(bundle: &Bundle, error: &windlass_namespaces::Error) -> Failure {
+    let program = bundle.process().args().iter().flatten().next().map(String::as_str).unwrap_or_default();
+    explain(program, error)
+}
+
+/// The same, of the program alone.
+pub(super) fn explain(program: &str, error: &windlass_namespaces::Error) -> Failure {
+    let told = super::failure::chain(error);
+    let is_program = matches!(error, windlass_namespaces::Error::Child { step, .. }
+        if step == "find the program" || step.starts_with("execute "));
+    let reason = match error.errno() {
+        Some(libc::ENOENT) if is_program && !program.contains('/') => "executable file not found in $PATH",
+        Some(libc::ENOENT) if is_program => "no such file or directory",
+        Some(libc::EACCES) if is_program => "permission denied",
+        _ => return Failure::new(format!("unable to start container process: {told}")),
+    };
+    Failure::new(format!("unable to start container process: exec: {program:?}: {reason}"))
+}

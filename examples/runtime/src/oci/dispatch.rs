@@ -1,0 +1,154 @@
+//! From the command line to a verb, and from its outcome to an exit code.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::cli::{self, GLOBAL, Parsed, VERBS, Verb};
+use super::create::{Doorman, Request, Stay, create};
+use super::delete::Force;
+use super::failure::{Failure, Result};
+use super::group::Rights;
+use super::kill::Whom;
+use super::log::{Level, Log};
+use super::query::Form;
+use super::run::After;
+use super::store::Store;
+use super::{delete, kill, pause, query, run, sealed, start};
+
+/// What a verb works with.
+struct Context<'a> {
+    words: &'a [OsString],
+    global: &'a Parsed,
+    verb: Parsed,
+    log: &'a Log,
+    store: Store,
+    rights: Rights,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let mut log = Log::standard_error();
+    match execute(&words, &mut log) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            log.error(&failure);
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn execute(words: &[OsString], log: &mut Log) -> Result<u8> {
+    let global = Parsed::parse(GLOBAL, words.iter().skip(1).cloned())?;
+    let least = if global.has("debug") { Level::Debug } else { Level::Info };
+    *log = Log::open(global.path("log").as_deref(), global.text("log-format")?, least)?;
+    if global.has("version") {
+        return print(&version());
+    }
+    let Some((name, rest)) = global.arguments.split_first().filter(|_| !global.has("help")) else {
+        return print(&cli::help(None));
+    };
+    if name == "help" {
+        return print(&cli::help(rest.first().and_then(|name| find(name))));
+    }
+    let verb = find(name).ok_or_else(|| Failure::usage(format!("no verb {:?}", name.display())))?;
+    let parsed = Parsed::parse(verb.flags, rest.iter().cloned())?;
+    if parsed.has("help") {
+        return print(&cli::help(Some(verb)));
+    }
+    let rights = rights(&global)?;
+    let store = Store::new(root(&global, rights));
+    let context = Context { words, global: &global, verb: parsed, log, store, rights };
+    perform(verb.name, &context)
+}
+
+fn find(name: &OsString) -> Option<&'static Verb> {
+    VERBS.iter().find(|verb| name == verb.name)
+}
+
+fn perform(verb: &str, context: &Context<'_>) -> Result<u8> {
+    let Context { verb: given, log, store, .. } = context;
+    match verb {
+        "create" => {
+            sealed::seal(context.words)?;
+            create(store, log, &request(context, Stay::Detached)?, Doorman::Anybody).map(drop)?;
+        }
+        "run" => {
+            sealed::seal(context.words)?;
+            let stay = if given.has("detach") { Stay::Detached } else { Stay::Attached };
+            let after = if given.has("keep") { After::Keep } else { After::Remove };
+            return run::run(store, log, &request(context, stay)?, after);
+        }
+        "start" => start::start(store, log, given.id()?)?,
+        "state" => return print(&query::state(store, given.id()?)?),
+        "list" => {
+            let form = if given.has("quiet") { Form::Ids } else { Form::parse(given.text("format")?)? };
+            return print(&query::list(store, log, form)?);
+        }
+        "kill" => {
+            let (id, rest) = given.id_and_rest()?;
+            let signal = match rest {
+                [] => "TERM",
+                [signal] => cli::utf8("signal", signal)?,
+                _ => return Err(Failure::usage("kill takes a container id and a signal")),
+            };
+            let whom = if given.has("all") { Whom::All } else { Whom::First };
+            kill::kill(store, id, signal, whom)?;
+        }
+        "delete" => {
+            let force = if given.has("force") { Force::Yes } else { Force::No };
+            delete::delete(store, log, given.id()?, force)?;
+        }
+        "pause" => pause::pause(store, given.id()?)?,
+        "resume" => pause::resume(store, given.id()?)?,
+        other => return Err(Failure::new(format!("the verb {other} has no code"))),
+    }
+    Ok(0)
+}
+
+fn request(context: &Context<'_>, stay: Stay) -> Result<Request> {
+    let given = &context.verb;
+    Ok(Request {
+        id: given.id()?.parse()?,
+        bundle: given.path("bundle"),
+        console: given.path("console-socket"),
+        pidfd_socket: given.path("pidfd-socket"),
+        pid_file: given.path("pid-file"),
+        systemd: context.global.has("systemd-cgroup"),
+        rights: context.rights,
+        stay,
+    })
+}
+
+/// Whether the caller may be refused control groups: `--rootless`, or by who the caller is.
+fn rights(global: &Parsed) -> Result<Rights> {
+    match global.text("rootless")? {
+        Some("false") => Ok(Rights::Root),
+        None | Some("auto") if rustix::process::geteuid().is_root() => Ok(Rights::Root),
+        None | Some("auto" | "true") => Ok(Rights::Rootless),
+        Some(other) => Err(Failure::new(format!("invalid value {other:?} for flag -rootless"))),
+    }
+}
+
+fn root(global: &Parsed, rights: Rights) -> PathBuf {
+    const NAME: &str = "windlass-oci";
+    if let Some(root) = global.path("root") {
+        return root;
+    }
+    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| rights == Rights::Rootless);
+    PathBuf::from(own.unwrap_or_else(|| "/run".into())).join(NAME)
+}
+
+fn version() -> String {
+    format!("windlass-oci version {}\nspec: {}\n", env!("CARGO_PKG_VERSION"), SPECIFICATION)
+}
+
+/// The version of the runtime specification that this runtime keeps to.
+pub(super) const SPECIFICATION: &str = "1.3.0";
+
+fn print(text: &str) -> Result<u8> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(Failure::during("write to the standard output"))?;
+    Ok(0)
+}

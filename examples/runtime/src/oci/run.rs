@@ -1,0 +1,40 @@
+//! `run`: `create` and `start` in one, and in the foreground `delete` as well.
+
+use super::create::{Created, Doorman, Request, Stay, create};
+use super::failure::Result;
+use super::foreground::{Signals, attend};
+use super::log::Log;
+use super::store::Store;
+use super::{delete, start};
+
+/// What becomes of a container in the foreground after its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    Remove,
+    Keep,
+}
+
+/// Runs a container; returns its exit code, or 0 when it is left to itself.
+pub(super) fn run(store: &Store, log: &Log, request: &Request, after: After) -> Result<u8> {
+    let signals = match request.stay {
+        Stay::Attached => Some(Signals::take()?),
+        Stay::Detached => None,
+    };
+    let created = create(store, log, request, Doorman::Creator)?;
+    let Created { place, state, mut child, terminal, opener } = created;
+    let opener = opener.expect("the creator is the doorman");
+    let begun = start::open(&place, &state, opener, log);
+    let ended = match (&begun, &signals) {
+        (Ok(()), None) => return Ok(0),
+        (Ok(()), Some(signals)) => attend(&mut child, signals, terminal),
+        (Err(_), _) => Ok(1),
+    };
+    if after == After::Keep && begun.is_ok() {
+        return ended;
+    }
+    let removed = delete::remove(&place, &state, log);
+    match begun.and(ended) {
+        Ok(code) => removed.map(|()| code),
+        Err(error) => Err(error.and(removed)),
+    }
+}
