@@ -15,6 +15,7 @@ use crate::seccomp::CompiledFilter;
 
 mod process;
 
+pub use process::Init;
 use process::Process;
 
 /// Where a standard descriptor of the process leads.
@@ -363,6 +364,6 @@ impl Command {
     }
 
     pub(crate) fn is_joined(&self, kind: Namespace) -> bool {
-        matches!(self.source(kind), Some(Source::Join(_)))
+        matches!(self.source(kind), Some(Source::Join(_) | Source::Path(_)))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 /// A kind of namespace.
 ///
@@ -76,6 +77,8 @@ pub enum Source {
     /// Kernel: the first process of a pid namespace takes all others along when it ends, and is itself waited for in
     /// vain until the caller has waited for those that it let join.
     Join(OwnedFd),
+    /// The one that a file of the caller's tree names, opened when the process is made.
+    Path(PathBuf),
 }
 
 #[cfg(test)]

@@ -67,29 +67,37 @@ mod id;
 mod kind;
 mod mount;
 pub mod net;
+mod number_set;
 mod opener;
 mod plan;
 pub mod pty;
 mod rlimit;
 mod rootfs;
+mod scheduling;
 pub mod seccomp;
 mod signal;
 mod spawn;
 #[expect(unsafe_code, reason = "system calls between clone and exec, and those that no safe crate offers")]
 mod sys;
+mod sysctl;
 mod terminal;
 
 pub use capability::{Capability, CapabilitySet, CapabilitySets, ParseCapabilityError};
 pub use child::{Child, Pid};
-pub use command::{Command, KillOnDrop, Stdio};
+pub use command::{Command, Init, KillOnDrop, Stdio};
 pub use error::{Error, Result};
 pub use gate::Gate;
 pub use id::{Gid, IdMapping, ParseIdError, Uid};
 pub use kind::{Namespace, Source};
 pub use mount::{Device, DeviceKind, Mount, Propagation};
+pub use number_set::{NumberSet, ParseNumberSetError};
 pub use opener::Opener;
 pub use plan::{Notice, Plan};
 pub use rlimit::{Limit, Resource, Rlimit};
 pub use rootfs::Rootfs;
+pub use scheduling::{
+    Clock, IoClass, IoPriority, MemoryPolicy, MemoryPolicyMode, ParseNameError, Personality, Scheduler,
+    SchedulerPolicy, TimeOffset,
+};
 pub use signal::{ParseSignalError, Signal};
 pub use terminal::{Terminal, WindowSize};

@@ -9,6 +9,7 @@ use crate::capability::CapabilitySet;
 use crate::id::IdMapping;
 use crate::kind::Namespace;
 
+pub(crate) mod attribute;
 mod compile;
 mod credential;
 mod filesystem;
@@ -25,11 +26,14 @@ use step::{IdMap, Step};
 pub enum Notice {
     /// These capabilities were asked for, and the caller does not hold them.
     CapabilitiesDropped(CapabilitySet),
+    /// A session keyring was asked for, and the kernel has none or a filter forbids them.
+    NoKeyrings,
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoKeyrings => f.write_str("the kernel gives no keyrings here: the session keyring is the caller's"),
             Self::CapabilitiesDropped(set) => {
                 f.write_str("capabilities that the caller does not hold were left out:")?;
                 set.iter().try_for_each(|capability| write!(f, " {capability}"))
@@ -59,6 +63,10 @@ pub(crate) struct Facts {
     pub(crate) environment: Vec<(OsString, OsString)>,
     /// Of the caller's user namespace.
     pub(crate) gid_mappings: Vec<IdMapping>,
+    /// Whether the caller's user namespace denies `setgroups`.
+    pub(crate) setgroups_is_denied: bool,
+    /// Whether the kernel lets the caller use keyrings.
+    pub(crate) has_keyrings: bool,
     /// Of the command's groups, in their order.
     pub(crate) cgroups: Vec<CgroupVersion>,
 }
@@ -76,6 +84,8 @@ impl Facts {
             ignored_signals: 1 << 12,
             environment: Vec::new(),
             gid_mappings: vec![IdMapping::new(0, 0, u32::MAX).expect("every id is mapped")],
+            setgroups_is_denied: false,
+            has_keyrings: true,
             cgroups: Vec::new(),
         }
     }

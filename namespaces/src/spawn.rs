@@ -11,7 +11,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use line::{Heard, Line};
 
 use crate::child::{Child, Pid, reap};
-use crate::command::{Command, Root, Stdio, Wait};
+use crate::command::{Command, Init, Root, Stdio, Wait};
 use crate::error::{Error, Result};
 use crate::kind::Source;
 use crate::mount::Kind;
@@ -19,7 +19,7 @@ use crate::plan::step::Step;
 use crate::plan::{ParentStep, Plan, compile};
 use crate::rootfs::Rootfs;
 use crate::signal::Signal;
-use crate::sys::{Call, Message, Prepared, Release, Started, start};
+use crate::sys::{Call, Message, Prepared, Release, Started, reaper, start};
 
 impl Command {
     /// What [`Command::spawn`] would do, without doing it.
@@ -42,10 +42,12 @@ impl Command {
     pub fn spawn(&mut self) -> Result<Child> {
         self.lift()?;
         let plan = self.plan()?;
-        let (mut line, there) = Line::open()?;
-        let prepared = Prepared::new(&plan, &there);
+        let floor = self.floor();
+        let (mut line, there) = Line::open(floor)?;
+        let reaper = self.reaper(floor)?;
+        let prepared = Prepared::new(&plan, &there, reaper.as_ref());
         let made = start(&prepared).map_err(|source| Error::sys("clone3", clone_object(&plan), source))?;
-        drop(there);
+        drop((there, reaper));
         // The process alone holds its gate: who opens it learns when nobody waits there.
         if matches!(self.wait, Wait::At(_)) {
             self.wait = Wait::Spent;
@@ -63,11 +65,27 @@ impl Command {
         }
     }
 
-    /// Moves descriptors off the numbers of the standard ones, which the new process overwrites.
+    /// The first number that the new process does not give to something else.
+    fn floor(&self) -> RawFd {
+        self.process.inherited.iter().map(|(_, number)| number + 1).fold(3, RawFd::max)
+    }
+
+    /// The program that is the first process when the command's is not.
+    fn reaper(&self, floor: RawFd) -> Result<Option<OwnedFd>> {
+        if self.process.init == Init::Program {
+            return Ok(None);
+        }
+        let mut reaper = reaper().map_err(|source| Error::sys("memfd_create", "reaper", source))?;
+        lift(&mut reaper, floor)?;
+        Ok(Some(reaper))
+    }
+
+    /// Moves descriptors off the numbers that the new process gives to something else.
     fn lift(&mut self) -> Result<()> {
+        let floor = self.floor();
         let joined = self.namespaces.iter_mut().filter_map(|(_, source)| match source {
             Source::Join(descriptor) => Some(descriptor),
-            Source::New => None,
+            Source::New | Source::Path(_) => None,
         });
         let mounts = self.mounts.iter_mut().filter_map(|mount| match &mut mount.kind {
             Kind::Detached(descriptor) => Some(descriptor),
@@ -85,17 +103,18 @@ impl Command {
             Root::Given(Rootfs::Detached(descriptor)) => Some(descriptor),
             _ => None,
         };
-        for descriptor in joined.chain(mounts).chain(stdio).chain(root).chain(gate).chain(&mut self.cgroups) {
-            lift(descriptor)?;
+        let inherited = self.process.inherited.iter_mut().map(|(descriptor, _)| descriptor);
+        let all = joined.chain(mounts).chain(stdio).chain(root).chain(gate).chain(inherited).chain(&mut self.cgroups);
+        for descriptor in all {
+            lift(descriptor, floor)?;
         }
         Ok(())
     }
 }
 
-fn lift(descriptor: &mut OwnedFd) -> Result<()> {
-    const FIRST_FREE: RawFd = 3;
-    if descriptor.as_raw_fd() < FIRST_FREE {
-        *descriptor = rustix::io::fcntl_dupfd_cloexec(&*descriptor, FIRST_FREE)
+fn lift(descriptor: &mut OwnedFd, floor: RawFd) -> Result<()> {
+    if descriptor.as_raw_fd() < floor {
+        *descriptor = rustix::io::fcntl_dupfd_cloexec(&*descriptor, floor)
             .map_err(|errno| Error::sys("fcntl", format!("descriptor {}", descriptor.as_raw_fd()), errno))?;
     }
     Ok(())

@@ -1,19 +1,24 @@
 //! The only unsafe code: what runs between clone and exec, and the calls that no safe crate has.
 
+mod attribute;
 mod call;
 mod clone;
 mod credential;
 mod filesystem;
 mod gate;
+mod init;
+mod join;
 mod message;
 mod parent;
 mod prepared;
+mod procfs;
 mod start;
 mod stepper;
 mod terminal;
 
 pub(crate) use call::Call;
+pub(crate) use init::reaper;
 pub(crate) use message::{MESSAGE_LENGTH, Message, Release};
-pub(crate) use parent::{join_mount, new_net_namespace, send_signal, set_netlink_options};
+pub(crate) use parent::{has_keyrings, join_mount, new_net_namespace, send_signal, set_netlink_options};
 pub(crate) use prepared::Prepared;
 pub(crate) use start::{Started, start};

@@ -23,13 +23,15 @@ const NOBODY: u32 = 3_456_789;
 const RANGE: u32 = 7_000_000;
 
 /// The behaviours that the second run tries, by the name that it is called with.
-const AS_USER: [(&str, fn()); 7] = [
+const AS_USER: [(&str, fn()); 9] = [
     ("own_ids", own_ids),
     ("container", container),
     ("capabilities", capabilities),
     ("join", join),
     ("groups", groups),
     ("refusals", refusals),
+    ("denied", denied),
+    ("inside_denied", inside_denied),
     ("range", range),
 ];
 
@@ -46,6 +48,9 @@ fn main() -> ExitCode {
         Test::new("a_user_drops_capabilities", || again("capabilities")).needs(root).needs(user_namespaces),
         Test::new("a_user_joins_its_container", || again("join")).needs(root).needs(user_namespaces),
         Test::new("a_user_keeps_its_groups", || again("groups")).needs(root).needs(user_namespaces),
+        Test::new("no_groups_are_no_error_where_setgroups_is_denied", || again("denied"))
+            .needs(root)
+            .needs(user_namespaces),
         Test::new("what_a_user_may_not_is_refused", || again("refusals")).needs(root).needs(user_namespaces),
         Test::new("a_user_maps_a_granted_range", granted)
             .needs(root)
@@ -162,6 +167,25 @@ fn groups() {
     assert!(matches!(command.spawn(), Err(Error::Invalid { field: "user", .. })));
     command.user(Uid::ROOT, Gid::ROOT, Vec::new());
     assert!(command.spawn().unwrap().wait().unwrap().success());
+}
+
+fn denied() {
+    // A namespace in which setgroups is denied, and in it a caller that asks for no groups.
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg("inside_denied").namespace(Namespace::User, Source::New);
+    assert!(command.spawn().unwrap().wait().unwrap().success());
+}
+
+fn inside_denied() {
+    assert_eq!(fs::read_to_string("/proc/self/setgroups").unwrap(), "deny\n");
+    let mut command = fresh("id -u; id -g", &[]);
+    command.user(Uid::ROOT, Gid::ROOT, Vec::new());
+    assert_eq!(words(&mut command), "0 0");
+    command = fresh("cat /proc/self/setgroups; id -u", &[Namespace::User]);
+    command.user(Uid::ROOT, Gid::ROOT, Vec::new());
+    assert_eq!(words(&mut command), "deny 0");
+    command.user(Uid::ROOT, Gid::ROOT, vec![Gid::ROOT]);
+    assert!(matches!(command.spawn(), Err(Error::Invalid { field: "user", .. })));
 }
 
 fn refusals() {

@@ -1,12 +1,40 @@
 //! What a process gets beside its namespaces, its tree and its user.
 
+use std::ffi::OsString;
+use std::os::fd::{OwnedFd, RawFd};
+
 use super::Command;
+use crate::number_set::NumberSet;
+use crate::scheduling::{IoPriority, MemoryPolicy, Personality, Scheduler, TimeOffset};
 use crate::terminal::Terminal;
+
+/// Who is the first process of a new pid namespace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Init {
+    /// The program itself, which has to reap what becomes its child.
+    #[default]
+    Program,
+    /// A small process of this crate that starts the program, passes signals on to it, reaps everything, and ends as it
+    /// ends: with its code, or with 128 and the number of the signal that ended it.
+    Reaper,
+}
 
 /// The part of a command that concerns the process alone.
 #[derive(Debug, Default)]
 pub(crate) struct Process {
     pub(crate) terminal: Option<Terminal>,
+    pub(crate) inherited: Vec<(OwnedFd, RawFd)>,
+    pub(crate) init: Init,
+    pub(crate) domainname: Option<OsString>,
+    pub(crate) sysctls: Vec<(String, String)>,
+    pub(crate) time_offsets: Vec<TimeOffset>,
+    pub(crate) scheduler: Option<Scheduler>,
+    pub(crate) io_priority: Option<IoPriority>,
+    pub(crate) personality: Option<Personality>,
+    pub(crate) initial_cpus: Option<NumberSet>,
+    pub(crate) cpus: Option<NumberSet>,
+    pub(crate) session_keyring: Option<OsString>,
+    pub(crate) memory_policy: Option<MemoryPolicy>,
 }
 
 impl Command {
@@ -22,6 +50,99 @@ impl Command {
     #[doc(alias = "tty")]
     pub fn terminal(&mut self, terminal: Terminal) -> &mut Self {
         self.process.terminal = Some(terminal);
+        self
+    }
+
+    /// Gives the program a further descriptor, under this number, which is 3 or more.
+    ///
+    /// Nothing that is not given here or as standard descriptor reaches the program.
+    #[doc(alias = "preserve-fds")]
+    pub fn inherit(&mut self, descriptor: impl Into<OwnedFd>, number: RawFd) -> &mut Self {
+        self.process.inherited.retain(|(_, known)| *known != number);
+        self.process.inherited.push((descriptor.into(), number));
+        self
+    }
+
+    /// Who is the first process of the new pid namespace; [`Init::Reaper`] needs one.
+    ///
+    /// The reaper holds nothing of the caller's memory, and is neither filtered nor confined as the program is.
+    pub fn init(&mut self, init: Init) -> &mut Self {
+        self.process.init = init;
+        self
+    }
+
+    /// The NIS domain name; needs a new uts namespace.
+    pub fn domainname(&mut self, name: impl Into<OsString>) -> &mut Self {
+        self.process.domainname = Some(name.into());
+        self
+    }
+
+    /// Sets a setting of the kernel (`net.ipv4.ip_forward`) in a namespace of the process.
+    ///
+    /// What comes first in the name of dot and slash separates its parts. The setting must belong to a namespace that
+    /// the process does not share with the caller.
+    ///
+    /// # Kernel
+    /// Written through an instance of procfs that nobody else has mounted, so that nothing in the container's tree can
+    /// lead the write elsewhere.
+    pub fn sysctl(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
+        self.process.sysctls.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets a clock of the new time namespace forward or back.
+    ///
+    /// # Kernel
+    /// Needs `CAP_SYS_TIME` over the namespace. The kernel refuses an offset that makes a clock negative.
+    pub fn time_offset(&mut self, offset: TimeOffset) -> &mut Self {
+        self.process.time_offsets.retain(|known| known.clock != offset.clock);
+        self.process.time_offsets.push(offset);
+        self
+    }
+
+    /// How the kernel gives CPU time to the process.
+    pub fn scheduler(&mut self, scheduler: Scheduler) -> &mut Self {
+        self.process.scheduler = Some(scheduler);
+        self
+    }
+
+    /// Which of its reads and writes the kernel does first.
+    #[doc(alias = "ioprio")]
+    pub fn io_priority(&mut self, priority: IoPriority) -> &mut Self {
+        self.process.io_priority = Some(priority);
+        self
+    }
+
+    /// How the kernel presents itself.
+    pub fn personality(&mut self, personality: Personality) -> &mut Self {
+        self.process.personality = Some(personality);
+        self
+    }
+
+    /// The CPUs that the process prepares itself on, before it enters v1 groups and namespaces.
+    pub fn initial_cpu_affinity(&mut self, cpus: NumberSet) -> &mut Self {
+        self.process.initial_cpus = Some(cpus);
+        self
+    }
+
+    /// The CPUs that the program runs on.
+    pub fn cpu_affinity(&mut self, cpus: NumberSet) -> &mut Self {
+        self.process.cpus = Some(cpus);
+        self
+    }
+
+    /// Gives the process a new session keyring of this name, so that it sees no keys of the caller's session.
+    ///
+    /// Where the kernel has no keyrings, or a filter forbids them, that is told as
+    /// [`Notice::NoKeyrings`](crate::Notice::NoKeyrings).
+    pub fn session_keyring(&mut self, name: impl Into<OsString>) -> &mut Self {
+        self.process.session_keyring = Some(name.into());
+        self
+    }
+
+    /// Which memory nodes its memory comes from.
+    pub fn memory_policy(&mut self, policy: MemoryPolicy) -> &mut Self {
+        self.process.memory_policy = Some(policy);
         self
     }
 }

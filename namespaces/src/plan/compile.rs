@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::credential::{Mappings, mappings};
 use super::program::{c_string, program};
-use super::step::{Step, Verify};
-use super::{CgroupVersion, Facts, ParentStep, Plan, credential, filesystem, terminal};
+use super::step::{Joined, Step, Verify};
+use super::{CgroupVersion, Facts, ParentStep, Plan, attribute, credential, filesystem, terminal};
 use crate::capability::Capability;
-use crate::command::{Command, Root, Stdio, Wait};
+use crate::command::{Command, Init, Root, Stdio, Wait};
 use crate::error::{Error, Result};
 use crate::kind::{Namespace, Source};
 use crate::mount::Kind;
@@ -19,13 +19,16 @@ use crate::rootfs::Rootfs;
 pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     let mappings = mappings(command, facts)?;
     let groups = Groups::of(command, facts)?;
-    let joins = joins(command);
+    let joins = joins(command)?;
     let staged = needs_stage(command);
     let mut notices = Vec::new();
 
     let mut child: Vec<Step> = groups.by_itself.iter().copied().map(Step::EnterCgroup).collect();
     let mut stage = Vec::new();
     let first = if staged { &mut stage } else { &mut child };
+    if let Some(attribute) = attribute::first(command)? {
+        first.insert(0, Step::Attribute(attribute));
+    }
     first.extend(beginning(command, facts)?);
     first.extend(stdio(command));
     if !joins.is_empty() {
@@ -46,8 +49,11 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     child.extend(surroundings(command)?);
     let terminal = terminal::step(command, credential::owner(command, facts, mappings.as_ref()))?.map(Step::Terminal);
     child.extend(filesystem::steps(command, facts, cgroup_namespace(command), terminal)?);
+    child.extend(inherit(command)?);
+    child.extend(attribute::of_program(command, facts, &mut notices)?.into_iter().map(Step::Attribute));
     child.extend(credential::steps(command, facts, mappings.as_ref(), &mut notices)?);
     child.extend(directory(command, facts)?);
+    child.extend(reaper(command)?);
     child.extend(announce(command, facts)?);
     child.extend(filter(command)?);
     child.push(Step::Exec(program(command, &facts.environment)?));
@@ -56,7 +62,13 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     if let Some(Mappings { uid, gid, .. }) = mappings {
         parent.extend([ParentStep::MapIds { uid, gid }, ParentStep::ReleaseMapped]);
     }
-    let namespaces = Namespace::ALL.into_iter().filter(|kind| *kind != Namespace::Cgroup && command.is_new(*kind));
+    // The process makes these itself: a cgroup namespace once it is in its groups, a time namespace before it has offsets.
+    let later = |kind| match kind {
+        Namespace::Cgroup => true,
+        Namespace::Time => !command.process.time_offsets.is_empty(),
+        _ => false,
+    };
+    let namespaces = Namespace::ALL.into_iter().filter(|kind| !later(*kind) && command.is_new(*kind));
     let namespaces = namespaces.collect();
     let descriptors = descriptors(command);
     Ok(Plan { stage, namespaces, cgroup: groups.entered, parent, child, descriptors, notices })
@@ -86,10 +98,14 @@ impl Groups {
     }
 }
 
-fn joins(command: &Command) -> Vec<(Namespace, RawFd)> {
+fn joins(command: &Command) -> Result<Vec<(Namespace, Joined)>> {
     let joined = command.namespaces.iter().filter_map(|(kind, source)| match source {
         Source::New => None,
-        Source::Join(descriptor) => Some((*kind, descriptor.as_raw_fd())),
+        Source::Join(descriptor) => Some(Ok((*kind, Joined::Descriptor(descriptor.as_raw_fd())))),
+        Source::Path(path) => {
+            let path = c_string("namespace", path.as_os_str().as_bytes());
+            Some(path.map(|path| (*kind, Joined::Path(path))))
+        }
     });
     joined.collect()
 }
@@ -97,7 +113,7 @@ fn joins(command: &Command) -> Vec<(Namespace, RawFd)> {
 /// A joined pid namespace takes in only children of the process that joins, and the owner of all other new namespaces
 /// must be the user namespace that the process is in when they are made.
 fn needs_stage(command: &Command) -> bool {
-    let joins_any = command.namespaces.iter().any(|(_, source)| matches!(source, Source::Join(_)));
+    let joins_any = command.namespaces.iter().any(|(_, source)| matches!(source, Source::Join(_) | Source::Path(_)));
     let user = command.is_joined(Namespace::User) || (command.is_new(Namespace::User) && joins_any);
     user || command.is_joined(Namespace::Pid)
 }
@@ -130,7 +146,27 @@ fn surroundings(command: &Command) -> Result<Vec<Step>> {
         }
         steps.push(Step::Hostname(c_string("hostname", name.as_bytes())?));
     }
+    steps.extend(attribute::of_namespaces(command)?.into_iter().map(Step::Attribute));
     Ok(steps)
+}
+
+/// The caller moved the descriptors above all numbers that they are given here.
+fn inherit(command: &Command) -> Result<Vec<Step>> {
+    let step = |(descriptor, number): &(std::os::fd::OwnedFd, RawFd)| match number {
+        ..=2 => Err(Error::invalid("inherit", number.to_string(), "is 3 or more")),
+        number => Ok(Step::Inherit { from: descriptor.as_raw_fd(), number: *number }),
+    };
+    command.process.inherited.iter().map(step).collect()
+}
+
+fn reaper(command: &Command) -> Result<Option<Step>> {
+    match command.process.init {
+        Init::Program => Ok(None),
+        Init::Reaper if command.is_new(Namespace::Pid) => {
+            Ok(Some(Step::Init { foreground: command.process.terminal.is_some() }))
+        }
+        Init::Reaper => Err(Error::invalid("init", "Reaper", "needs a new pid namespace")),
+    }
 }
 
 fn cgroup_namespace(command: &Command) -> Option<Step> {
@@ -152,7 +188,7 @@ fn announce(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
     match &command.wait {
         Wait::None => Ok(vec![Step::Announce]),
         Wait::At(gate) => {
-            let hidden = facts.effective.contains(Capability::SysPtrace) || !joins(command).is_empty();
+            let hidden = facts.effective.contains(Capability::SysPtrace) || !joins(command)?.is_empty();
             let hide = hidden.then_some(Step::NotDumpable);
             let gate = Step::Gate { descriptor: gate.descriptor.as_raw_fd(), kind: gate.kind };
             Ok([Step::Find].into_iter().chain(hide).chain([gate]).collect())
@@ -194,7 +230,11 @@ fn directory(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
 /// Every descriptor that a step uses, sorted.
 fn descriptors(command: &Command) -> Vec<RawFd> {
     let mut descriptors: Vec<RawFd> = command.cgroups.iter().map(AsRawFd::as_raw_fd).collect();
-    descriptors.extend(joins(command).into_iter().map(|(_, descriptor)| descriptor));
+    descriptors.extend(command.namespaces.iter().filter_map(|(_, source)| match source {
+        Source::Join(descriptor) => Some(descriptor.as_raw_fd()),
+        Source::New | Source::Path(_) => None,
+    }));
+    descriptors.extend(command.process.inherited.iter().map(|(descriptor, _)| descriptor.as_raw_fd()));
     descriptors.extend(command.stdio.iter().filter_map(|stdio| match stdio {
         Stdio::Fd(descriptor) => Some(descriptor.as_raw_fd()),
         Stdio::Inherit | Stdio::Null => None,

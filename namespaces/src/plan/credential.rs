@@ -48,9 +48,11 @@ fn first(mappings: &[IdMapping]) -> u32 {
 }
 
 /// Groups and ids of the program.
-fn identity(command: &Command, mappings: Option<&Mappings>) -> Result<Option<(u32, u32, Groups)>> {
-    let denied = matches!(mappings, Some(Mappings { gid: IdMap::DenySetgroupsAndWrite(_), .. }));
+fn identity(command: &Command, facts: &Facts, mappings: Option<&Mappings>) -> Result<Option<(u32, u32, Groups)>> {
     let joined = command.is_joined(Namespace::User);
+    // A namespace inherits the denial; that of a joined one shows only there.
+    let denied = matches!(mappings, Some(Mappings { gid: IdMap::DenySetgroupsAndWrite(_), .. }))
+        || (facts.setgroups_is_denied && !joined);
     let (uid, gid, groups) = match (&command.user, mappings) {
         (Some((uid, gid, groups)), _) => (uid.as_raw(), gid.as_raw(), groups.as_slice()),
         (None, Some(mappings)) => (mappings.first.0, mappings.first.1, &[][..]),
@@ -87,7 +89,7 @@ pub(super) fn steps(
     mappings: Option<&Mappings>,
     notices: &mut Vec<Notice>,
 ) -> Result<Vec<Step>> {
-    let identity = identity(command, mappings)?;
+    let identity = identity(command, facts, mappings)?;
     let sets = command.capabilities.map(|sets| give(sets, command, facts, notices)).transpose()?;
     let mut steps: Vec<Step> = command.rlimits.iter().copied().map(Step::Rlimit).collect();
     if let Some(sets) = &sets {

@@ -11,6 +11,7 @@ use crate::mount::{Attributes, DeviceKind, Reach};
 use crate::rlimit::Rlimit;
 use crate::seccomp::CompiledFilter;
 
+use super::attribute::Attribute;
 use super::terminal::TerminalStep;
 
 /// How the ids of a user namespace are mapped.
@@ -88,6 +89,23 @@ pub(crate) enum Groups {
     Drop,
 }
 
+/// What names a namespace that is joined.
+#[derive(Debug)]
+pub(crate) enum Joined {
+    Descriptor(RawFd),
+    /// A path of the caller's tree, opened as the process joins.
+    Path(CString),
+}
+
+impl fmt::Display for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Descriptor(descriptor) => descriptor.fmt(f),
+            Self::Path(path) => f.write_str(&text(path)),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct CapabilityStep {
     pub(crate) effective: u64,
@@ -119,7 +137,7 @@ pub(crate) enum Step {
     /// A group of a v1 hierarchy, by its directory.
     EnterCgroup(RawFd),
     NotDumpable,
-    Join(Vec<(Namespace, RawFd)>),
+    Join(Vec<(Namespace, Joined)>),
     AwaitMapped,
     AssumeIds {
         uid: u32,
@@ -128,6 +146,14 @@ pub(crate) enum Step {
     NewSession,
     LoopbackUp,
     Hostname(CString),
+    Attribute(Attribute),
+    Inherit {
+        from: RawFd,
+        number: RawFd,
+    },
+    Init {
+        foreground: bool,
+    },
     Propagation(u64),
     OpenRoot(RootSource),
     Mount(MountStep),
@@ -242,13 +268,14 @@ impl fmt::Display for Step {
             Self::NotDumpable => f.write_str("become undumpable"),
             Self::Join(namespaces) => {
                 f.write_str("join namespaces")?;
-                namespaces.iter().try_for_each(|(kind, descriptor)| write!(f, " {kind}:{descriptor}"))
+                namespaces.iter().try_for_each(|(kind, joined)| write!(f, " {kind}:{joined}"))
             }
             Self::AwaitMapped => f.write_str("await the mapping of ids"),
             Self::AssumeIds { uid, gid } => write!(f, "assume uid {uid} gid {gid}"),
             Self::NewSession => f.write_str("begin a session"),
             Self::LoopbackUp => f.write_str("bring the loopback device up"),
             Self::Hostname(name) => write!(f, "set hostname {}", text(name)),
+            Self::Attribute(attribute) => attribute.fmt(f),
             Self::Propagation(flag) => write!(f, "set propagation {flag:#x} on every mount"),
             Self::OpenRoot(RootSource::Own) => f.write_str("open the root"),
             Self::OpenRoot(RootSource::Detached(descriptor)) => write!(f, "attach root mount {descriptor}"),
@@ -271,6 +298,11 @@ impl Step {
     /// The steps that turn the prepared process into the program.
     fn fmt_process(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Inherit { from, number } => write!(f, "give descriptor {from} as {number}"),
+            Self::Init { foreground: false } => f.write_str("leave a reaper as the first process"),
+            Self::Init { foreground: true } => {
+                f.write_str("leave a reaper as the first process, and the terminal to the program")
+            }
             Self::Stdio { descriptor, from } => write!(f, "lead descriptor {descriptor} to {from}"),
             Self::Null { descriptor } => write!(f, "lead descriptor {descriptor} to the null device"),
             Self::Rlimit(Rlimit { resource, soft, hard }) => write!(f, "set {resource} {soft} of {hard}"),

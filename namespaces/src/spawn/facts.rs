@@ -9,6 +9,7 @@ use crate::id::IdMapping;
 use crate::plan::{CgroupVersion, Facts};
 
 const STATUS: &str = "/proc/thread-self/status";
+const SETGROUPS: &str = "/proc/thread-self/setgroups";
 const GID_MAP: &str = "/proc/thread-self/gid_map";
 const CGROUP_MAGIC: u64 = 0x0027_e0eb;
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
@@ -20,6 +21,9 @@ pub(super) fn read(command: &Command) -> Result<Facts> {
     let text = std::fs::read_to_string(GID_MAP).map_err(|source| Error::sys("read", GID_MAP, source))?;
     facts.gid_mappings =
         mappings(&text).ok_or_else(|| Error::invalid("/proc", GID_MAP, "is not the kernel's format"))?;
+    let text = std::fs::read_to_string(SETGROUPS).map_err(|source| Error::sys("read", SETGROUPS, source))?;
+    facts.setgroups_is_denied = text.trim() == "deny";
+    facts.has_keyrings = command.process.session_keyring.is_none() || crate::sys::has_keyrings();
     facts.cgroups = command.cgroups.iter().map(version).collect::<Result<_>>()?;
     Ok(facts)
 }
@@ -63,6 +67,8 @@ fn parse(status: &str) -> Option<Facts> {
         ignored_signals: hexadecimal("SigIgn")?,
         environment: Vec::new(),
         gid_mappings: Vec::new(),
+        setgroups_is_denied: false,
+        has_keyrings: false,
         cgroups: Vec::new(),
     })
 }

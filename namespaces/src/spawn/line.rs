@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
@@ -31,11 +31,11 @@ pub(super) struct Line {
 
 impl Line {
     /// The caller's end, and the other one.
-    pub(super) fn open() -> Result<(Self, OwnedFd)> {
+    pub(super) fn open(floor: RawFd) -> Result<(Self, OwnedFd)> {
         let (mut here, mut there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map_err(|errno| Error::sys("socketpair", "to the new process", errno))?;
-        lift(&mut here)?;
-        lift(&mut there)?;
+        lift(&mut here, floor)?;
+        lift(&mut there, floor)?;
         Ok((Self { here, early: VecDeque::new() }, there))
     }
 

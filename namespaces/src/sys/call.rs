@@ -34,22 +34,65 @@ macro_rules! calls {
 }
 
 calls! {
-    Accept4 = SYS_accept4 "accept4", Capset = SYS_capset "capset", Chdir = SYS_chdir "chdir", Clone3 = SYS_clone3 "clone3", Close = SYS_close "close",
-    CloseRange = SYS_close_range "close_range", Dup3 = SYS_dup3 "dup3", Execve = SYS_execve "execve",
-    Exit = SYS_exit_group "exit_group", Faccessat2 = SYS_faccessat2 "faccessat2", Fchdir = SYS_fchdir "fchdir",
-    Fchown = SYS_fchown "fchown", Fstatfs = SYS_fstatfs "fstatfs", Fsconfig = SYS_fsconfig "fsconfig",
-    Fsmount = SYS_fsmount "fsmount", Fsopen = SYS_fsopen "fsopen", Getcwd = SYS_getcwd "getcwd",
-    Fchownat = SYS_fchownat "fchownat", Ioctl = SYS_ioctl "ioctl", Mkdirat = SYS_mkdirat "mkdirat", Mknodat = SYS_mknodat "mknodat",
-    MountSetattr = SYS_mount_setattr "mount_setattr", MoveMount = SYS_move_mount "move_mount",
-    Openat = SYS_openat "openat", Openat2 = SYS_openat2 "openat2", OpenTree = SYS_open_tree "open_tree",
-    PivotRoot = SYS_pivot_root "pivot_root", Prctl = SYS_prctl "prctl", Prlimit = SYS_prlimit64 "prlimit64",
-    Read = SYS_read "read", Readlinkat = SYS_readlinkat "readlinkat",
-    Seccomp = SYS_seccomp "seccomp", Sendmsg = SYS_sendmsg "sendmsg", Setgroups = SYS_setgroups "setgroups",
-    Sethostname = SYS_sethostname "sethostname", Setns = SYS_setns "setns", Setresgid = SYS_setresgid "setresgid",
-    Setresuid = SYS_setresuid "setresuid", Setsid = SYS_setsid "setsid", Sigaction = SYS_rt_sigaction "rt_sigaction",
-    Sigprocmask = SYS_rt_sigprocmask "rt_sigprocmask", Socket = SYS_socket "socket", Statx = SYS_statx "statx",
-    Symlinkat = SYS_symlinkat "symlinkat", Umask = SYS_umask "umask", Umount = SYS_umount2 "umount2",
-    Unshare = SYS_unshare "unshare", Write = SYS_write "write",
+    Accept4 = SYS_accept4 "accept4",
+    Capset = SYS_capset "capset",
+    Chdir = SYS_chdir "chdir",
+    Clone = SYS_clone "clone",
+    Clone3 = SYS_clone3 "clone3",
+    Close = SYS_close "close",
+    CloseRange = SYS_close_range "close_range",
+    Dup3 = SYS_dup3 "dup3",
+    Execve = SYS_execve "execve",
+    Execveat = SYS_execveat "execveat",
+    Exit = SYS_exit_group "exit_group",
+    Faccessat2 = SYS_faccessat2 "faccessat2",
+    Fchdir = SYS_fchdir "fchdir",
+    Fchown = SYS_fchown "fchown",
+    Fchownat = SYS_fchownat "fchownat",
+    Fsconfig = SYS_fsconfig "fsconfig",
+    Fsmount = SYS_fsmount "fsmount",
+    Fsopen = SYS_fsopen "fsopen",
+    Fstatfs = SYS_fstatfs "fstatfs",
+    Getcwd = SYS_getcwd "getcwd",
+    Getpid = SYS_getpid "getpid",
+    Ioctl = SYS_ioctl "ioctl",
+    IoprioSet = SYS_ioprio_set "ioprio_set",
+    Keyctl = SYS_keyctl "keyctl",
+    Mkdirat = SYS_mkdirat "mkdirat",
+    Mknodat = SYS_mknodat "mknodat",
+    MountSetattr = SYS_mount_setattr "mount_setattr",
+    MoveMount = SYS_move_mount "move_mount",
+    OpenTree = SYS_open_tree "open_tree",
+    Openat = SYS_openat "openat",
+    Openat2 = SYS_openat2 "openat2",
+    Personality = SYS_personality "personality",
+    PivotRoot = SYS_pivot_root "pivot_root",
+    Prctl = SYS_prctl "prctl",
+    Prlimit = SYS_prlimit64 "prlimit64",
+    Read = SYS_read "read",
+    Readlinkat = SYS_readlinkat "readlinkat",
+    SchedSetaffinity = SYS_sched_setaffinity "sched_setaffinity",
+    SchedSetattr = SYS_sched_setattr "sched_setattr",
+    Seccomp = SYS_seccomp "seccomp",
+    Sendmsg = SYS_sendmsg "sendmsg",
+    SetMempolicy = SYS_set_mempolicy "set_mempolicy",
+    Setdomainname = SYS_setdomainname "setdomainname",
+    Setgroups = SYS_setgroups "setgroups",
+    Sethostname = SYS_sethostname "sethostname",
+    Setns = SYS_setns "setns",
+    Setpgid = SYS_setpgid "setpgid",
+    Setresgid = SYS_setresgid "setresgid",
+    Setresuid = SYS_setresuid "setresuid",
+    Setsid = SYS_setsid "setsid",
+    Sigaction = SYS_rt_sigaction "rt_sigaction",
+    Sigprocmask = SYS_rt_sigprocmask "rt_sigprocmask",
+    Socket = SYS_socket "socket",
+    Statx = SYS_statx "statx",
+    Symlinkat = SYS_symlinkat "symlinkat",
+    Umask = SYS_umask "umask",
+    Umount = SYS_umount2 "umount2",
+    Unshare = SYS_unshare "unshare",
+    Write = SYS_write "write",
 }
 
 impl Call {
@@ -150,22 +193,36 @@ pub(super) fn close(descriptor: RawFd) -> Outcome<()> {
     unsafe { call!(Close, descriptor) }.map(drop)
 }
 
-pub(super) fn close_range(first: u32, last: u32, flags: u32) -> Outcome<()> {
+fn close_range(first: u32, last: u32, flags: u32) -> Outcome<()> {
     // SAFETY: takes no pointer; runs in the new process, whose descriptors nothing else uses.
     unsafe { call!(CloseRange, first, last, flags) }.map(drop)
 }
 
 /// Closes what is neither a standard descriptor nor one of these, which are sorted.
 pub(super) fn close_all_but(kept: &[RawFd]) -> Outcome<()> {
+    range_all_but(kept, 0)
+}
+
+/// As [`close_all_but`], with the exec.
+pub(super) fn close_on_exec_all_but(kept: &[RawFd]) -> Outcome<()> {
+    range_all_but(kept, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+fn range_all_but(kept: &[RawFd], flags: u32) -> Outcome<()> {
     let mut next = 3;
     for descriptor in kept {
         let descriptor = descriptor.cast_unsigned();
         if descriptor > next {
-            close_range(next, descriptor.saturating_sub(1), 0)?;
+            close_range(next, descriptor.saturating_sub(1), flags)?;
         }
         next = descriptor.saturating_add(1);
     }
-    close_range(next, u32::MAX, 0)
+    close_range(next, u32::MAX, flags)
+}
+
+pub(super) fn getpid() -> Outcome<c_int> {
+    // SAFETY: takes no argument.
+    unsafe { call!(Getpid, 0) }.map(int)
 }
 
 pub(super) fn dup3(from: RawFd, to: RawFd, flags: i32) -> Outcome<()> {

@@ -21,10 +21,6 @@ const RESOLVE_NO_SYMLINKS: u64 = 0x04;
 const RESOLVE_IN_ROOT: u64 = 0x10;
 const NULL_DEVICE: (u32, u32) = (1, 3);
 
-pub(super) fn write_file(path: &CStr, bytes: &[u8]) -> Outcome<()> {
-    write_below(libc::AT_FDCWD, path, bytes)
-}
-
 pub(super) fn write_below(directory: RawFd, path: &CStr, bytes: &[u8]) -> Outcome<()> {
     let file = open(directory, path, libc::O_WRONLY, 0)?;
     let result = write(file, bytes);
@@ -336,7 +332,7 @@ fn set_attributes(directory: RawFd, path: &CStr, flags: u32, change: Attributes,
 }
 
 /// A new instance of a file system, attached nowhere.
-fn filesystem(
+pub(super) fn filesystem(
     name: &CStr,
     options: &[(std::ffi::CString, Option<std::ffi::CString>)],
     attributes: u64,

@@ -4,14 +4,14 @@ use std::os::fd::RawFd;
 
 use super::call::{self, Call, Failure, Outcome};
 use super::message::Message;
+use super::prepared::Prepared;
 use crate::gate::{GateKind, RECORD_MAX};
 
 /// Tells the caller that all is prepared, lets go of everything else and waits until somebody opens; gives the socket to
 /// the one who did.
-pub(super) fn stand(caller: RawFd, descriptor: RawFd, kind: GateKind) -> Outcome<RawFd> {
+pub(super) fn stand(prepared: &Prepared<'_>, caller: RawFd, descriptor: RawFd, kind: GateKind) -> Outcome<RawFd> {
     // Processes that share the namespaces may come and look through `/proc`: no group's directory lies open.
-    let kept = [caller.min(descriptor), caller.max(descriptor)];
-    call::close_all_but(&kept)?;
+    call::close_all_but(&prepared.kept_at_gate)?;
     call::write(caller, &Message::Waiting.encode())?;
     call::close(caller)?;
     wait(descriptor, kind)

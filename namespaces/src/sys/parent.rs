@@ -23,6 +23,16 @@ pub(crate) fn join_mount(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     setns(descriptor.as_raw_fd(), Namespace::Mount.flag()).map_err(error)
 }
 
+/// Whether the kernel lets the caller look at its session keyring.
+pub(crate) fn has_keyrings() -> bool {
+    const KEYCTL_GET_KEYRING_ID: u32 = 0;
+    const SESSION_KEYRING: i32 = -3;
+    // SAFETY: takes numbers; nothing is created.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_GET_KEYRING_ID, SESSION_KEYRING, 0) };
+    let refused = [libc::ENOSYS, libc::EPERM, libc::EACCES];
+    result != -1 || !io::Error::last_os_error().raw_os_error().is_some_and(|errno| refused.contains(&errno))
+}
+
 /// Asks for explained errors without a copy of the request, and for strictly checked dumps.
 pub(crate) fn set_netlink_options(socket: BorrowedFd<'_>) -> io::Result<()> {
     for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {

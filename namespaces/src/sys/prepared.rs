@@ -1,7 +1,7 @@
 //! A plan with the memory that running it takes.
 
 use std::ffi::c_char;
-use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use crate::plan::Plan;
@@ -18,20 +18,44 @@ pub(crate) struct Prepared<'a> {
     pub(super) environment: Vec<*const c_char>,
     /// What is said of the steps that are behind a gate, where no plan is at hand; by their place in the plan.
     pub(super) texts: Vec<Vec<u8>>,
+    /// What becomes the first process of a pid namespace when the program is not.
+    pub(super) reaper: Option<RawFd>,
+    /// The numbers that stay open through the exec, sorted.
+    pub(super) inherited: Vec<RawFd>,
+    /// What is open while the process waits at a gate, sorted.
+    pub(super) kept_at_gate: Vec<RawFd>,
 }
 
 impl<'a> Prepared<'a> {
-    pub(crate) fn new(plan: &'a Plan, socket: &OwnedFd) -> Self {
+    pub(crate) fn new(plan: &'a Plan, socket: &OwnedFd, reaper: Option<&OwnedFd>) -> Self {
         let socket = socket.as_raw_fd();
+        let reaper = reaper.map(AsRawFd::as_raw_fd);
         let mut kept = plan.descriptors.clone();
         kept.push(socket);
+        kept.extend(reaper);
         kept.sort_unstable();
         let (arguments, environment) = match plan.child.last() {
             Some(Step::Exec(program)) => (pointers(&program.arguments), pointers(&program.environment)),
             _ => (vec![ptr::null()], vec![ptr::null()]),
         };
-        Self { plan, socket, kept, arguments, environment, texts: texts(plan) }
+        let inherited = inherited(plan);
+        let mut kept_at_gate = inherited.clone();
+        kept_at_gate.push(socket);
+        kept_at_gate.extend(plan.child.iter().filter_map(|step| match step {
+            Step::Gate { descriptor, .. } => Some(*descriptor),
+            _ => None,
+        }));
+        kept_at_gate.sort_unstable();
+        Self { plan, socket, kept, arguments, environment, texts: texts(plan), reaper, inherited, kept_at_gate }
     }
+}
+
+/// As the steps name them.
+fn inherited(plan: &Plan) -> Vec<RawFd> {
+    let number = |step: &Step| if let Step::Inherit { number, .. } = step { Some(*number) } else { None };
+    let mut numbers: Vec<RawFd> = plan.child.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 fn texts(plan: &Plan) -> Vec<Vec<u8>> {

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use super::call::{self, Call, Failure, Outcome};
 use super::message::{Message, Release};
 use super::prepared::Prepared;
-use super::{clone, credential, filesystem, gate, terminal};
+use super::{attribute, clone, credential, filesystem, gate, init, join, terminal};
 use crate::kind::Namespace;
 use crate::plan::step::{RootSource, Step, Verify};
 
@@ -82,15 +82,18 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
     match step {
         Step::Umask(bits) => call::umask(*bits),
         Step::DefaultSignals(mask) => default_signals(*mask),
-        Step::OomScoreAdj(value) => filesystem::write_file(c"/proc/self/oom_score_adj", value.to_bytes()),
+        Step::OomScoreAdj(value) => attribute::write_callers(c"self/oom_score_adj", value.to_bytes()),
         Step::EnterCgroup(directory) => filesystem::write_below(*directory, c"tasks", b"0"),
         Step::NotDumpable => call::prctl(libc::PR_SET_DUMPABLE, 0, 0),
-        Step::Join(namespaces) => join(namespaces),
+        Step::Join(namespaces) => join::join(namespaces),
         Step::AwaitMapped => wait(state.socket, Release::Mapped),
         Step::AssumeIds { uid, gid } | Step::Ids { uid, gid } => credential::set_ids(*uid, *gid),
         Step::NewSession => call::setsid(),
         Step::LoopbackUp => call::loopback_up(),
         Step::Hostname(name) => call::sethostname(name),
+        Step::Attribute(attribute) => attribute::set(attribute),
+        Step::Inherit { from, number } => call::dup3(*from, *number, 0),
+        Step::Init { foreground } => init::leave(prepared, *foreground),
         Step::Propagation(flag) => filesystem::propagate(*flag),
         Step::OpenRoot(source) => open_root(source, state),
         Step::Mount(mount) => filesystem::mount(state.root, mount),
@@ -116,12 +119,12 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
         Step::NoNewPrivileges => call::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0),
         Step::CurrentDir { path, verify } => change_directory(path, *verify),
         Step::Announce => {
-            call::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)?;
+            call::close_on_exec_all_but(&prepared.inherited)?;
             call::write(state.socket, &Message::Executing.encode()).map(drop)
         }
         Step::Find => clone::find(prepared),
         Step::Gate { descriptor, kind } => {
-            state.socket = gate::stand(state.socket, *descriptor, *kind)?;
+            state.socket = gate::stand(prepared, state.socket, *descriptor, *kind)?;
             Ok(())
         }
         Step::Seccomp(filter) => credential::filter_calls(filter),
@@ -139,29 +142,6 @@ fn default_signals(mask: u64) -> Outcome<()> {
         let is_changeable = signal != libc::SIGKILL && signal != libc::SIGSTOP;
         if is_changeable && mask & (1 << (signal - 1)) != 0 {
             call::default_action(signal)?;
-        }
-    }
-    Ok(())
-}
-
-/// Joins what it has the right to first, then the user namespace, then what belongs to that.
-fn join(namespaces: &[(Namespace, RawFd)]) -> Outcome<()> {
-    let mut done = [false; Namespace::ALL.len()];
-    let joins_user = namespaces.iter().any(|(kind, _)| *kind == Namespace::User);
-    if joins_user {
-        for ((kind, descriptor), done) in namespaces.iter().zip(&mut done) {
-            if *kind != Namespace::User {
-                *done = call::setns(*descriptor, kind.flag()).is_ok();
-            }
-        }
-    }
-    // Stable order: the user namespace first, all that is left after it.
-    for is_user in [true, false] {
-        for ((kind, descriptor), done) in namespaces.iter().zip(&mut done) {
-            if !*done && (*kind == Namespace::User) == is_user {
-                call::setns(*descriptor, kind.flag())?;
-                *done = true;
-            }
         }
     }
     Ok(())
