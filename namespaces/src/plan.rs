@@ -10,6 +10,7 @@ use crate::id::IdMapping;
 use crate::kind::Namespace;
 
 pub(crate) mod attribute;
+mod c_string;
 mod compile;
 mod credential;
 mod filesystem;

@@ -5,6 +5,7 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
+pub(super) use super::c_string::c_string;
 use super::step::Program;
 use crate::command::{Command, EnvChange};
 use crate::error::{Error, Result};
@@ -60,10 +61,6 @@ fn candidates(program: &Path, path: &[u8]) -> Result<Vec<CString>> {
     // An empty entry of PATH would mean the working directory, which is never searched here.
     let folders = path.split(|byte| *byte == b':').filter(|folder| !folder.is_empty());
     folders.map(|folder| c_string("program", &[folder, b"/", name].concat())).collect()
-}
-
-pub(super) fn c_string(field: &'static str, bytes: &[u8]) -> Result<CString> {
-    CString::new(bytes).map_err(|_| Error::invalid(field, String::from_utf8_lossy(bytes), "holds a NUL byte"))
 }
 
 #[cfg(test)]
