@@ -80,14 +80,14 @@ pub use layer_id::{LayerId, LayerIdError};
 pub use limits::{Limit, Limits};
 pub use mount::{DetachedMount, MountGuard};
 pub use options::{
-    ApplyOptions, Devices, Durability, IdMap, IdRange, LowerTier, MountOptions, StoreOptions, Syncing, Whiteouts,
-    Xattrs,
+    ApplyOptions, Devices, Durability, Emptying, IdMap, IdRange, LowerTier, MountOptions, StoreOptions, Syncing,
+    Whiteouts, Xattrs,
 };
 pub use path::{PathError, SafePath};
 pub use probe::{Feature, Probe, Support, probe};
 pub use record::LayerRecord;
 pub use scan::Usage;
 pub use snapshot::{Origin, Snapshot, View};
-pub use store::{LayerStore, Recovery};
+pub use store::{LayerStore, Recovery, Staged};
 pub use tree::{Tree, diff};
 pub use unfinished::Unfinished;

@@ -97,11 +97,14 @@ pub enum Devices {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Durability {
-    /// The kernel writes it when it likes; after a power cut a layer may be there with empty files.
+    /// The kernel writes it when it likes. What it is is remembered with the boot that wrote it: in any later boot it is
+    /// not trusted, and opening the store removes it, unless [`crate::LayerStore::sync`] was called before.
     None,
-    /// Whole and on disk before the call returns, or not there.
+    /// Each is whole and on disk before the call returns, or not there.
     #[default]
     Layer,
+    /// As [`Durability::Layer`], with one flush of the file system for all that are committed together.
+    Group,
 }
 
 /// How a store behaves.
@@ -109,6 +112,19 @@ pub enum Durability {
 pub struct StoreOptions {
     /// When layers survive a power cut.
     pub durability: Durability,
+    /// Who empties the trash.
+    pub emptying: Emptying,
+}
+
+/// Who empties the trash. What is in it is gone for all in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Emptying {
+    /// The caller who removes something, before the call returns. No thread is started.
+    #[default]
+    Caller,
+    /// A thread of the store, which ends before the store's last clone is dropped. A process with threads cannot enter a
+    /// new user namespace.
+    Background,
 }
 
 /// How a snapshot is mounted.

@@ -16,6 +16,8 @@ pub struct LayerRecord {
     pub bytes: u64,
     /// What stacking has to finish.
     pub unfinished: Unfinished,
+    /// The boot that wrote it, until something has brought it to disk: in another boot it is not trusted.
+    pub boot: Option<String>,
 }
 
 /// Whether a snapshot can be written.
@@ -38,6 +40,11 @@ pub(crate) struct SnapshotRecord {
     pub lowers: Vec<Lower>,
 }
 
+/// Whether a record is whole and may be trusted in this boot.
+pub(crate) fn is_trusted(record: &Result<LayerRecord>, boot: &str) -> bool {
+    record.as_ref().is_ok_and(|record| record.boot.as_deref().is_none_or(|written| written == boot))
+}
+
 /// A lower directory of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lower {
@@ -55,6 +62,9 @@ impl LayerRecord {
     /// One fact a line.
     pub(crate) fn print(&self) -> String {
         let mut text = format!("layer 1\nentries {}\nbytes {}\n", self.entries, self.bytes);
+        if let Some(boot) = &self.boot {
+            line(&mut text, &["boot", boot]);
+        }
         let Unfinished { parents, passed, deleting, links, opaque_root } = &self.unfinished;
         if *opaque_root {
             text.push_str("opaque-root\n");
@@ -79,6 +89,7 @@ impl LayerRecord {
             match words[..] {
                 ["entries", count] => record.entries = number(count)?,
                 ["bytes", count] => record.bytes = number(count)?,
+                ["boot", boot] => record.boot = Some(boot.to_owned()),
                 ["opaque-root"] => unfinished.opaque_root = true,
                 ["parent", path] => drop(unfinished.parents.insert(unescape(path)?)),
                 ["passed", path] => drop(unfinished.passed.insert(unescape(path)?)),
@@ -205,11 +216,12 @@ mod tests {
     proptest! {
         #[test]
         fn layers_are_remembered(
-            entries: u64, bytes: u64, opaque_root: bool,
+            entries: u64, bytes: u64, opaque_root: bool, boot in proptest::option::of("[0-9a-f-]{1,36}"),
             parents in btree_set(path(), 0..4), passed in btree_set(path(), 0..4),
             deleting in btree_set(path(), 0..4), links in btree_map(path(), path(), 0..4),
         ) {
-            let record = LayerRecord { entries, bytes, unfinished: Unfinished { parents, passed, deleting, links, opaque_root } };
+            let unfinished = Unfinished { parents, passed, deleting, links, opaque_root };
+            let record = LayerRecord { entries, bytes, unfinished, boot };
             prop_assert_eq!(LayerRecord::parse(&record.print()).unwrap(), record);
         }
 

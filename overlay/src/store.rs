@@ -3,6 +3,7 @@
 //! | inside | holds |
 //! |---|---|
 //! | `format` | the version and the spelling of overlay's attributes; written last |
+//! | `boot` | the boot in which layers that a crash of the machine took were last looked for |
 //! | `layers/HEX/{tree,record}` | a layer by its digest; here means whole |
 //! | `snapshots/KEY/...` | a snapshot by its key; here means whole |
 //! | `ingest/PID-N` | what is being made, locked by its maker |
@@ -12,6 +13,7 @@
 //! are `flock` on the directories themselves: shared on layers while a snapshot of them is made, exclusive on one that is
 //! removed. So many processes use a store at once, and what a dead one left is found by its free lock.
 
+mod commit;
 mod finish;
 mod rooms;
 
@@ -26,16 +28,17 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use self::rooms::{Rooms, Work};
-use crate::apply::{Applied, apply_to};
+use crate::apply::Applied;
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
-use crate::options::{ApplyOptions, Durability, StoreOptions, Whiteouts};
+use crate::options::{ApplyOptions, Durability, StoreOptions};
 use crate::path::SafePath;
 use crate::record::{LayerRecord, Lower, SnapshotKind, SnapshotRecord};
 use crate::snapshot::{Home, Snapshot, View};
 use crate::sys::{self, Named as _};
 use crate::whiteout::XattrNamespace;
 
+pub use commit::Staged;
 pub use rooms::Recovery;
 
 /// Layers by their digest, and snapshots of stacks of them.
@@ -71,7 +74,7 @@ impl LayerStore {
     /// [`Error::Unsupported`] where the caller may not write the attributes that the store was made with.
     pub fn open_with(directory: &Path, options: StoreOptions) -> Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).named("create directory", directory)?;
-        let rooms = Rooms::open(directory)?;
+        let rooms = Rooms::open(directory, options.emptying)?;
         let recovery = rooms.recover()?;
         Ok(Self { rooms: Arc::new(rooms), options, recovery })
     }
@@ -79,6 +82,11 @@ impl LayerStore {
     /// What opening found and removed.
     pub fn recovery(&self) -> Recovery {
         self.recovery
+    }
+
+    /// Removes what died half way since the store was opened, and says what that was.
+    pub fn recover(&self) -> Result<Recovery> {
+        self.rooms.recover()
     }
 
     /// Which of overlay's attributes the store's layers have, and so what can mount them.
@@ -96,6 +104,7 @@ impl LayerStore {
         if let Some(expected) = options.expect
             && self.contains(expected)?
         {
+            self.settle(expected, self.options.durability)?;
             return Ok(expected);
         }
         Ok(self.ingest_with_notices(stream, options)?.diff_id)
@@ -103,48 +112,10 @@ impl LayerStore {
 
     /// As [`LayerStore::ingest`], and tells what [`crate::apply`] tells; the archive is always read.
     pub fn ingest_with_notices(&self, stream: impl Read, options: &ApplyOptions) -> Result<Applied> {
-        let namespace = self.rooms.namespace;
-        if !matches!(options.whiteouts, Whiteouts::Native) && options.whiteouts != Whiteouts::Overlay(namespace) {
-            return Err(Error::Invalid {
-                field: "whiteouts",
-                value: format!("{:?}", options.whiteouts),
-                reason: "a store writes deletions in one spelling, chosen when it was made",
-            });
-        }
-        let work = self.rooms.work()?;
-        match self.fill(&work, stream, options) {
-            Ok(applied) => Ok(applied),
-            Err(first) => Err(match work.discard() {
-                Ok(()) => first,
-                Err(cleanup) => Error::Cleanup { cleanup: Box::new(cleanup), first: Box::new(first) },
-            }),
-        }
-    }
-
-    fn fill(&self, work: &Work<'_>, stream: impl Read, options: &ApplyOptions) -> Result<Applied> {
-        let tree = work.directory("tree")?;
-        let applied = apply_to(stream, tree, Some(self.rooms.namespace), options)?;
-        let record =
-            LayerRecord { entries: applied.entries, bytes: applied.bytes, unfinished: applied.unfinished.clone() };
-        work.write(rooms::RECORD, record.print().as_bytes())?;
-        if self.options.durability == Durability::Layer {
-            sys::sync_tree(work.descriptor(), applied.entries, work.path())?;
-        }
-        let name = layer_name(applied.diff_id);
-        if !work.publish(&self.rooms.layers, &name)? {
-            // Another process was faster with the same layer.
-            work.discard()?;
-        }
-        self.sync(&self.rooms.layers, "layers")?;
+        let staged = self.stage(stream, options)?;
+        let applied = staged.applied().clone();
+        self.commit(vec![staged], self.options.durability)?;
         Ok(applied)
-    }
-
-    /// A rename is on disk once its directory is.
-    fn sync(&self, room: &OwnedFd, name: &str) -> Result<()> {
-        match self.options.durability {
-            Durability::None => Ok(()),
-            Durability::Layer => rustix::fs::fsync(room).named("fsync", Path::new(name)),
-        }
     }
 
     /// Whether the layer is there.
@@ -195,7 +166,11 @@ impl LayerStore {
                 Err(error) => return Err(error),
             }
         }
-        self.rooms.discard(&self.rooms.layers, &name)
+        let Some(trashed) = self.rooms.trash(&self.rooms.layers, &name)? else { return Ok(()) };
+        if self.options.durability != Durability::None {
+            self.rooms.sync_trash(&self.rooms.layers)?;
+        }
+        self.rooms.empty(trashed)
     }
 
     /// Removes every layer that neither is one of `roots` nor belongs to a snapshot, and says which.
@@ -305,7 +280,12 @@ impl LayerStore {
         let work = self.rooms.work()?;
         let made = self.fill_snapshot(&work, &locked, kind).and_then(|()| {
             if work.publish(&self.rooms.snapshots, &name)? {
-                self.sync(&self.rooms.snapshots, "snapshots")
+                match self.options.durability {
+                    Durability::None => Ok(()),
+                    Durability::Layer | Durability::Group => {
+                        rustix::fs::fsync(&self.rooms.snapshots).named("fsync", Path::new("snapshots"))
+                    }
+                }
             } else {
                 Err(Error::Exists { what: "snapshot", name: key.to_owned() })
             }
@@ -316,12 +296,7 @@ impl LayerStore {
         })
     }
 
-    fn fill_snapshot(
-        &self,
-        work: &Work<'_>,
-        layers: &[(OwnedFd, LayerId, LayerRecord)],
-        kind: SnapshotKind,
-    ) -> Result<()> {
+    fn fill_snapshot(&self, work: &Work, layers: &[(OwnedFd, LayerId, LayerRecord)], kind: SnapshotKind) -> Result<()> {
         let mut lowers = finish::finish(&self.rooms, work, layers)?;
         let top = match kind {
             SnapshotKind::Active => {
@@ -341,7 +316,7 @@ impl LayerStore {
         }
         let record = SnapshotRecord { kind, layers: layers.iter().map(|(_, id, _)| *id).collect(), lowers };
         work.write(rooms::RECORD, record.print().as_bytes())?;
-        if self.options.durability == Durability::Layer {
+        if self.options.durability != Durability::None {
             // What finishes a layer has about as many entries as it at most.
             let is_finish = |lower: &Lower| matches!(lower, Lower::Finish(_));
             let entries = layers.iter().map(|(_, _, layer)| layer.entries).sum();

@@ -68,6 +68,12 @@ pub(crate) fn proc_path(descriptor: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd()))
 }
 
+/// Which boot of the machine this is.
+pub(crate) fn boot() -> Result<String> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    std::fs::read_to_string(path).map(|text| text.trim().to_owned()).named("read", path)
+}
+
 /// Whether the object is a character device 0:0.
 pub(crate) fn is_whiteout(stat: &Stat) -> bool {
     file_type(stat) == rustix::fs::FileType::CharacterDevice && stat.st_rdev == 0

@@ -34,7 +34,11 @@ fn options() -> ApplyOptions {
 }
 
 fn store(directory: &std::path::Path) -> LayerStore {
-    LayerStore::open_with(&directory.join("store"), StoreOptions { durability: Durability::None }).unwrap()
+    LayerStore::open_with(
+        &directory.join("store"),
+        StoreOptions { durability: Durability::None, ..StoreOptions::default() },
+    )
+    .unwrap()
 }
 
 fn ingest(store: &LayerStore, layers: &[support::Layer]) -> Vec<LayerId> {

@@ -125,7 +125,7 @@ fn recovery() {
     assert_eq!(left(&at).len(), 1);
     std::fs::create_dir_all(at.join("trash/1-1/deep/er")).unwrap();
     let again = LayerStore::open(&at).unwrap();
-    assert_eq!(again.recovery(), Recovery { unfinished: 1, trash: 1 });
+    assert_eq!(again.recovery(), Recovery { unfinished: 1, trash: 1, lost: 0 });
     assert_eq!(left(&at), Vec::<String>::new());
     assert_eq!(again.layers().unwrap(), [id]);
 }
@@ -141,7 +141,7 @@ fn living() {
     assert_eq!(LayerStore::open(&at).unwrap().recovery(), Recovery::default());
     assert!(made.exists());
     locked.unlock().unwrap();
-    assert_eq!(LayerStore::open(&at).unwrap().recovery(), Recovery { unfinished: 1, trash: 0 });
+    assert_eq!(LayerStore::open(&at).unwrap().recovery(), Recovery { unfinished: 1, trash: 0, lost: 0 });
 }
 
 fn foreign() {
@@ -178,7 +178,7 @@ fn busy() {
 fn concurrent() {
     let directory = scratch();
     let at = directory.path().join("store");
-    let options_of_store = StoreOptions { durability: Durability::None };
+    let options_of_store = StoreOptions { durability: Durability::None, ..StoreOptions::default() };
     LayerStore::open_with(&at, options_of_store).unwrap();
     let made = AtomicUsize::new(0);
     std::thread::scope(|scope| {

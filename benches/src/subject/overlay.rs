@@ -61,7 +61,7 @@ fn write_archive(path: &Path) -> std::io::Result<()> {
 /// A container's writable layer made, mounted over ten layers, unmounted and deleted, against bare calls for the same.
 pub(super) fn container() -> Result<Contest, Skipped> {
     let folder = tempfile::tempdir_in("/var/tmp").map_err(Skipped::because("a temporary folder"))?;
-    let options = StoreOptions { durability: Durability::None };
+    let options = StoreOptions { durability: Durability::None, ..StoreOptions::default() };
     let store =
         LayerStore::open_with(&folder.path().join("store"), options).map_err(Skipped::because("open a store"))?;
     let layers: Vec<LayerId> = (0..LOWERS).map(|number| ingest(&store, number)).collect::<Result<_, _>>()?;

@@ -33,7 +33,7 @@ pub(super) fn own_name(lower: Lower) -> String {
 }
 
 /// The lower directories of a stack, topmost first: layers, and what finishes them.
-pub(super) fn finish(rooms: &Rooms, work: &Work<'_>, layers: &[(OwnedFd, LayerId, LayerRecord)]) -> Result<Vec<Lower>> {
+pub(super) fn finish(rooms: &Rooms, work: &Work, layers: &[(OwnedFd, LayerId, LayerRecord)]) -> Result<Vec<Lower>> {
     let mut lowers: Vec<(Lower, OwnedFd)> = Vec::new();
     for (place, (_, layer, record)) in layers.iter().enumerate() {
         if record.unfinished.opaque_root {
@@ -86,7 +86,7 @@ pub(super) fn dress_root(root: BorrowedFd<'_>, layers: &[(OwnedFd, LayerId, Laye
 
 /// Finishes one layer.
 struct Finisher<'a> {
-    work: &'a Work<'a>,
+    work: &'a Work,
     name: String,
     layer: Stack<'a>,
     below: Stack<'a>,

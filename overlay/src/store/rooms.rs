@@ -3,13 +3,17 @@
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
+use crate::options::Emptying;
 use crate::path::SafePath;
+use crate::record::{LayerRecord, SnapshotRecord, is_trusted};
 use crate::sys::{self, Named as _, READ_DIRECTORY};
 use crate::whiteout::XattrNamespace;
 
@@ -20,6 +24,8 @@ pub struct Recovery {
     pub unfinished: usize,
     /// Things that were not wholly removed.
     pub trash: usize,
+    /// Layers and snapshots that nothing had brought to disk before the machine ended ([`crate::Durability::None`]).
+    pub lost: usize,
 }
 
 /// The open directories of a store.
@@ -30,7 +36,12 @@ pub(super) struct Rooms {
     pub(super) snapshots: OwnedFd,
     ingest: OwnedFd,
     trash: OwnedFd,
+    directory: OwnedFd,
     pub(super) namespace: XattrNamespace,
+    /// Which boot of the machine this is.
+    pub(super) boot: String,
+    emptying: Emptying,
+    emptiers: Mutex<Vec<JoinHandle<Result<()>>>>,
 }
 
 const NAMES: [&str; 4] = ["layers", "snapshots", "ingest", "trash"];
@@ -38,13 +49,16 @@ const NAMES: [&str; 4] = ["layers", "snapshots", "ingest", "trash"];
 pub(super) const RECORD: &str = "record";
 const FORMAT: &str = "format";
 const FORMAT_NEW: &str = "format.new";
+/// The boot in which the layers were last looked through for those that a crash of the machine took.
+const BOOT: &str = "boot";
+const BOOT_NEW: &str = "boot.new";
 
 impl Rooms {
     /// Opens the rooms of a store, or makes them where there is nothing yet.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path, emptying: Emptying) -> Result<Self> {
         let directory = sys::open_directory(path)?;
         let names = sys::names(directory.as_fd(), path)?;
-        let known = || NAMES.into_iter().chain([FORMAT, FORMAT_NEW]);
+        let known = || NAMES.into_iter().chain([FORMAT, FORMAT_NEW, BOOT, BOOT_NEW]);
         let is_foreign = |name: &&[u8]| !known().any(|known| known.as_bytes() == *name);
         if let Some(foreign) = names.iter().map(AsRef::as_ref).find(is_foreign) {
             return Err(Error::Invalid {
@@ -61,13 +75,26 @@ impl Rooms {
             snapshots: snapshots?,
             ingest: ingest?,
             trash: trash?,
+            directory,
             namespace,
+            boot: sys::boot()?,
+            emptying,
+            emptiers: Mutex::default(),
         })
     }
 
-    /// Removes what nobody works on any more.
+    /// Removes what nobody works on any more, and what did not survive a crash of the machine.
     pub(super) fn recover(&self) -> Result<Recovery> {
         let mut recovery = Recovery::default();
+        // Whatever was renamed since this boot began is whole in memory.
+        let looked_through = match read(self.directory.as_fd(), BOOT) {
+            Err(Error::Sys { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+            boot => Some(boot?),
+        };
+        if looked_through.as_deref() != Some(&self.boot) {
+            recovery.lost = self.remove_lost()?;
+            replace(self.directory.as_fd(), BOOT_NEW, BOOT, self.boot.as_bytes())?;
+        }
         for name in sys::names(self.ingest.as_fd(), Path::new("ingest"))? {
             let name = child(&name);
             let Ok(directory) = sys::open_beneath(self.ingest.as_fd(), &name, READ_DIRECTORY) else {
@@ -90,15 +117,42 @@ impl Rooms {
         Ok(recovery)
     }
 
+    /// Removes layers and snapshots whose record is not whole or was written in another boot and never synced.
+    fn remove_lost(&self) -> Result<usize> {
+        let mut lost = 0;
+        for (room, what) in [(&self.layers, "layers"), (&self.snapshots, "snapshots")] {
+            for name in sys::names(room.as_fd(), Path::new(what))? {
+                let name = child(&name);
+                let locked = self.lock(room, &name, FlockOperation::NonBlockingLockExclusive)?;
+                // Gone, or used by somebody who has looked through the store before.
+                let Some(Ok(directory)) = locked else { continue };
+                let text = match read_record(directory.as_fd()) {
+                    // Not even text is left of it.
+                    Err(Error::Sys { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => String::new(),
+                    text => text?.unwrap_or_default(),
+                };
+                let is_whole = match what {
+                    "layers" => is_trusted(&LayerRecord::parse(&text), &self.boot),
+                    _ => SnapshotRecord::parse(&text).is_ok(),
+                };
+                if !is_whole {
+                    self.discard(room, &name)?;
+                    lost += 1;
+                }
+            }
+        }
+        Ok(lost)
+    }
+
     /// A new directory in which something is made; nobody takes it for an orphan while it is open.
-    pub(super) fn work(&self) -> Result<Work<'_>> {
+    pub(super) fn work(self: &Arc<Self>) -> Result<Work> {
         loop {
             let (name, directory) = sys::unique_directory(self.ingest.as_fd(), Path::new("ingest"))?;
             let object = self.path.join("ingest").join(name.as_path());
             rustix::fs::flock(&directory, FlockOperation::LockExclusive).named("flock", &object)?;
             // Between its making and its locking a recovery may have taken it.
             if is_current(&self.ingest, &name, &directory)? {
-                return Ok(Work { rooms: self, name, path: object, directory });
+                return Ok(Work { rooms: self.clone(), name, path: object, directory });
             }
         }
     }
@@ -130,18 +184,49 @@ impl Rooms {
 
     /// Renames something into the trash, from where on it is gone for all, and empties the trash of it.
     pub(super) fn discard(&self, room: &OwnedFd, name: &SafePath) -> Result<()> {
+        match self.trash(room, name)? {
+            Some(trashed) => self.empty(trashed),
+            None => Ok(()),
+        }
+    }
+
+    /// Renames something into the trash; `None` if it is gone already.
+    pub(super) fn trash(&self, room: &OwnedFd, name: &SafePath) -> Result<Option<SafePath>> {
         let process = rustix::process::getpid().as_raw_nonzero();
-        for number in 0_u64.. {
+        let mut number = 0_u64;
+        loop {
             let trashed = child(format!("{process}-{number}").as_bytes());
             let flags = RenameFlags::NOREPLACE;
             match rustix::fs::renameat_with(room, name.as_path(), &self.trash, trashed.as_path(), flags) {
-                Ok(()) => return sys::remove(self.trash.as_fd(), &trashed),
-                Err(Errno::NOENT) => return Ok(()),
-                Err(Errno::EXIST) => {}
+                Ok(()) => return Ok(Some(trashed)),
+                Err(Errno::NOENT) => return Ok(None),
+                Err(Errno::EXIST) => number += 1,
                 Err(errno) => return Err(errno).named("rename into the trash", name.as_path()),
             }
         }
+    }
+
+    /// Empties the trash of one thing, now or in the background.
+    pub(super) fn empty(&self, trashed: SafePath) -> Result<()> {
+        if self.emptying == Emptying::Caller {
+            return sys::remove(self.trash.as_fd(), &trashed);
+        }
+        let trash = self.trash.try_clone().named("dup", Path::new("trash"))?;
+        let emptier = std::thread::Builder::new()
+            .name("overlay-trash".to_owned())
+            .spawn(move || sys::remove(trash.as_fd(), &trashed))
+            .named("start a thread", Path::new("trash"))?;
+        let mut emptiers = self.emptiers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whether those before could remove everything is known to the next recovery.
+        emptiers.retain(|emptier| !emptier.is_finished());
+        emptiers.push(emptier);
         Ok(())
+    }
+
+    /// Returns once the rename into the trash is on disk: before that, nothing of what was renamed may go.
+    pub(super) fn sync_trash(&self, room: &OwnedFd) -> Result<()> {
+        rustix::fs::fsync(room).named("fsync", Path::new("layers"))?;
+        rustix::fs::fsync(&self.trash).named("fsync", Path::new("trash"))
     }
 
     /// Opens the tree of a layer as a lower directory.
@@ -154,17 +239,26 @@ impl Rooms {
     }
 }
 
+impl Drop for Rooms {
+    fn drop(&mut self) {
+        for emptier in self.emptiers.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // What it could not remove is still in the trash, and the next recovery meets the same refusal.
+            drop(emptier.join());
+        }
+    }
+}
+
 /// Something that is being made.
 #[derive(Debug)]
-pub(super) struct Work<'a> {
-    rooms: &'a Rooms,
+pub(super) struct Work {
+    rooms: Arc<Rooms>,
     name: SafePath,
     path: PathBuf,
     /// Holds the lock.
     directory: OwnedFd,
 }
 
-impl Work<'_> {
+impl Work {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -233,6 +327,22 @@ fn read(directory: BorrowedFd<'_>, name: &str) -> Result<String> {
     std::io::read_to_string(std::fs::File::from(file)).named("read", Path::new(name))
 }
 
+/// Replaces a file at once; whoever reads it sees all of the old or all of the new.
+pub(super) fn replace(directory: BorrowedFd<'_>, new: &str, name: &str, content: &[u8]) -> Result<()> {
+    write(directory, new, content)?;
+    rustix::fs::renameat(directory, new, directory, name).named("rename", Path::new(name))
+}
+
+/// As [`replace`], and on disk before it returns.
+pub(super) fn replace_durably(directory: BorrowedFd<'_>, new: &str, name: &str, content: &[u8]) -> Result<()> {
+    write(directory, new, content)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
+    let file = sys::open_beneath(directory, &child(new.as_bytes()), flags).named("open", Path::new(new))?;
+    rustix::fs::fsync(&file).named("fsync", Path::new(new))?;
+    rustix::fs::renameat(directory, new, directory, name).named("rename", Path::new(name))?;
+    rustix::fs::fsync(directory).named("fsync", Path::new(name))
+}
+
 fn write(directory: BorrowedFd<'_>, name: &str, content: &[u8]) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
@@ -273,8 +383,9 @@ fn namespace(directory: BorrowedFd<'_>, path: &Path) -> Result<XattrNamespace> {
                 XattrNamespace::Trusted => TRUSTED,
                 XattrNamespace::User => USER,
             };
-            write(directory, FORMAT_NEW, text.as_bytes())?;
-            rustix::fs::renameat(directory, FORMAT_NEW, directory, FORMAT).named("rename", path)?;
+            // Without it no later layer would be found, however durable: once for a store, whatever its durability.
+            replace_durably(directory, FORMAT_NEW, FORMAT, text.as_bytes())?;
+            sync_parent(path)?;
             text.to_owned()
         }
         Err(errno) => return Err(errno).named("stat", path),
@@ -287,6 +398,16 @@ fn namespace(directory: BorrowedFd<'_>, path: &Path) -> Result<XattrNamespace> {
             reason: format!("{} was made by root, and this user may not write them", path.display()),
         }),
         _ => Err(Error::Invalid { field: "store format", value: text, reason: "is none that is known" }),
+    }
+}
+
+/// Brings the name of a new store to disk.
+fn sync_parent(path: &Path) -> Result<()> {
+    let parent = sys::open_directory(&path.join(".."))?;
+    match rustix::fs::fsync(&parent) {
+        // Some file systems that others provide have no such call.
+        Err(Errno::INVAL | Errno::ACCESS) => Ok(()),
+        synced => synced.named("fsync", path),
     }
 }
 

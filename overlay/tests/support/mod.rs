@@ -110,6 +110,18 @@ pub(crate) fn listing(root: &Path) -> Listing {
     entries
 }
 
+/// As [`listing`], of a layer's own files: a deletion has no time that anyone promised.
+pub(crate) fn layer_listing(store: &windlass_overlay::LayerStore, layer: windlass_overlay::LayerId) -> Listing {
+    let tree = store.open_tree(layer).unwrap();
+    let mut entries = listing(&by_descriptor(&tree));
+    for (entry, _) in &mut entries {
+        if matches!(entry.kind, Kind::Device(kind, number) if whiteout::is_whiteout_device(kind, number)) {
+            entry.metadata.mtime = Timestamp::default();
+        }
+    }
+    entries
+}
+
 fn object(at: &Path, metadata: &std::fs::Metadata) -> (Kind, Arc<[u8]>) {
     let kind = metadata.file_type();
     let number = DeviceNumber { major: rustix::fs::major(metadata.rdev()), minor: rustix::fs::minor(metadata.rdev()) };
