@@ -76,6 +76,7 @@ fn list(root: &Path, here: &SafePath, snapshot: &Snapshot, layers: &[LayerId]) -
                 layers.iter().position(|layer| *layer == id).map_or_else(String::new, |number| number.to_string())
             }
             Some(Origin::Upper) => "w".to_owned(),
+            Some(Origin::Chain) => "c".to_owned(),
             Some(Origin::Finish) => "f".to_owned(),
             None => "?".to_owned(),
         };

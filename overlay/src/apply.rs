@@ -2,32 +2,36 @@
 
 mod beneath;
 mod digest;
+mod image;
 mod make;
 mod notice;
 mod owner;
 mod place;
 
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 
-use rustix::io::Errno;
+use rustix::fs::OFlags;
 
 use self::beneath::Target;
 use self::digest::Hashing;
 use self::notice::Notices;
+use self::owner::Owner;
 use self::place::Place;
 use crate::entry::{Entry, Kind};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::layer_id::LayerId;
-use crate::options::{ApplyOptions, Devices, Whiteouts};
+use crate::options::{ApplyOptions, Devices, Whiteouts, Xattrs};
 use crate::path::SafePath;
-use crate::sys;
+use crate::sys::{self, Named as _};
 use crate::tar::Reader;
 use crate::unfinished::Unfinished;
 use crate::whiteout::{self, Marker, XattrNamespace};
 
+pub(crate) use image::{Archive, apply_to_image, merge};
 pub use notice::{Notice, NoticeKind};
 
 /// What [`apply`] did.
@@ -75,108 +79,162 @@ pub(crate) fn apply_to(
     namespace: Option<XattrNamespace>,
     options: &ApplyOptions,
 ) -> Result<Applied> {
-    let mut applying = Applying {
-        options,
-        target: Target::new(directory, namespace, options),
-        notices: Notices::default(),
-        buffer: vec![0; BUFFER].into(),
-    };
-    let mut reader = Reader::new(BufReader::with_capacity(BUFFER, Hashing::new(stream)), options.limits);
-    let mut entries = 0;
-    while let Some(entry) = reader.next_entry()? {
-        entries += 1;
-        applying.entry(&entry, &mut reader)?;
-    }
+    let mut destination = OnDisk { options, target: Target::new(directory, namespace, options), buffer: buffer() };
+    let mut reader = Reader::new(Hashing::new(stream), options.limits);
+    let (entries, notices) = entries(&mut reader, &mut destination, options)?;
     let bytes = reader.offset();
-    let diff_id = reader.into_inner().into_inner().finish();
-    if let Some(expected) = options.expect
-        && expected != diff_id
-    {
-        return Err(Error::Mismatch { expected, found: diff_id });
-    }
-    let unfinished = applying.target.finish()?;
-    Ok(Applied { diff_id, entries, bytes, notices: applying.notices.into_vec(), unfinished })
+    let diff_id = reader.into_inner().finish();
+    expected(diff_id, options)?;
+    let unfinished = destination.target.finish()?;
+    Ok(Applied { diff_id, entries, bytes, notices: notices.into_vec(), unfinished })
 }
 
 /// Bytes read and written at once.
 const BUFFER: usize = 128 << 10;
 
-struct Applying<'a> {
+fn buffer() -> Box<[u8]> {
+    vec![0; BUFFER].into()
+}
+
+fn expected(found: LayerId, options: &ApplyOptions) -> Result<()> {
+    match options.expect {
+        Some(expected) if expected != found => Err(Error::Mismatch { expected, found }),
+        _ => Ok(()),
+    }
+}
+
+/// What entries are put into.
+trait Destination {
+    fn whiteout(&mut self, path: &SafePath) -> Result<()>;
+    fn opaque(&mut self, directory: &SafePath) -> Result<()>;
+    fn hard_link(&mut self, path: &SafePath, target: &SafePath, offset: u64) -> Result<()>;
+    /// Puts anything else, with the content that the reader is at.
+    fn put<R: Read>(
+        &mut self,
+        entry: &Entry,
+        owner: Owner,
+        reader: &mut Reader<R>,
+        notices: &mut Notices,
+    ) -> Result<()>;
+}
+
+/// Puts all entries of an archive, and counts them.
+fn entries<R: Read>(
+    reader: &mut Reader<R>,
+    destination: &mut impl Destination,
+    options: &ApplyOptions,
+) -> Result<(u64, Notices)> {
+    let mut notices = Notices::default();
+    let mut entries = 0;
+    while let Some(entry) = reader.next_entry()? {
+        entries += 1;
+        let offset = reader.entry_offset();
+        match whiteout::marker(&entry).map_err(|fault| Error::archive(offset, fault))? {
+            Some(Marker::Whiteout(path)) => destination.whiteout(&path)?,
+            Some(Marker::Opaque(directory)) => destination.opaque(&directory)?,
+            Some(Marker::AufsPrivate) => notices.add(NoticeKind::AufsPrivate, &entry.path),
+            None if is_left_out(&entry, options, &mut notices)? => {}
+            None => {
+                let owner = owner::map(&options.id_map, &entry)?;
+                match &entry.kind {
+                    Kind::HardLink(target) => destination.hard_link(&entry.path, target, offset)?,
+                    _ => destination.put(&entry, owner, reader, &mut notices)?,
+                }
+            }
+        }
+    }
+    Ok((entries, notices))
+}
+
+/// Whether an entry is a device that the caller does not want.
+fn is_left_out(entry: &Entry, options: &ApplyOptions, notices: &mut Notices) -> Result<bool> {
+    let Kind::Device(kind, number) = entry.kind else { return Ok(false) };
+    let refused = Error::DeviceRefused { path: entry.path.clone(), kind: entry.kind.name() };
+    match options.devices {
+        _ if whiteout::is_whiteout_device(kind, number) => Err(refused),
+        Devices::Refuse => Err(refused),
+        Devices::Skip => {
+            notices.add(NoticeKind::Device, &entry.path);
+            Ok(true)
+        }
+        Devices::Create => Ok(false),
+    }
+}
+
+/// A directory as destination.
+struct OnDisk<'a> {
     options: &'a ApplyOptions,
     target: Target,
-    notices: Notices,
     buffer: Box<[u8]>,
 }
 
-impl Applying<'_> {
-    fn entry<R: Read>(&mut self, entry: &Entry, reader: &mut Reader<R>) -> Result<()> {
-        let offset = reader.entry_offset();
-        match whiteout::marker(entry).map_err(|fault| Error::archive(offset, fault))? {
-            Some(Marker::Whiteout(path)) => return self.target.whiteout(&path),
-            Some(Marker::Opaque(directory)) => return self.target.opaque(&directory),
-            Some(Marker::AufsPrivate) => {
-                self.notices.add(NoticeKind::AufsPrivate, &entry.path);
-                return Ok(());
-            }
-            None => {}
-        }
-        if let Kind::Device(kind, number) = entry.kind {
-            let refused = Error::DeviceRefused { path: entry.path.clone(), kind: entry.kind.name() };
-            match self.options.devices {
-                _ if whiteout::is_whiteout_device(kind, number) => return Err(refused),
-                Devices::Refuse => return Err(refused),
-                Devices::Skip => {
-                    self.notices.add(NoticeKind::Device, &entry.path);
-                    return Ok(());
-                }
-                Devices::Create => {}
-            }
-        }
-        let owner = owner::map(&self.options.id_map, entry)?;
-        if entry.kind == Kind::Directory {
-            let directory = self.target.directory(entry)?;
-            return make::dress(directory.as_fd(), entry, owner, self.options.xattrs, &mut self.notices);
-        }
-        if let Kind::HardLink(target) = &entry.kind {
-            return self.target.hard_link(&entry.path, target, offset);
-        }
-        let place = self.target.place(&entry.path)?;
-        match &entry.kind {
-            Kind::File { size } => {
-                let file = make::file(&place)?;
-                self.content(&file, &place, *size, reader)?;
-                make::dress(file.as_fd(), entry, owner, self.options.xattrs, &mut self.notices)?;
-                make::set_mode_and_time(file.as_fd(), &place.path, entry.metadata.mode, entry.metadata.mtime)
-            }
-            _ => make::special(&place, entry, owner, self.options.xattrs, &mut self.notices),
-        }
+impl Destination for OnDisk<'_> {
+    fn whiteout(&mut self, path: &SafePath) -> Result<()> {
+        self.target.whiteout(path)
     }
 
+    fn opaque(&mut self, directory: &SafePath) -> Result<()> {
+        self.target.opaque(directory)
+    }
+
+    fn hard_link(&mut self, path: &SafePath, target: &SafePath, offset: u64) -> Result<()> {
+        self.target.hard_link(path, target, offset)
+    }
+
+    fn put<R: Read>(
+        &mut self,
+        entry: &Entry,
+        owner: Owner,
+        reader: &mut Reader<R>,
+        notices: &mut Notices,
+    ) -> Result<()> {
+        let xattrs = self.options.xattrs;
+        if entry.kind == Kind::Directory {
+            let directory = self.target.directory(entry)?;
+            return make::dress(directory.as_fd(), entry, owner, xattrs, notices);
+        }
+        let place = self.target.place(&entry.path)?;
+        let Kind::File { size } = entry.kind else {
+            return make::special(&place, entry, owner, xattrs, notices);
+        };
+        let file = make::file(&place)?;
+        self.content(&file, &place, size, reader)?;
+        make::dress(file.as_fd(), entry, owner, xattrs, notices)?;
+        make::set_mode_and_time(file.as_fd(), &place.path, entry.metadata.mode, entry.metadata.mtime)
+    }
+}
+
+impl OnDisk<'_> {
     fn content<R: Read>(&mut self, file: &OwnedFd, place: &Place, size: u64, reader: &mut Reader<R>) -> Result<()> {
         let mut end = 0;
         while let Some(chunk) = reader.read_chunk(&mut self.buffer)? {
-            write_at(file.as_fd(), &self.buffer[..chunk.length], chunk.offset, &place.path)?;
+            let bytes = &self.buffer[..chunk.length];
+            sys::write_at(file.as_fd(), bytes, chunk.offset).named("pwrite", place.path.as_path())?;
             end = chunk.offset + chunk.length as u64;
         }
         if end < size {
-            sys::Named::named(rustix::fs::ftruncate(file, size), "ftruncate", place.path.as_path())?;
+            rustix::fs::ftruncate(file, size).named("ftruncate", place.path.as_path())?;
         }
         Ok(())
     }
 }
 
-fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64, path: &SafePath) -> Result<()> {
-    while !bytes.is_empty() {
-        let written = match rustix::io::pwrite(file, bytes, offset) {
-            Err(Errno::INTR) => continue,
-            Ok(0) => Err(Errno::IO),
-            written => written,
-        };
-        let written = sys::Named::named(written, "pwrite", path.as_path())?;
-        bytes = &bytes[written..];
-        offset += written as u64;
-    }
-    Ok(())
+/// Copies one object that is no directory, with what an entry says of it.
+pub(crate) fn copy(from: BorrowedFd<'_>, name: &SafePath, entry: &Entry, parent: OwnedFd) -> Result<()> {
+    let last = entry.path.file_name().expect("the root is a directory");
+    let last = SafePath::parse(last).expect("a part of a path is a path");
+    let place = Place { parent: Rc::new(parent), name: last, path: entry.path.clone() };
+    let owner = owner::same(entry);
+    let mut notices = Notices::default();
+    let Kind::File { size } = entry.kind else {
+        return make::special(&place, entry, owner, Xattrs::Required, &mut notices);
+    };
+    let object = entry.path.as_path();
+    let source = sys::open_beneath(from, name, OFlags::RDONLY | OFlags::NOFOLLOW).named("open", object)?;
+    let file = make::file(&place)?;
+    sys::copy(source.as_fd(), file.as_fd(), size).named("copy", object)?;
+    make::dress(file.as_fd(), entry, owner, Xattrs::Required, &mut notices)?;
+    make::set_mode_and_time(file.as_fd(), &place.path, entry.metadata.mode, entry.metadata.mtime)
 }
 
 /// The error of a hard link that names what no link can name.

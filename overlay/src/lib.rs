@@ -52,6 +52,7 @@
 mod apply;
 mod diff;
 mod entry;
+mod erofs;
 mod error;
 mod fault;
 mod layer_id;
@@ -80,8 +81,8 @@ pub use layer_id::{LayerId, LayerIdError};
 pub use limits::{Limit, Limits};
 pub use mount::{DetachedMount, MountGuard};
 pub use options::{
-    ApplyOptions, Devices, Durability, Emptying, IdMap, IdRange, LowerTier, MountOptions, StoreOptions, Syncing,
-    Whiteouts, Xattrs,
+    ApplyOptions, Devices, Durability, Emptying, IdMap, IdRange, ImageTier, LayerFormat, LowerTier, MountOptions,
+    StoreOptions, Syncing, Whiteouts, Xattrs,
 };
 pub use path::{PathError, SafePath};
 pub use probe::{Feature, Probe, Support, probe};

@@ -75,6 +75,8 @@ pub enum Limit {
     SparseSegments,
     /// [`Limits::links_followed`].
     LinksFollowed,
+    /// Bytes of an image, with the holes of its files.
+    ImageBytes,
     /// Lower directories that one mount takes in the way this kernel offers.
     LowerDirectories,
 }
@@ -93,6 +95,7 @@ impl fmt::Display for Limit {
             Self::PaxRecords => "records of a pax header",
             Self::SparseSegments => "segments of a sparse file",
             Self::LinksFollowed => "symbolic links followed for one path",
+            Self::ImageBytes => "bytes of an image",
             Self::LowerDirectories => "lower directories of one mount",
         })
     }

@@ -1,5 +1,7 @@
 //! Overlay mounts that are attached to nobody's tree.
 
+mod image;
+
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,8 @@ use crate::options::{LowerTier, MountOptions};
 use crate::plan::{Access, Directory, Step, plan};
 use crate::sys::{self, Named as _};
 use crate::whiteout::XattrNamespace;
+
+pub(crate) use image::mount_image;
 
 /// A mounted file system that no path leads to; it ends when the last descriptor of it is closed.
 ///
@@ -75,11 +79,22 @@ impl Drop for MountGuard {
     }
 }
 
+/// On which mounts the directories of an overlay mount are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// On those of the caller's namespace, unless there is a reason for another.
+    Caller,
+    /// Each on one that is attached nowhere, so that it can be attached in another namespace.
+    Detached,
+}
+
 /// The directories of one mount.
 #[derive(Debug)]
 pub(crate) struct Directories {
     /// Topmost first, opened for reading.
     pub(crate) lowers: Vec<OwnedFd>,
+    /// Mounts that are attached nowhere, of which lower and upper directories are parts.
+    pub(crate) detached: Vec<OwnedFd>,
     /// Upper and work directory of a writable mount.
     pub(crate) upper: Option<(OwnedFd, OwnedFd)>,
     /// For messages.
@@ -88,22 +103,32 @@ pub(crate) struct Directories {
 
 /// Mounts the directories; without a wish of the caller the best way that the kernel takes.
 pub(crate) fn mount(
-    directories: &Directories,
+    make: impl Fn(Standing) -> Result<Directories>,
     namespace: XattrNamespace,
     options: MountOptions,
 ) -> Result<DetachedMount> {
+    let directories = &make(Standing::Caller)?;
     if let Some((upper, _)) = &directories.upper {
         refuse_overlay(upper.as_fd(), &directories.object)?;
     }
     let tiers = match options.lowers {
         Some(tier) => vec![tier],
+        // Before Linux 6.15 a mount that is attached nowhere can be no lower directory.
+        None if !directories.detached.is_empty() => vec![LowerTier::Descriptor, LowerTier::Attached],
         None => vec![LowerTier::Descriptor, LowerTier::Path, LowerTier::OptionString],
     };
     let mut first = None;
     for tier in tiers {
-        match mount_by(directories, namespace, options, tier) {
-            // An older kernel does not know this way of naming a directory.
-            Err((error, Failed::Directory)) if error.errno() == Some(Errno::INVAL.raw_os_error()) => {
+        let mounted = match tier {
+            LowerTier::Attached => attached(&make(Standing::Detached)?, namespace, options),
+            _ => mount_by(directories, namespace, options, tier),
+        };
+        match mounted {
+            // An older kernel does not know this way of naming a directory, or says so only in the end.
+            Err((error, failed))
+                if error.errno() == Some(Errno::INVAL.raw_os_error())
+                    && (failed == Failed::Directory || !directories.detached.is_empty()) =>
+            {
                 first.get_or_insert(error);
             }
             Err((error, _)) => return Err(first.unwrap_or(error)),
@@ -120,6 +145,23 @@ enum Failed {
     Directory,
     /// Elsewhere.
     Otherwise,
+}
+
+/// Mounts from a namespace in which all directories are attached somewhere.
+fn attached(
+    directories: &Directories,
+    namespace: XattrNamespace,
+    options: MountOptions,
+) -> std::result::Result<DetachedMount, (Error, Failed)> {
+    let mounted = sys::in_private_namespace(|| {
+        for detached in &directories.detached {
+            // Nobody looks there: each is reached by its descriptor, on whatever it lies.
+            move_mount(detached, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+                .named("move_mount", &directories.object)?;
+        }
+        Ok(mount_by(directories, namespace, options, LowerTier::Attached))
+    });
+    mounted.map_err(|error| (error, Failed::Otherwise))?
 }
 
 fn mount_by(

@@ -114,6 +114,40 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// Who empties the trash.
     pub emptying: Emptying,
+    /// What new layers become.
+    pub format: LayerFormat,
+    /// How the kernel gets images; `None` takes the best that it has.
+    pub images: Option<ImageTier>,
+}
+
+/// What a layer is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum LayerFormat {
+    /// A directory tree: works everywhere, also without root.
+    #[default]
+    Dir,
+    /// One EROFS image around the archive's own bytes, which come out of it again unchanged. Nothing is unpacked, one
+    /// file is synced and one file removed.
+    ///
+    /// # Kernel
+    /// Linux 6.12 mounts it from the file, 5.19 from a loop device. Needs `CAP_SYS_ADMIN` in the first user namespace.
+    ErofsTar,
+    /// As [`LayerFormat::ErofsTar`], and every chain of layers that is stacked becomes one more image, of metadata only,
+    /// so that a mount has one lower directory however many layers there are.
+    ErofsMerged,
+}
+
+/// How an image reaches the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ImageTier {
+    /// Through a loop device that goes with the mount.
+    Loop,
+    /// As the file that it is.
+    ///
+    /// # Kernel
+    /// Linux 6.12.
+    File,
 }
 
 /// Who empties the trash. What is in it is gone for all in any case.
@@ -162,6 +196,12 @@ pub enum LowerTier {
     /// # Kernel
     /// Linux 6.8.
     Path,
+    /// `lowerdir+`, a path of each, in a mount namespace that a short-lived thread makes: there, mounts that are attached
+    /// nowhere else can be lower directories before Linux 6.15.
+    ///
+    /// # Kernel
+    /// Linux 6.8.
+    Attached,
     /// `lowerdir+`, a descriptor of each.
     ///
     /// # Kernel

@@ -66,14 +66,16 @@ pub fn plan(
         LowerTier::Descriptor => {
             (0..lowers).map(|index| Step::Descriptor("lowerdir+", Directory::Lower(index))).collect()
         }
-        LowerTier::Path => (0..lowers).map(|index| Step::Path("lowerdir+", Directory::Lower(index))).collect(),
+        LowerTier::Path | LowerTier::Attached => {
+            (0..lowers).map(|index| Step::Path("lowerdir+", Directory::Lower(index))).collect()
+        }
         LowerTier::OptionString => vec![Step::Paths("lowerdir", lowers)],
     };
     if access == Access::ReadWrite {
         for (key, directory) in [("upperdir", Directory::Upper), ("workdir", Directory::Work)] {
             steps.push(match tier {
                 LowerTier::Descriptor => Step::Descriptor(key, directory),
-                LowerTier::Path | LowerTier::OptionString => Step::Path(key, directory),
+                LowerTier::Path | LowerTier::Attached | LowerTier::OptionString => Step::Path(key, directory),
             });
         }
         if options.syncing == Syncing::Volatile {

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{FileType, Mode};
 
 use crate::error::{Error, Result};
-use crate::mount::{Directories, mount};
+use crate::mount::{Directories, Standing, mount};
 use crate::options::{LowerTier, MountOptions, Syncing};
 use crate::path::SafePath;
 use crate::sys::{self, Named as _, READ_DIRECTORY};
@@ -95,16 +95,25 @@ fn features(own: BorrowedFd<'_>) -> Result<Found> {
     };
     let options = MountOptions::default();
     let volatile = MountOptions { syncing: Syncing::Volatile, ..options };
-    let tiers = [LowerTier::OptionString, LowerTier::Path, LowerTier::Descriptor];
+    let tiers = [LowerTier::OptionString, LowerTier::Path, LowerTier::Attached, LowerTier::Descriptor];
     let tiers = tiers.map(|tier| (Feature::Lowers(tier), MountOptions { lowers: Some(tier), ..options }));
     for (feature, options) in
         [(Feature::View, options), (Feature::Snapshot, options), (Feature::Volatile, volatile)].into_iter().chain(tiers)
     {
         let is_writable = matches!(feature, Feature::Snapshot | Feature::Volatile);
-        let upper = if is_writable { Some((open(own, "upper")?, open(own, "work")?)) } else { None };
-        let lowers = vec![open(own, "a")?, open(own, "b")?];
-        let directories = Directories { lowers, upper, object: "a probe's directory".into() };
-        features.push((feature, support(mount(&directories, namespace, options).map(drop))));
+        let directories = |standing| {
+            let mut detached = Vec::new();
+            let mut here = own.try_clone_to_owned().named("dup", Path::new("."))?;
+            if standing == Standing::Detached {
+                detached.push(sys::clone_mount(own).named("open_tree", Path::new("."))?);
+                here = open(detached[0].as_fd(), "")?;
+            }
+            let here = here.as_fd();
+            let upper = if is_writable { Some((open(here, "upper")?, open(here, "work")?)) } else { None };
+            let lowers = vec![open(here, "a")?, open(here, "b")?];
+            Ok(Directories { lowers, detached, upper, object: "a probe's directory".into() })
+        };
+        features.push((feature, support(mount(directories, namespace, options).map(drop))));
         if feature == Feature::Volatile {
             // The kernel leaves a mark that keeps the work directory from being used again.
             sys::remove(own, &child("work"))?;
@@ -159,6 +168,7 @@ impl fmt::Display for Feature {
             Self::Volatile => "volatile mounts",
             Self::Lowers(LowerTier::OptionString) => "lower directories in one string",
             Self::Lowers(LowerTier::Path) => "lower directories by path",
+            Self::Lowers(LowerTier::Attached) => "lower directories in a namespace of a thread",
             Self::Lowers(LowerTier::Descriptor) => "lower directories by descriptor",
         })
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
+use crate::options::LayerFormat;
 use crate::path::SafePath;
 use crate::unfinished::Unfinished;
 
@@ -16,6 +17,8 @@ pub struct LayerRecord {
     pub bytes: u64,
     /// What stacking has to finish.
     pub unfinished: Unfinished,
+    /// What it is on disk.
+    pub format: LayerFormat,
     /// The boot that wrote it, until something has brought it to disk: in another boot it is not trusted.
     pub boot: Option<String>,
 }
@@ -50,6 +53,8 @@ pub(crate) fn is_trusted(record: &Result<LayerRecord>, boot: &str) -> bool {
 pub(crate) enum Lower {
     /// A layer of the store.
     Layer(LayerId),
+    /// The merged image of all layers.
+    Chain(LayerId),
     /// What finishes the layer at this place, counted from the bottom.
     Finish(usize),
     /// The root of a view, which has no upper directory to hold its owner and mode.
@@ -62,6 +67,9 @@ impl LayerRecord {
     /// One fact a line.
     pub(crate) fn print(&self) -> String {
         let mut text = format!("layer 1\nentries {}\nbytes {}\n", self.entries, self.bytes);
+        if self.format != LayerFormat::Dir {
+            text.push_str("erofs-tar\n");
+        }
         if let Some(boot) = &self.boot {
             line(&mut text, &["boot", boot]);
         }
@@ -89,6 +97,7 @@ impl LayerRecord {
             match words[..] {
                 ["entries", count] => record.entries = number(count)?,
                 ["bytes", count] => record.bytes = number(count)?,
+                ["erofs-tar"] => record.format = LayerFormat::ErofsTar,
                 ["boot", boot] => record.boot = Some(boot.to_owned()),
                 ["opaque-root"] => unfinished.opaque_root = true,
                 ["parent", path] => drop(unfinished.parents.insert(unescape(path)?)),
@@ -116,6 +125,7 @@ impl SnapshotRecord {
         for lower in &self.lowers {
             match lower {
                 Lower::Layer(layer) => line(&mut text, &["lower-layer", &layer.hex()]),
+                Lower::Chain(chain) => line(&mut text, &["lower-chain", &chain.hex()]),
                 Lower::Finish(place) => line(&mut text, &["lower-finish", &place.to_string()]),
                 Lower::Top => line(&mut text, &["lower-top"]),
                 Lower::Base => line(&mut text, &["lower-base"]),
@@ -137,6 +147,7 @@ impl SnapshotRecord {
                 ["view"] => kind = Some(SnapshotKind::View),
                 ["layer", hex] => layers.push(layer(hex)?),
                 ["lower-layer", hex] => lowers.push(Lower::Layer(layer(hex)?)),
+                ["lower-chain", hex] => lowers.push(Lower::Chain(layer(hex)?)),
                 ["lower-finish", place] => {
                     lowers.push(Lower::Finish(place.parse().map_err(|_| unreadable(place))?));
                 }
@@ -218,17 +229,18 @@ mod tests {
         fn layers_are_remembered(
             entries: u64, bytes: u64, opaque_root: bool, boot in proptest::option::of("[0-9a-f-]{1,36}"),
             parents in btree_set(path(), 0..4), passed in btree_set(path(), 0..4),
-            deleting in btree_set(path(), 0..4), links in btree_map(path(), path(), 0..4),
+            is_image: bool, deleting in btree_set(path(), 0..4), links in btree_map(path(), path(), 0..4),
         ) {
             let unfinished = Unfinished { parents, passed, deleting, links, opaque_root };
-            let record = LayerRecord { entries, bytes, unfinished, boot };
+            let format = if is_image { LayerFormat::ErofsTar } else { LayerFormat::Dir };
+            let record = LayerRecord { entries, bytes, unfinished, format, boot };
             prop_assert_eq!(LayerRecord::parse(&record.print()).unwrap(), record);
         }
 
         #[test]
         fn snapshots_are_remembered(ids in vec(any::<[u8; 32]>(), 0..4), place: usize) {
             let layers: Vec<LayerId> = ids.into_iter().map(LayerId::from_bytes).collect();
-            let own = [Lower::Finish(place), Lower::Top, Lower::Base];
+            let own = [Lower::Finish(place), Lower::Chain(LayerId::from_bytes([1; 32])), Lower::Top, Lower::Base];
             let lowers = layers.iter().map(|id| Lower::Layer(*id)).chain(own).collect();
             let record = SnapshotRecord { kind: SnapshotKind::View, layers, lowers };
             prop_assert_eq!(SnapshotRecord::parse(&record.print()).unwrap(), record);

@@ -1,5 +1,6 @@
 //! Directories read back as entries.
 
+mod names;
 mod stack;
 mod upper;
 mod usage;
@@ -14,6 +15,7 @@ use crate::path::SafePath;
 use crate::sys::{self, Named as _, Object};
 use crate::whiteout;
 
+pub(crate) use names::names_of;
 pub(crate) use stack::{Found, Last, Stack, place};
 pub(crate) use upper::changes;
 pub use usage::Usage;

@@ -11,7 +11,7 @@ use crate::diff::Change;
 use crate::entry::Kind;
 use crate::error::Result;
 use crate::layer_id::LayerId;
-use crate::mount::{DetachedMount, Directories, mount};
+use crate::mount::{DetachedMount, Directories, Standing, mount};
 use crate::options::MountOptions;
 use crate::path::SafePath;
 use crate::record::{Lower, SnapshotRecord};
@@ -29,6 +29,8 @@ pub(crate) struct Home {
     /// Topmost first, as the record has them.
     pub(crate) lowers: Vec<OwnedFd>,
     pub(crate) namespace: XattrNamespace,
+    /// Mounts a lower directory that is an image once more.
+    pub(crate) remount: Box<dyn Fn(Lower) -> Result<OwnedFd> + Send + Sync>,
     pub(crate) discard: Box<dyn Fn() -> Result<()> + Send + Sync>,
 }
 
@@ -45,6 +47,8 @@ pub enum Origin {
     Upper,
     /// A layer.
     Layer(LayerId),
+    /// One of the layers: their merged image does not tell which.
+    Chain,
     /// The snapshot's own finishing of its layers: a link into a lower layer, or a directory that a layer only uses.
     Finish,
 }
@@ -65,16 +69,57 @@ pub struct View {
 
 impl Home {
     fn child(&self, name: &str) -> Result<OwnedFd> {
-        let path = SafePath::parse(name.as_bytes()).expect("names of the store are single names");
-        sys::open_beneath(self.directory.as_fd(), &path, READ_DIRECTORY).named("open", &self.path.join(name))
+        open_child(&self.directory, name, &self.path)
     }
 
-    fn mount(&self, upper: Option<(OwnedFd, OwnedFd)>, options: MountOptions) -> Result<DetachedMount> {
+    fn mount(&self, is_writable: bool, options: MountOptions, users: Option<BorrowedFd<'_>>) -> Result<DetachedMount> {
+        mount(|standing| self.directories(is_writable, users, standing), self.namespace, options)
+    }
+
+    fn directories(&self, is_writable: bool, users: Option<BorrowedFd<'_>>, standing: Standing) -> Result<Directories> {
+        let is_detached = standing == Standing::Detached || users.is_some();
         let mut lowers = Vec::with_capacity(self.lowers.len());
-        for lower in &self.lowers {
-            lowers.push(rustix::io::fcntl_dupfd_cloexec(lower, 0).named("dup", &self.path)?);
+        let mut detached = Vec::new();
+        for (kind, lower) in self.record.lowers.iter().zip(&self.lowers) {
+            let lower = if sys::is_image(lower.as_fd()).named("fstatfs", &self.path)? {
+                // A mount of its own: another mount of this snapshot may have had to attach the one before.
+                let mount = (self.remount)(*kind)?;
+                self.detach(mount, users, &mut detached)?
+            } else if is_detached {
+                self.detach(self.clone_mount(lower)?, users, &mut detached)?
+            } else {
+                self.dup(lower)?
+            };
+            lowers.push(lower);
         }
-        mount(&Directories { lowers, upper, object: self.path.clone() }, self.namespace, options)
+        let upper = if !is_writable {
+            None
+        } else if is_detached {
+            // The kernel wants both on one mount.
+            let both = self.detach(self.clone_mount(&self.directory)?, users, &mut detached)?;
+            Some((open_child(&both, "upper", &self.path)?, open_child(&both, "work", &self.path)?))
+        } else {
+            Some((self.child("upper")?, self.child("work")?))
+        };
+        Ok(Directories { lowers, detached, upper, object: self.path.clone() })
+    }
+
+    fn clone_mount(&self, directory: &OwnedFd) -> Result<OwnedFd> {
+        sys::clone_mount(directory.as_fd()).named("open_tree", &self.path)
+    }
+
+    /// Maps the owners of a detached mount, if asked for, and gives its root; the mount ends with its own descriptor.
+    fn detach(&self, mount: OwnedFd, users: Option<BorrowedFd<'_>>, detached: &mut Vec<OwnedFd>) -> Result<OwnedFd> {
+        if let Some(users) = users {
+            sys::idmap(mount.as_fd(), users).named("mount_setattr", &self.path)?;
+        }
+        let root = sys::open_beneath(mount.as_fd(), &SafePath::root(), READ_DIRECTORY).named("open", &self.path)?;
+        detached.push(mount);
+        Ok(root)
+    }
+
+    fn dup(&self, descriptor: &OwnedFd) -> Result<OwnedFd> {
+        rustix::io::fcntl_dupfd_cloexec(descriptor, 0).named("dup", &self.path)
     }
 
     fn origin(&self, upper: Option<BorrowedFd<'_>>, path: &SafePath) -> Result<Option<Origin>> {
@@ -84,9 +129,15 @@ impl Home {
         Ok(found.map(|found| match found.index.checked_sub(above).map(|index| self.record.lowers[index]) {
             None => Origin::Upper,
             Some(Lower::Layer(layer)) => Origin::Layer(layer),
+            Some(Lower::Chain(_)) => Origin::Chain,
             Some(Lower::Finish(_) | Lower::Top | Lower::Base) => Origin::Finish,
         }))
     }
+}
+
+fn open_child(directory: &OwnedFd, name: &str, object: &Path) -> Result<OwnedFd> {
+    let path = SafePath::parse(name.as_bytes()).expect("names of the store are single names");
+    sys::open_beneath(directory.as_fd(), &path, READ_DIRECTORY).named("open", &object.join(name))
 }
 
 impl Snapshot {
@@ -113,7 +164,16 @@ impl Snapshot {
     /// # Kernel
     /// Linux 5.11 for an ordinary user in a user and mount namespace of its own; `CAP_SYS_ADMIN` otherwise.
     pub fn mount(&self, options: &MountOptions) -> Result<DetachedMount> {
-        self.home.mount(Some((self.upper()?, self.home.child("work")?)), *options)
+        self.home.mount(true, *options, None)
+    }
+
+    /// As [`Snapshot::mount`], with every owner as the user namespace maps it: nothing is copied and nothing changes on
+    /// disk, where the owners stay those of the layers, also of what is written through the mount.
+    ///
+    /// # Kernel
+    /// Linux 5.19, and a file system that takes part; needs `CAP_SYS_ADMIN` in the first user namespace.
+    pub fn mount_idmapped(&self, options: &MountOptions, user_namespace: BorrowedFd<'_>) -> Result<DetachedMount> {
+        self.home.mount(true, *options, Some(user_namespace))
     }
 
     /// What was changed in the writable layer, from that alone: a directory before what it holds, by path.
@@ -186,7 +246,12 @@ impl View {
 
     /// Mounts the stack read-only without attaching it anywhere, as often as wanted; errors as [`Snapshot::mount`].
     pub fn mount(&self, options: &MountOptions) -> Result<DetachedMount> {
-        self.home.mount(None, *options)
+        self.home.mount(false, *options, None)
+    }
+
+    /// As [`View::mount`], with every owner as the user namespace maps it; as [`Snapshot::mount_idmapped`].
+    pub fn mount_idmapped(&self, options: &MountOptions, user_namespace: BorrowedFd<'_>) -> Result<DetachedMount> {
+        self.home.mount(false, *options, Some(user_namespace))
     }
 
     /// Which layer shows a path, links not followed; `None` where there is nothing.

@@ -5,6 +5,8 @@
 //! | `format` | the version and the spelling of overlay's attributes; written last |
 //! | `boot` | the boot in which layers that a crash of the machine took were last looked for |
 //! | `layers/HEX/{tree,record}` | a layer by its digest; here means whole |
+//! | `layers/HEX/{image,record}` | the same as an image |
+//! | `chains/HEX/{image,record}` | the merged image of a chain of layers |
 //! | `snapshots/KEY/...` | a snapshot by its key; here means whole |
 //! | `ingest/PID-N` | what is being made, locked by its maker |
 //! | `trash/PID-N` | what is being removed |
@@ -13,12 +15,13 @@
 //! are `flock` on the directories themselves: shared on layers while a snapshot of them is made, exclusive on one that is
 //! removed. So many processes use a store at once, and what a dead one left is found by its free lock.
 
+mod chain;
 mod commit;
 mod finish;
 mod rooms;
 
 use std::fs::DirBuilder;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -28,10 +31,10 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use self::rooms::{Rooms, Work};
-use crate::apply::Applied;
+use crate::apply::{Applied, Archive};
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
-use crate::options::{ApplyOptions, Durability, StoreOptions};
+use crate::options::{ApplyOptions, Durability, LayerFormat, StoreOptions};
 use crate::path::SafePath;
 use crate::record::{LayerRecord, Lower, SnapshotKind, SnapshotRecord};
 use crate::snapshot::{Home, Snapshot, View};
@@ -74,7 +77,7 @@ impl LayerStore {
     /// [`Error::Unsupported`] where the caller may not write the attributes that the store was made with.
     pub fn open_with(directory: &Path, options: StoreOptions) -> Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).named("create directory", directory)?;
-        let rooms = Rooms::open(directory, options.emptying)?;
+        let rooms = Rooms::open(directory, options)?;
         let recovery = rooms.recover()?;
         Ok(Self { rooms: Arc::new(rooms), options, recovery })
     }
@@ -141,7 +144,38 @@ impl LayerStore {
         LayerRecord::parse(&text)
     }
 
-    /// Opens the directory tree of a layer: its files, deletions in overlay's own spelling.
+    /// The archive of a layer that is an image, byte for byte as it was taken in.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a layer that is a directory tree: its archive is not kept.
+    pub fn archive(&self, layer: LayerId) -> Result<impl Read + Seek + use<>> {
+        let (image, record) = self.image(layer)?;
+        Ok(Archive::new(image, record.bytes))
+    }
+
+    /// Reads a layer that is an image to its end and compares it with its digest.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] where something changed it, [`Error::Unsupported`] as [`LayerStore::archive`].
+    pub fn verify(&self, layer: LayerId) -> Result<()> {
+        let (image, record) = self.image(layer)?;
+        let found = Archive::new(image, record.bytes).digest()?;
+        if found == layer { Ok(()) } else { Err(Error::Mismatch { expected: layer, found }) }
+    }
+
+    fn image(&self, layer: LayerId) -> Result<(OwnedFd, LayerRecord)> {
+        let record = self.layer(layer)?;
+        if record.format == LayerFormat::Dir {
+            return Err(Error::Unsupported {
+                feature: "the archive of a layer",
+                reason: format!("{layer} is a directory tree"),
+            });
+        }
+        let directory = open_named(&self.rooms.layers, &layer_name(layer), "layer", &layer.to_string())?;
+        Ok((rooms::open_image(directory.as_fd())?, record))
+    }
+
+    /// Opens the directory tree of a layer: its files, deletions in overlay's own spelling. An image is mounted for it.
     pub fn open_tree(&self, layer: LayerId) -> Result<OwnedFd> {
         self.rooms.open_lower(layer)
     }
@@ -170,6 +204,7 @@ impl LayerStore {
         if self.options.durability != Durability::None {
             self.rooms.sync_trash(&self.rooms.layers)?;
         }
+        self.discard_chains_of(layer)?;
         self.rooms.empty(trashed)
     }
 
@@ -245,16 +280,27 @@ impl LayerStore {
         let directory = open_named(&self.rooms.snapshots, &name, "snapshot", key)?;
         let rooms = self.rooms.clone();
         let discard = {
-            let rooms = rooms.clone();
+            let (rooms, name) = (rooms.clone(), name.clone());
             Box::new(move || rooms.discard(&rooms.snapshots, &name))
+        };
+        let remount: Box<dyn Fn(Lower) -> Result<OwnedFd> + Send + Sync> = {
+            let directory = directory.try_clone().named("dup", name.as_path())?;
+            let (layers, rooms) = (record.layers.clone(), rooms.clone());
+            Box::new(move |lower| match lower {
+                Lower::Chain(chain) => chain::mount_chain(&rooms, chain, &layers),
+                Lower::Layer(layer) => rooms.mount_layer(layer),
+                own => rooms::open_child(directory.as_fd(), &finish::own_name(own)),
+            })
         };
         let lowers = record.lowers.iter().map(|lower| match lower {
             Lower::Layer(layer) => rooms.open_lower(*layer),
+            Lower::Chain(_) => rooms::open_root(&remount(*lower)?),
             own => rooms::open_child(directory.as_fd(), &finish::own_name(*own)),
         });
         let lowers = lowers.collect::<Result<Vec<_>>>()?;
         let path = self.rooms.path.join("snapshots").join(key);
-        Ok(Home { key: key.to_owned(), path, directory, record, lowers, namespace: self.rooms.namespace, discard })
+        let namespace = self.rooms.namespace;
+        Ok(Home { key: key.to_owned(), path, directory, record, lowers, namespace, remount, discard })
     }
 
     fn record_of(&self, key: &str) -> Result<SnapshotRecord> {
@@ -297,7 +343,10 @@ impl LayerStore {
     }
 
     fn fill_snapshot(&self, work: &Work, layers: &[(OwnedFd, LayerId, LayerRecord)], kind: SnapshotKind) -> Result<()> {
-        let mut lowers = finish::finish(&self.rooms, work, layers)?;
+        let mut lowers = match self.options.format {
+            LayerFormat::ErofsMerged if !layers.is_empty() => vec![Lower::Chain(self.chain(layers)?)],
+            _ => finish::finish(&self.rooms, work, layers)?,
+        };
         let top = match kind {
             SnapshotKind::Active => {
                 work.directory("work")?;
@@ -308,7 +357,7 @@ impl LayerStore {
                 work.directory(&finish::own_name(Lower::Top))?
             }
         };
-        finish::dress_root(top.as_fd(), layers)?;
+        finish::dress_root(&self.rooms, top.as_fd(), layers)?;
         // The kernel stacks one directory under an upper one, and at least two without.
         if lowers.len() <= usize::from(kind == SnapshotKind::View) {
             work.directory(&finish::own_name(Lower::Base))?;

@@ -1,7 +1,10 @@
-//! System calls by the names of what they act on. rustix makes the calls, so nothing here is `unsafe`.
+//! System calls by the names of what they act on. What rustix has no safe call for is in `loop_device` and `namespace`.
 
+mod copy;
 mod directory;
 mod durable;
+mod loop_device;
+mod namespace;
 mod remove;
 mod xattr;
 
@@ -14,8 +17,11 @@ use rustix::io::Errno;
 use crate::error::{Error, Result};
 use crate::path::SafePath;
 
+pub(crate) use copy::copy;
 pub(crate) use directory::{names, unique_directory};
 pub(crate) use durable::sync_tree;
+pub(crate) use loop_device::LoopDevice;
+pub(crate) use namespace::{clone_mount, idmap, in_private_namespace};
 pub(crate) use remove::remove;
 pub(crate) use xattr::{Object, native_namespace};
 
@@ -63,6 +69,30 @@ pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {
     rustix::fs::openat(CWD, path, flags, Mode::empty()).named("open", path)
 }
 
+/// Writes all bytes at an offset; the caller sees the bare errno.
+pub(crate) fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        let written = match rustix::io::pwrite(file, bytes, offset) {
+            Err(Errno::INTR) => continue,
+            Ok(0) => return Err(Errno::IO),
+            written => written?,
+        };
+        bytes = &bytes[written..];
+        offset += written as u64;
+    }
+    Ok(())
+}
+
+/// Reads up to a whole buffer at an offset; the caller sees the bare errno.
+pub(crate) fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> rustix::io::Result<usize> {
+    loop {
+        match rustix::io::pread(file, &mut *buffer, offset) {
+            Err(Errno::INTR) => {}
+            read => return read,
+        }
+    }
+}
+
 /// A path to what a descriptor holds, for calls that take no descriptor.
 pub(crate) fn proc_path(descriptor: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd()))
@@ -77,6 +107,12 @@ pub(crate) fn boot() -> Result<String> {
 /// Whether the object is a character device 0:0.
 pub(crate) fn is_whiteout(stat: &Stat) -> bool {
     file_type(stat) == rustix::fs::FileType::CharacterDevice && stat.st_rdev == 0
+}
+
+/// Whether the descriptor is of an EROFS file system.
+pub(crate) fn is_image(descriptor: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+    const MAGIC: i64 = 0xe0f5_e1e2;
+    rustix::fs::fstatfs(descriptor).map(|found| found.f_type == MAGIC)
 }
 
 pub(crate) fn file_type(stat: &Stat) -> rustix::fs::FileType {

@@ -24,6 +24,20 @@ pub(super) fn map(map: &IdMap, entry: &Entry) -> Result<Owner> {
     Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid))))
 }
 
+/// The owner that an entry has on disk already.
+pub(super) fn same(entry: &Entry) -> Owner {
+    let owner = (Uid::from_raw(entry.metadata.uid), Gid::from_raw(entry.metadata.gid));
+    // An ordinary user may give no file away, not even to itself where the group is another.
+    if (rustix::process::geteuid(), rustix::process::getegid()) == owner { None } else { Some(owner) }
+}
+
+/// As numbers, for where nothing is left to the caller.
+pub(super) fn numbers(owner: Owner) -> (u32, u32) {
+    let own = || (rustix::process::geteuid(), rustix::process::getegid());
+    let (uid, gid) = owner.unwrap_or_else(own);
+    (uid.as_raw(), gid.as_raw())
+}
+
 /// The owner of directories that no entry names.
 pub(super) fn root(map: &IdMap) -> Owner {
     match map {

@@ -11,10 +11,10 @@ use rustix::fs::FlockOperation;
 
 use super::rooms::{self, Work};
 use super::{LayerStore, layer_name};
-use crate::apply::{Applied, apply_to};
+use crate::apply::{Applied, apply_to, apply_to_image};
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
-use crate::options::{ApplyOptions, Durability, Whiteouts};
+use crate::options::{ApplyOptions, Durability, LayerFormat, Whiteouts};
 use crate::record::LayerRecord;
 use crate::sys::{self, Named as _};
 
@@ -25,6 +25,7 @@ pub struct Staged {
     /// `None` once it is committed.
     work: Option<Work>,
     applied: Applied,
+    format: LayerFormat,
 }
 
 impl Staged {
@@ -71,9 +72,16 @@ impl LayerStore {
             });
         }
         let work = self.rooms.work()?;
-        let applied = work.directory("tree").and_then(|tree| apply_to(stream, tree, Some(namespace), options));
+        let applied = match self.options.format {
+            LayerFormat::Dir => {
+                work.directory("tree").and_then(|tree| apply_to(stream, tree, Some(namespace), options))
+            }
+            LayerFormat::ErofsTar | LayerFormat::ErofsMerged => {
+                work.file("image").and_then(|image| apply_to_image(stream, image.as_fd(), namespace, options))
+            }
+        };
         match applied {
-            Ok(applied) => Ok(Staged { work: Some(work), applied }),
+            Ok(applied) => Ok(Staged { work: Some(work), applied, format: self.options.format }),
             Err(first) => Err(match work.discard() {
                 Ok(()) => first,
                 Err(cleanup) => Error::Cleanup { cleanup: Box::new(cleanup), first: Box::new(first) },
@@ -91,10 +99,14 @@ impl LayerStore {
         for layer in &staged {
             let Applied { entries, bytes, unfinished, .. } = layer.applied();
             let (entries, bytes, unfinished) = (*entries, *bytes, unfinished.clone());
-            let record = LayerRecord { entries, bytes, unfinished, boot: boot.clone() };
+            let (format, objects) = match layer.format {
+                LayerFormat::Dir => (LayerFormat::Dir, entries),
+                LayerFormat::ErofsTar | LayerFormat::ErofsMerged => (LayerFormat::ErofsTar, 1),
+            };
+            let record = LayerRecord { entries, bytes, unfinished, format, boot: boot.clone() };
             layer.work().write(rooms::RECORD, record.print().as_bytes())?;
             if durability == Durability::Layer {
-                sys::sync_tree(layer.work().descriptor(), entries, layer.work().path())?;
+                sys::sync_tree(layer.work().descriptor(), objects, layer.work().path())?;
             }
         }
         if durability == Durability::Group && !staged.is_empty() {

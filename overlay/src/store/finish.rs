@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use super::rooms::{Rooms, Work};
+use crate::apply::copy;
 use crate::entry::{Metadata, Timestamp};
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
@@ -28,7 +29,7 @@ pub(super) fn own_name(lower: Lower) -> String {
         Lower::Finish(place) => format!("finish-{place}"),
         Lower::Top => "top".to_owned(),
         Lower::Base => "base".to_owned(),
-        Lower::Layer(_) => unreachable!("a layer is the store's own directory"),
+        Lower::Layer(_) | Lower::Chain(_) => unreachable!("a layer is the store's own directory"),
     }
 }
 
@@ -49,6 +50,7 @@ pub(super) fn finish(rooms: &Rooms, work: &Work, layers: &[(OwnedFd, LayerId, La
             unfinished: &record.unfinished,
             own: None,
             moved: BTreeMap::new(),
+            copied: BTreeMap::new(),
             times: BTreeMap::new(),
         };
         finisher.passed()?;
@@ -67,17 +69,21 @@ pub(super) fn finish(rooms: &Rooms, work: &Work, layers: &[(OwnedFd, LayerId, La
 }
 
 /// Gives the root of a stack the metadata that the topmost layer which names it says.
-pub(super) fn dress_root(root: BorrowedFd<'_>, layers: &[(OwnedFd, LayerId, LayerRecord)]) -> Result<()> {
+pub(super) fn dress_root(
+    rooms: &Rooms,
+    root: BorrowedFd<'_>,
+    layers: &[(OwnedFd, LayerId, LayerRecord)],
+) -> Result<()> {
     let here = SafePath::root();
-    for (directory, _, record) in layers.iter().rev() {
+    for (_, layer, record) in layers.iter().rev() {
         if !record.unfinished.parents.contains(&here) {
-            let tree = super::rooms::open_child(directory.as_fd(), "tree")?;
+            let tree = rooms.open_lower(*layer)?;
             return dress(root, &metadata(tree.as_fd(), &here)?, &here);
         }
     }
     // No layer names it: as the lowest one was applied, or the caller's own.
     let like = match layers.first() {
-        Some((directory, ..)) => Some(super::rooms::open_child(directory.as_fd(), "tree")?),
+        Some((_, layer, _)) => Some(rooms.open_lower(*layer)?),
         None => None,
     };
     let like = metadata(like.as_ref().map_or(root, AsFd::as_fd), &here)?;
@@ -95,6 +101,8 @@ struct Finisher<'a> {
     own: Option<OwnedFd>,
     /// Directories of the layer that belong elsewhere, because a symbolic link is beneath.
     moved: BTreeMap<SafePath, SafePath>,
+    /// The first copy of each file, by device and inode.
+    copied: BTreeMap<(u64, u64), SafePath>,
     times: BTreeMap<SafePath, Timestamp>,
 }
 
@@ -145,6 +153,7 @@ impl Finisher<'_> {
     }
 
     fn links(&mut self) -> Result<()> {
+        let mut copied = Vec::new();
         for (link, target) in &self.unfinished.links {
             let missing = || Error::LinkTarget { path: link.clone(), target: target.clone() };
             let source = self.resolve(target, Last::Keep)?;
@@ -159,6 +168,34 @@ impl Finisher<'_> {
             self.ensure(&link.parent().expect("a link has a name"))?;
             let (from, from_name) = self.below.place(found.index, &source)?;
             self.link(from.as_fd(), &from_name, &link)?;
+            if self.copied.contains_key(&(found.stat.st_dev, found.stat.st_ino)) {
+                copied.push((source, found));
+            }
+        }
+        for (source, found) in &copied {
+            self.rename_all(source, found)?;
+        }
+        Ok(())
+    }
+
+    /// A link into an image made a copy of the file: it takes over all names that the file has in its layer.
+    fn rename_all(&mut self, source: &SafePath, found: &scan::Found) -> Result<()> {
+        let mut names = vec![source.clone()];
+        if found.stat.st_nlink > 1 {
+            names = scan::names_of(self.below.directories[found.index], &found.stat)?;
+        }
+        for name in names {
+            let shown = self.below.find(&name)?;
+            let is_shown = shown.is_some_and(|shown| shown.index == found.index && !self.is_moved(&name))
+                && !self.layer.top_tells(&name)?
+                && !self.layer.top_hides(&name)?;
+            let own = self.own.iter().map(AsFd::as_fd).collect();
+            let is_there = Stack { directories: own, namespace: self.layer.namespace }.find(&name)?.is_some();
+            if is_shown && !is_there {
+                self.ensure(&name.parent().expect("a file has a name"))?;
+                let (from, from_name) = self.below.place(found.index, &name)?;
+                self.link(from.as_fd(), &from_name, &name)?;
+            }
         }
         Ok(())
     }
@@ -300,8 +337,32 @@ impl Finisher<'_> {
         let (parent, to_name) = scan::place(own.as_fd(), to)?;
         match rustix::fs::linkat(from, name.as_path(), &parent, to_name.as_path(), AtFlags::empty()) {
             Err(Errno::EXIST) => Err(ambiguous(to, TWICE)),
+            // Out of an image, or of another file system that a layer's directory was moved to.
+            Err(Errno::XDEV) => self.copy(from, name, to),
             linked => linked.named("linkat", to.as_path()),
         }
+    }
+
+    /// A second copy, where one more name is not to be had; names of one file stay names of one file.
+    fn copy(&mut self, from: BorrowedFd<'_>, name: &SafePath, to: &SafePath) -> Result<()> {
+        let own = self.own.as_ref().expect("the directory of a new name was ensured");
+        let found = scan::stat(from, name, to)?;
+        let (parent, to_name) = scan::place(own.as_fd(), to)?;
+        let source = (found.st_dev, found.st_ino);
+        if let Some(first) = self.copied.get(&source) {
+            let (first_parent, first_name) = scan::place(own.as_fd(), first)?;
+            return rustix::fs::linkat(
+                &first_parent,
+                first_name.as_path(),
+                &parent,
+                to_name.as_path(),
+                AtFlags::empty(),
+            )
+            .named("linkat", to.as_path());
+        }
+        copy(from, name, &scan::entry(from, name, to.clone(), &found)?, parent)?;
+        self.copied.insert(source, to.clone());
+        Ok(())
     }
 
     /// Makes a directory of the finishing one, and those above it, as the stack shows them so far.

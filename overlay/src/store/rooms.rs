@@ -11,7 +11,8 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
-use crate::options::Emptying;
+use crate::mount::mount_image;
+use crate::options::{Emptying, ImageTier, StoreOptions};
 use crate::path::SafePath;
 use crate::record::{LayerRecord, SnapshotRecord, is_trusted};
 use crate::sys::{self, Named as _, READ_DIRECTORY};
@@ -34,17 +35,19 @@ pub(super) struct Rooms {
     pub(super) path: PathBuf,
     pub(super) layers: OwnedFd,
     pub(super) snapshots: OwnedFd,
+    pub(super) chains: OwnedFd,
     ingest: OwnedFd,
     trash: OwnedFd,
     directory: OwnedFd,
     pub(super) namespace: XattrNamespace,
     /// Which boot of the machine this is.
     pub(super) boot: String,
+    pub(super) images: Option<ImageTier>,
     emptying: Emptying,
     emptiers: Mutex<Vec<JoinHandle<Result<()>>>>,
 }
 
-const NAMES: [&str; 4] = ["layers", "snapshots", "ingest", "trash"];
+const NAMES: [&str; 5] = ["layers", "snapshots", "chains", "ingest", "trash"];
 /// What the store knows of a layer or snapshot beside its files.
 pub(super) const RECORD: &str = "record";
 const FORMAT: &str = "format";
@@ -55,7 +58,7 @@ const BOOT_NEW: &str = "boot.new";
 
 impl Rooms {
     /// Opens the rooms of a store, or makes them where there is nothing yet.
-    pub(super) fn open(path: &Path, emptying: Emptying) -> Result<Self> {
+    pub(super) fn open(path: &Path, options: StoreOptions) -> Result<Self> {
         let directory = sys::open_directory(path)?;
         let names = sys::names(directory.as_fd(), path)?;
         let known = || NAMES.into_iter().chain([FORMAT, FORMAT_NEW, BOOT, BOOT_NEW]);
@@ -67,18 +70,20 @@ impl Rooms {
                 reason: "does not belong into a store",
             });
         }
-        let [layers, snapshots, ingest, trash] = NAMES.map(|name| room(directory.as_fd(), name));
+        let [layers, snapshots, chains, ingest, trash] = NAMES.map(|name| room(directory.as_fd(), name));
         let namespace = namespace(directory.as_fd(), path)?;
         Ok(Self {
             path: path.to_owned(),
             layers: layers?,
             snapshots: snapshots?,
+            chains: chains?,
             ingest: ingest?,
             trash: trash?,
             directory,
             namespace,
             boot: sys::boot()?,
-            emptying,
+            images: options.images,
+            emptying: options.emptying,
             emptiers: Mutex::default(),
         })
     }
@@ -120,7 +125,7 @@ impl Rooms {
     /// Removes layers and snapshots whose record is not whole or was written in another boot and never synced.
     fn remove_lost(&self) -> Result<usize> {
         let mut lost = 0;
-        for (room, what) in [(&self.layers, "layers"), (&self.snapshots, "snapshots")] {
+        for (room, what) in [(&self.layers, "layers"), (&self.chains, "chains"), (&self.snapshots, "snapshots")] {
             for name in sys::names(room.as_fd(), Path::new(what))? {
                 let name = child(&name);
                 let locked = self.lock(room, &name, FlockOperation::NonBlockingLockExclusive)?;
@@ -229,12 +234,25 @@ impl Rooms {
         rustix::fs::fsync(&self.trash).named("fsync", Path::new("trash"))
     }
 
-    /// Opens the tree of a layer as a lower directory.
+    /// Opens the tree of a layer as a lower directory; that of an image is mounted for it.
     pub(super) fn open_lower(&self, layer: LayerId) -> Result<OwnedFd> {
         let path = layer_name(layer).join(b"tree").expect("four letters are a name");
         match sys::open_beneath(self.layers.as_fd(), &path, READ_DIRECTORY) {
+            Err(Errno::NOENT) => {}
+            opened => return opened.named("open", path.as_path()),
+        }
+        open_root(&self.mount_layer(layer)?)
+    }
+
+    /// Mounts a layer that is an image.
+    pub(super) fn mount_layer(&self, layer: LayerId) -> Result<OwnedFd> {
+        let name = layer_name(layer);
+        match sys::open_beneath(self.layers.as_fd(), &name, READ_DIRECTORY) {
             Err(Errno::NOENT) => Err(Error::NotFound { what: "layer", name: layer.to_string() }),
-            opened => opened.named("open", path.as_path()),
+            directory => {
+                let image = open_image(directory.named("open", name.as_path())?.as_fd())?;
+                mount_image(image.as_fd(), &[], self.images)
+            }
         }
     }
 }
@@ -274,6 +292,13 @@ impl Work {
         open_child(self.directory.as_fd(), name)
     }
 
+    /// Makes an empty file of mode 0600 in it.
+    pub(super) fn file(&self, name: &str) -> Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        rustix::fs::openat(&self.directory, name, flags, mode).named("create", &self.path.join(name))
+    }
+
     /// Writes a file of mode 0600 in it.
     pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         write(self.directory.as_fd(), name, content)
@@ -297,6 +322,17 @@ impl Work {
 
 pub(super) fn layer_name(layer: LayerId) -> SafePath {
     SafePath::parse(layer.hex().as_bytes()).expect("hexadecimal digits are a name")
+}
+
+/// The root directory of a mount, to be read.
+pub(super) fn open_root(mount: &OwnedFd) -> Result<OwnedFd> {
+    let root = SafePath::root();
+    sys::open_beneath(mount.as_fd(), &root, READ_DIRECTORY).named("open", root.as_path())
+}
+
+/// Opens the image of a layer or chain by its directory.
+pub(super) fn open_image(directory: BorrowedFd<'_>) -> Result<OwnedFd> {
+    sys::open_beneath(directory, &child(b"image"), OFlags::RDONLY | OFlags::NOFOLLOW).named("open", Path::new("image"))
 }
 
 pub(super) fn open_child(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
@@ -351,7 +387,7 @@ fn write(directory: BorrowedFd<'_>, name: &str, content: &[u8]) -> Result<()> {
     file.write_all(content).named("write", Path::new(name))
 }
 
-fn child(name: &[u8]) -> SafePath {
+pub(super) fn child(name: &[u8]) -> SafePath {
     SafePath::parse(name).expect("names of the store and of the kernel are single names")
 }
 

@@ -73,8 +73,20 @@ impl Extensions {
 impl<R: Read> Reader<R> {
     /// Starts at the first header of an uncompressed archive.
     pub fn new(stream: R, limits: Limits) -> Self {
+        Self::over(Input::new(stream, limits.archive_bytes), limits)
+    }
+
+    /// As [`Reader::new`], passing over the content of files that is not read.
+    pub(crate) fn seeking(stream: R, limits: Limits) -> Self
+    where
+        R: std::io::Seek,
+    {
+        Self::over(Input::seeking(stream, limits.archive_bytes), limits)
+    }
+
+    fn over(input: Input<R>, limits: Limits) -> Self {
         Self {
-            input: Input::new(stream, limits.archive_bytes),
+            input,
             limits,
             globals: Overrides::default(),
             entries: 0,
@@ -120,12 +132,18 @@ impl<R: Read> Reader<R> {
         Ok(Some(Chunk { offset, length }))
     }
 
+    /// What the archive holds of the current file and was not read yet: each place in the file and its length. The first
+    /// starts at [`Reader::offset`], each other one where the one before ends.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.segments.iter().map(|segment| (segment.offset, segment.length))
+    }
+
     /// Where the header of the current entry starts, the headers before it that belong to it included.
     pub fn entry_offset(&self) -> u64 {
         self.entry_offset
     }
 
-    /// The stream, read as far as the archive was.
+    /// The stream, read as far as the archive was and some bytes ahead; after the last entry that is its end.
     pub fn into_inner(self) -> R {
         self.input.into_inner()
     }
