@@ -137,6 +137,19 @@ pub enum Error {
         #[source]
         first: Box<Error>,
     },
+    /// systemd refused something, or a job of it failed.
+    #[cfg(feature = "systemd")]
+    #[error("systemd cannot {op} {unit}: {answer}: {message}")]
+    Systemd {
+        /// What was asked for, as a verb.
+        op: &'static str,
+        /// The unit.
+        unit: String,
+        /// The name of the error, or the result of the job.
+        answer: String,
+        /// What systemd says of it.
+        message: String,
+    },
     /// A kernel file does not read as documented.
     #[error("cannot understand {file}: {reason}")]
     Malformed {

@@ -46,8 +46,8 @@
 //!
 //! # Features
 //!
-//! `oci` (off by default) adds a module `oci` that turns the `linux.resources` of an OCI runtime configuration into
-//! [`Resources`], and lists the fields that it took.
+//! Both are off by default. `oci` adds a module that turns the `linux.resources` of an OCI runtime configuration into
+//! [`Resources`], and lists the fields that it took. `systemd` adds a module that has systemd make a transient scope.
 //!
 //! # What it deliberately does not do
 //!
@@ -82,6 +82,8 @@ mod stat_file;
 mod stats;
 #[expect(unsafe_code, reason = "bpf(2) has no safe call in the crates in use")]
 mod sys;
+#[cfg(feature = "systemd")]
+pub mod systemd;
 mod v1;
 mod v2;
 mod value;

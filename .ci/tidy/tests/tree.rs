@@ -13,7 +13,7 @@ const fn library(shell: &'static [&'static str]) -> Rooms<'static> {
 
 const PACKAGES: [(&str, Rooms<'static>); 12] = [
     ("namespaces", library(&["spawn", "child", "enter", "opener", "pty", "net", "sys"])),
-    ("cgroups", library(&["hierarchy", "group", "delegate", "reader", "watch", "sys"])),
+    ("cgroups", library(&["hierarchy", "group", "delegate", "reader", "watch", "systemd", "sys"])),
     ("overlay", library(&["apply", "scan", "store", "snapshot", "mount", "probe", "sys"])),
     ("image", library(&["layout", "layer", "archive", "pack"])),
     ("pod", library(&[])),
