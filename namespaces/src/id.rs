@@ -69,6 +69,57 @@ id!(
     Gid, "gid"
 );
 
+id!(
+    /// A user number outside: in the caller's user namespace.
+    HostUid, "host uid"
+);
+id!(
+    /// A group number outside: in the caller's user namespace.
+    HostGid, "host gid"
+);
+
+impl Uid {
+    /// The user outside that it stands for; `None` when it is not mapped.
+    pub fn to_host(self, mappings: &[IdMapping]) -> Option<HostUid> {
+        outside(self.0, mappings).and_then(HostUid::new)
+    }
+}
+
+impl Gid {
+    /// The group outside that it stands for; `None` when it is not mapped.
+    pub fn to_host(self, mappings: &[IdMapping]) -> Option<HostGid> {
+        outside(self.0, mappings).and_then(HostGid::new)
+    }
+}
+
+impl HostUid {
+    /// The user inside that stands for it; `None` when there is none.
+    pub fn to_inside(self, mappings: &[IdMapping]) -> Option<Uid> {
+        inside(self.0, mappings).and_then(Uid::new)
+    }
+}
+
+impl HostGid {
+    /// The group inside that stands for it; `None` when there is none.
+    pub fn to_inside(self, mappings: &[IdMapping]) -> Option<Gid> {
+        inside(self.0, mappings).and_then(Gid::new)
+    }
+}
+
+fn outside(inside: u32, mappings: &[IdMapping]) -> Option<u32> {
+    mappings.iter().find_map(|mapping| shifted(inside, mapping.inside, mapping.outside, mapping.count))
+}
+
+fn inside(outside: u32, mappings: &[IdMapping]) -> Option<u32> {
+    mappings.iter().find_map(|mapping| shifted(outside, mapping.outside, mapping.inside, mapping.count))
+}
+
+/// `number` of a run from `from` on, in the run of the same length from `to` on.
+fn shifted(number: u32, from: u32, to: u32, count: u32) -> Option<u32> {
+    let offset = number.checked_sub(from).filter(|offset| *offset < count)?;
+    to.checked_add(offset)
+}
+
 /// A run of numbers inside a user namespace and the run outside that they stand for.
 ///
 /// Source: `user_namespaces(7)`, "User and group ID mappings".
@@ -129,6 +180,18 @@ mod tests {
             assert!(text.parse::<Uid>().is_err(), "{text:?}");
         }
         assert!(Uid::try_from(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn ids_inside_and_outside_are_of_different_types() {
+        let mappings = [IdMapping::new(0, 1000, 1).unwrap(), IdMapping::new(1, 100_000, 10).unwrap()];
+        for (inside, outside) in [(0, Some(1000)), (1, Some(100_000)), (10, Some(100_009)), (11, None)] {
+            let host = Uid::new(inside).unwrap().to_host(&mappings);
+            assert_eq!(host.map(HostUid::as_raw), outside);
+            assert_eq!(host.and_then(|host| host.to_inside(&mappings)).map(Uid::as_raw), outside.map(|_| inside));
+        }
+        assert_eq!(HostGid::new(999).unwrap().to_inside(&mappings), None);
+        assert_eq!(Gid::ROOT.to_host(&mappings).map(HostGid::as_raw), Some(1000));
     }
 
     #[test]

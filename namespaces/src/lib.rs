@@ -57,11 +57,13 @@
 
 #![deny(unsafe_code)]
 
+pub mod account;
 mod capability;
 mod child;
 mod command;
 pub mod enter;
 mod error;
+mod etc;
 mod gate;
 mod id;
 mod kind;
@@ -77,6 +79,7 @@ mod scheduling;
 pub mod seccomp;
 mod signal;
 mod spawn;
+pub mod subid;
 #[expect(unsafe_code, reason = "system calls between clone and exec, and those that no safe crate offers")]
 mod sys;
 mod sysctl;
@@ -87,7 +90,7 @@ pub use child::{Child, Pid};
 pub use command::{Command, Init, KillOnDrop, Stdio};
 pub use error::{Error, Result};
 pub use gate::Gate;
-pub use id::{Gid, IdMapping, ParseIdError, Uid};
+pub use id::{Gid, HostGid, HostUid, IdMapping, ParseIdError, Uid};
 pub use kind::{Namespace, Source};
 pub use mount::{Device, DeviceKind, Mount, Propagation};
 pub use number_set::{NumberSet, ParseNumberSetError};
