@@ -65,11 +65,15 @@ pub mod enter;
 mod error;
 mod etc;
 mod gate;
+#[cfg(feature = "oci")]
+mod hook;
 mod id;
 mod kind;
 mod mount;
 pub mod net;
 mod number_set;
+#[cfg(feature = "oci")]
+pub mod oci;
 mod opener;
 mod plan;
 pub mod pty;
@@ -91,6 +95,9 @@ pub use command::{Command, Init, KillOnDrop, Stdio};
 pub use error::{Error, Result};
 pub use gate::Gate;
 pub use id::{Gid, HostGid, HostUid, IdMapping, ParseIdError, Uid};
+#[cfg(feature = "oci")]
+pub use hook::Hook;
+pub use id::{Gid, IdMapping, ParseIdError, Uid};
 pub use kind::{Namespace, Source};
 pub use mount::{Device, DeviceKind, Mount, Propagation};
 pub use number_set::{NumberSet, ParseNumberSetError};

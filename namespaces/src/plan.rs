@@ -22,13 +22,19 @@ pub(crate) use compile::compile;
 use step::{IdMap, Step};
 
 /// What a command asked for and the caller could not give; the command was run without it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
     /// These capabilities were asked for, and the caller does not hold them.
     CapabilitiesDropped(CapabilitySet),
     /// A session keyring was asked for, and the kernel has none or a filter forbids them.
     NoKeyrings,
+    /// These names are no capabilities; see the feature `oci`.
+    CapabilitiesUnknown(Vec<String>),
+    /// No architecture of the filter has system calls of these names; see the feature `oci`.
+    SystemCallsUnknown(Vec<String>),
+    /// The filter says nothing of these architectures, whose programs do not run here; see the feature `oci`.
+    ArchitecturesForeign(Vec<String>),
 }
 
 impl fmt::Display for Notice {
@@ -39,6 +45,9 @@ impl fmt::Display for Notice {
                 f.write_str("capabilities that the caller does not hold were left out:")?;
                 set.iter().try_for_each(|capability| write!(f, " {capability}"))
             }
+            Self::CapabilitiesUnknown(names) => write!(f, "no capabilities, left out: {}", names.join(" ")),
+            Self::SystemCallsUnknown(names) => write!(f, "no system calls, left out: {}", names.join(" ")),
+            Self::ArchitecturesForeign(names) => write!(f, "architectures of other machines: {}", names.join(" ")),
         }
     }
 }

@@ -43,6 +43,26 @@ pub enum Resource {
 }
 
 impl Resource {
+    /// Every resource, by number.
+    pub const ALL: [Self; 16] = [
+        Self::Cpu,
+        Self::Fsize,
+        Self::Data,
+        Self::Stack,
+        Self::Core,
+        Self::Rss,
+        Self::Nproc,
+        Self::Nofile,
+        Self::Memlock,
+        Self::As,
+        Self::Locks,
+        Self::Sigpending,
+        Self::Msgqueue,
+        Self::Nice,
+        Self::Rtprio,
+        Self::Rttime,
+    ];
+
     pub(crate) const fn number(self) -> u32 {
         // The variants stand in the kernel's order, from 0.
         self as u32

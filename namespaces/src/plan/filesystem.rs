@@ -93,6 +93,9 @@ fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
     let (source, links) = match &mount.kind {
         Kind::Bind { source, recursive } => (bind(source, *recursive)?, Links::Follow),
         Kind::Detached(mount) => (MountSource::Detached(mount.as_raw_fd()), Links::Follow),
+        Kind::Filesystem { name, options } if name == "proc" || name == "sysfs" => {
+            (filesystem(name, options)?, Links::Refuse)
+        }
         Kind::Filesystem { name, options } => (filesystem(name, options)?, Links::Follow),
         Kind::Proc => (filesystem("proc", &[])?, Links::Refuse),
         Kind::Sysfs if sysfs_is_bound(command) => (bind(Path::new("/sys"), true)?, Links::Refuse),

@@ -87,9 +87,22 @@ pub(super) fn mount(root: RawFd, step: &MountStep) -> Outcome<()> {
     } else {
         file(root, &step.target)?
     };
+    // Where processes are shown nothing else may appear by way of a link: what is written there afterwards would not
+    // reach the kernel.
+    if !step.target.path.to_bytes().starts_with(b"/proc") && is_procfs(place)? {
+        return Err(Failure { call: Call::MoveMount, errno: libc::ELOOP });
+    }
     attach(mount, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
     close(place)?;
     close(mount)
+}
+
+fn is_procfs(place: RawFd) -> Outcome<bool> {
+    // SAFETY: all zeroes is a value of this plain structure.
+    let mut status: libc::statfs = unsafe { mem::zeroed() };
+    // SAFETY: a live structure to be written.
+    unsafe { call!(Fstatfs, place, ptr::from_mut(&mut status)) }?;
+    Ok(status.f_type == libc::PROC_SUPER_MAGIC)
 }
 
 /// Changes a mount that is attached nowhere yet; a fresh one has its attributes.

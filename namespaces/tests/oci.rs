@@ -1,0 +1,177 @@
+//! Containers from OCI configurations.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use support::{output, said};
+use trial::{Test, need::root};
+use windlass_namespaces::oci::{self, Config, Options, ProcessConfig, Running};
+
+fn main() -> ExitCode {
+    trial::main(vec![
+        Test::new("the_configurations_of_engines_are_taken", engines),
+        Test::new("runcs_own_configuration_runs", runc_spec).needs(root).needs(busybox),
+        Test::new("the_containers_of_engines_run", engines_run).needs(root).needs(busybox),
+        Test::new("no_link_leads_a_mount_over_proc_cve_2019_16884", over_proc).needs(root).needs(busybox),
+        Test::new("proc_is_never_mounted_through_a_link_cve_2019_19921", proc_is_a_link).needs(root).needs(busybox),
+        Test::new("a_process_joins_a_container", additional).needs(root).needs(busybox),
+    ])
+}
+
+const BUSYBOX: &str = "/bin/busybox";
+
+fn busybox() -> Result<(), String> {
+    if Path::new(BUSYBOX).exists() { Ok(()) } else { Err("needs busybox-static".to_owned()) }
+}
+
+/// What podman, docker, containerd and runc hand to a runtime.
+const CONFIGURATIONS: &[(&str, &str)] = &[
+    ("runc spec", include_str!("data/runc-spec.json")),
+    ("runc spec --rootless", include_str!("data/runc-rootless.json")),
+    ("podman run", include_str!("data/podman-run.json")),
+    ("docker run", include_str!("data/docker-run.json")),
+    ("docker run --privileged", include_str!("data/docker-privileged.json")),
+    ("ctr run", include_str!("data/containerd-run.json")),
+];
+
+/// A bundle with busybox as its root file system.
+struct Bundle {
+    directory: tempfile::TempDir,
+}
+
+impl Bundle {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let bin = directory.path().join("rootfs/bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        std::fs::copy(BUSYBOX, bin.join("busybox")).unwrap();
+        let names =
+            ["sh", "true", "cat", "ls", "id", "hostname", "grep", "sleep", "mount", "stat", "readlink", "touch"];
+        for name in names {
+            symlink("busybox", bin.join(name)).unwrap();
+        }
+        Self { directory }
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, name).unwrap();
+        path
+    }
+}
+
+fn parsed(value: &Value) -> Config {
+    Config::parse(value.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}: {value}"))
+}
+
+/// The configuration of an engine, made to run `script` in a bundle.
+fn adapted(text: &str, bundle: &Bundle, script: &str) -> Value {
+    let mut value: Value = serde_json::from_str(text).unwrap();
+    value["root"]["path"] = json!("rootfs");
+    value["process"]["args"] = json!(["/bin/sh", "-c", script]);
+    value["process"]["terminal"] = json!(false);
+    // Raising them takes a capability that root lacks on some machines.
+    value["process"]["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "soft": 64, "hard": 64 }]);
+    for mount in value["mounts"].as_array_mut().unwrap() {
+        let is_bind = mount["source"].as_str().is_some_and(|source| source.starts_with("/var/lib/engine"));
+        if is_bind && mount["destination"] == "/dev/shm" {
+            mount["source"] = json!("rootfs/bin");
+        } else if is_bind || mount["destination"] == "/sbin/docker-init" {
+            mount["source"] = json!(bundle.file("bound"));
+        }
+    }
+    value
+}
+
+fn engines() {
+    for (name, text) in CONFIGURATIONS {
+        let config = Config::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let container = oci::container(&config, Path::new("/bundle"), &Options::new("box"))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let plan = container.command.plan().unwrap_or_else(|error| panic!("{name}: {error}")).to_string();
+        assert!(plan.contains("mount proc source=proc on /proc"), "{name}: {plan}");
+        assert!(plan.contains("mask /proc/kcore") || name.contains("privileged"), "{name}: {plan}");
+        let spec = config.spec().linux().as_ref().unwrap();
+        assert_eq!(&container.resources, spec.resources(), "{name}");
+        assert_eq!(&container.cgroups_path, spec.cgroups_path(), "{name}");
+        assert_eq!(container.hooks.prestart.len(), usize::from(name.starts_with("docker")), "{name}");
+    }
+}
+
+fn runc_spec() {
+    let bundle = Bundle::new();
+    let script = "hostname; cat /proc/1/comm; ls -d /proc/[0-9]*; touch /x 2>&1; stat -c %a /dev/shm; \
+                  readlink /dev/ptmx; cat /proc/kcore | head -c 1; echo end";
+    let value = adapted(CONFIGURATIONS[0].1, &bundle, script);
+    let mut container = oci::container(&parsed(&value), bundle.path(), &Options::new("box")).unwrap();
+    let (status, text) = output(&mut container.command);
+    assert!(status.success(), "{status}: {text}");
+    let expected = ["runc", "sh", "/proc/1", "touch: /x: Read-only file system", "1777", "pts/ptmx", "end"].join("\n");
+    assert_eq!(text.trim().replace("\n/proc/2", ""), expected);
+}
+
+fn engines_run() {
+    for (name, text) in CONFIGURATIONS.iter().filter(|(name, _)| !name.contains("rootless")) {
+        let bundle = Bundle::new();
+        let value =
+            adapted(text, &bundle, "grep -c . /proc/mounts >/dev/null; id -u; grep NoNewPrivs /proc/self/status");
+        let mut container = oci::container(&parsed(&value), bundle.path(), &Options::new("box")).unwrap();
+        let text = said(&mut container.command);
+        let user = if name.contains("privileged") { "1000" } else { "0" };
+        assert!(text.starts_with(user), "{name}: {text}");
+        let forbids = value["process"]["noNewPrivileges"] == true;
+        assert!(text.ends_with(if forbids { "\t1" } else { "\t0" }), "{name}: {text}");
+    }
+}
+
+fn additional() {
+    let bundle = Bundle::new();
+    let value = adapted(CONFIGURATIONS[0].1, &bundle, "sleep 100");
+    let config = parsed(&value);
+    let mut container = oci::container(&config, bundle.path(), &Options::new("box")).unwrap();
+    container.command.kill_on_drop(windlass_namespaces::KillOnDrop::Yes);
+    let child = container.command.spawn().unwrap();
+    let namespaces = Running::kinds(&config).into_iter().map(|kind| (kind, child.namespace(kind).unwrap())).collect();
+    let process = json!({ "user": { "uid": 5, "gid": 6 }, "cwd": "/bin", "env": ["PATH=/bin", "X=1"],
+                          "args": ["sh", "-c", "hostname; id -u; echo $X $PWD"] });
+    let process = ProcessConfig::parse(process.to_string().as_bytes()).unwrap();
+    let mut additional = oci::process(&process, Running { config: &config, namespaces }).unwrap();
+    assert_eq!(said(&mut additional.command), "runc\n5\n1 /bin");
+}
+
+/// A step that a container of runc's configuration with other mounts fails at.
+fn failure(bundle: &Bundle, change: impl FnOnce(&mut Value)) -> (String, Option<i32>) {
+    let mut value = adapted(CONFIGURATIONS[0].1, bundle, "true");
+    change(&mut value);
+    let mut container = oci::container(&parsed(&value), bundle.path(), &Options::new("box")).unwrap();
+    match container.command.spawn() {
+        Err(error @ windlass_namespaces::Error::Child { .. }) => (error.to_string(), error.errno()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn over_proc() {
+    let bundle = Bundle::new();
+    symlink("/proc/self", bundle.path().join("rootfs/volume")).unwrap();
+    let volume = json!({ "destination": "/volume/attr", "type": "tmpfs", "source": "tmpfs" });
+    let (text, errno) = failure(&bundle, |value| value["mounts"].as_array_mut().unwrap().push(volume));
+    assert_eq!(errno, Some(libc::ELOOP), "{text}");
+}
+
+fn proc_is_a_link() {
+    let bundle = Bundle::new();
+    std::fs::create_dir(bundle.path().join("rootfs/elsewhere")).unwrap();
+    symlink("elsewhere", bundle.path().join("rootfs/proc")).unwrap();
+    let (text, errno) = failure(&bundle, |_| {});
+    assert_eq!(errno, Some(libc::ELOOP), "{text}");
+}
