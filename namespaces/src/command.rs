@@ -237,7 +237,7 @@ impl Command {
         self
     }
 
-    /// The host name; needs a new uts namespace.
+    /// The host name; needs a new or joined uts namespace.
     pub fn hostname(&mut self, name: impl Into<OsString>) -> &mut Self {
         self.hostname = Some(name.into());
         self

@@ -24,6 +24,7 @@
 //!
 //! Source: the OCI runtime specification, version 1.3.
 
+mod attributes;
 mod config;
 mod hooks;
 mod linux;
@@ -42,6 +43,8 @@ pub use config::{Config, ProcessConfig};
 pub use hooks::Hooks;
 pub use seccomp::{TakenPolicy, policy};
 pub use state::{State, Status};
+
+use attributes::Part;
 
 use crate::command::Command;
 use crate::error::{Error, Result};
@@ -136,13 +139,19 @@ pub fn container(config: &Config, bundle: &Path, options: &Options) -> Result<Co
     let mut notices = unknown(config.unknown_capabilities());
     let process = config.process()?;
     let mut command = process::command(process.process(), &mut notices)?;
+    attributes::of_process(&mut command, process.process(), Part::First)?;
     let none = Linux::rootless(0, 0);
     let linux = spec.linux().as_ref().unwrap_or(&none);
     linux::namespaces(&mut command, linux.namespaces().as_deref().unwrap_or_default())?;
     linux::id_mappings(&mut command, linux)?;
+    refuse(linux)?;
+    attributes::of_linux(&mut command, linux)?;
     tree(&mut command, spec, linux, bundle)?;
     if let Some(name) = spec.hostname().as_ref().filter(|name| !name.is_empty()) {
         command.hostname(name);
+    }
+    if let Some(name) = spec.domainname().as_ref().filter(|name| !name.is_empty()) {
+        command.domainname(name);
     }
     let listener = filter(&mut command, linux, &mut notices)?;
     let hooks = hooks::hooks(spec.hooks().as_ref())?;
@@ -167,6 +176,7 @@ pub fn container(config: &Config, bundle: &Path, options: &Options) -> Result<Co
 pub fn process(process: &ProcessConfig, running: Running<'_>) -> Result<Additional> {
     let mut notices = unknown(process.unknown_capabilities());
     let mut command = process::command(process.process(), &mut notices)?;
+    attributes::of_process(&mut command, process.process(), Part::Additional)?;
     for (kind, descriptor) in running.namespaces {
         command.namespace(kind, Source::Join(descriptor));
     }
@@ -177,6 +187,20 @@ pub fn process(process: &ProcessConfig, running: Running<'_>) -> Result<Addition
 
 fn not_honoured<T>(field: impl Into<String>, reason: &'static str) -> Result<T> {
     Err(Error::NotHonoured { field: field.into(), reason })
+}
+
+/// What is in the specification and cannot be given.
+fn refuse(linux: &Linux) -> Result<()> {
+    if linux.mount_label().as_ref().is_some_and(|label| !label.is_empty()) {
+        return not_honoured("linux.mountLabel", "no label is applied");
+    }
+    if linux.intel_rdt().is_some() {
+        return not_honoured("linux.intelRdt", "no class of service is made");
+    }
+    if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
+        return not_honoured("linux.netDevices", "no device is moved");
+    }
+    Ok(())
 }
 
 fn unknown(capabilities: &[String]) -> Vec<Notice> {

@@ -34,7 +34,7 @@ pub(super) fn namespaces(command: &mut Command, namespaces: &[LinuxNamespace]) -
         seen.push(kind);
         match namespace.path().as_deref().filter(|path| *path != Path::new("")) {
             None => command.namespace(kind, Source::New),
-            Some(path) if path.is_absolute() => return not_honoured("linux.namespaces.path", "TEMPORARY"),
+            Some(path) if path.is_absolute() => command.namespace(kind, Source::Path(path.to_owned())),
             Some(path) => {
                 return Err(Error::invalid("linux.namespaces.path", path.display().to_string(), "is not absolute"));
             }

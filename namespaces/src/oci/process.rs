@@ -45,10 +45,23 @@ pub(super) fn command(process: &Process, notices: &mut Vec<Notice>) -> Result<Co
         command.oom_score_adj(value);
     }
     terminal(&mut command, process)?;
+    labels(process)?;
     if process.command_line().is_some() {
         return not_honoured("process.commandLine", "it belongs to another platform");
     }
     Ok(command)
+}
+
+fn labels(process: &Process) -> Result<()> {
+    // A process that nobody confines is unconfined.
+    let profile = process.apparmor_profile().as_deref().filter(|name| !matches!(*name, "" | "unconfined"));
+    if profile.is_some() {
+        return not_honoured("process.apparmorProfile", "no profile is applied");
+    }
+    match process.selinux_label().as_deref() {
+        None | Some("") => Ok(()),
+        Some(_) => not_honoured("process.selinuxLabel", "no label is applied"),
+    }
 }
 
 /// A variable as `environ` has it.

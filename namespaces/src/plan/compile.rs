@@ -141,8 +141,8 @@ fn surroundings(command: &Command) -> Result<Vec<Step>> {
         steps.push(Step::LoopbackUp);
     }
     if let Some(name) = &command.hostname {
-        if !command.is_new(Namespace::Uts) {
-            return Err(Error::invalid("hostname", name.to_string_lossy(), "needs a new uts namespace"));
+        if command.source(Namespace::Uts).is_none() {
+            return Err(Error::invalid("hostname", name.to_string_lossy(), "needs a uts namespace of its own"));
         }
         steps.push(Step::Hostname(c_string("hostname", name.as_bytes())?));
     }
