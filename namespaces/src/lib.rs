@@ -94,10 +94,9 @@ pub use child::{Child, Pid};
 pub use command::{Command, Init, KillOnDrop, Stdio};
 pub use error::{Error, Result};
 pub use gate::Gate;
-pub use id::{Gid, HostGid, HostUid, IdMapping, ParseIdError, Uid};
 #[cfg(feature = "oci")]
 pub use hook::Hook;
-pub use id::{Gid, IdMapping, ParseIdError, Uid};
+pub use id::{Gid, HostGid, HostUid, IdMapping, ParseIdError, Uid};
 pub use kind::{Namespace, Source};
 pub use mount::{Device, DeviceKind, Mount, Propagation};
 pub use number_set::{NumberSet, ParseNumberSetError};
