@@ -37,6 +37,7 @@
 //! show, of the others those for metadata. Merge keys (`<<`) in YAML are refused.
 #![forbid(unsafe_code)]
 
+pub mod allocation;
 pub mod backoff;
 mod condition;
 pub mod defaults;
@@ -50,10 +51,13 @@ pub mod probe;
 pub mod quantity;
 pub mod replication;
 pub mod resources;
+pub mod schedule;
 pub mod selector;
 pub mod status;
+pub mod strategy;
 mod validate;
 mod violation;
+pub mod warnings;
 mod wire;
 
 pub use error::{Error, Position, Problem, ProblemKind, Result};
@@ -63,12 +67,13 @@ pub use object::decode::{Decoded, Decoder, Strictness, decode_json, decode_json_
 pub use object::{Object, encode_json, encode_yaml};
 pub use quantity::{ParseQuantityError, Quantity};
 pub use selector::{FieldSelector, Selector, SelectorError};
-pub use validate::{covers, is_namespaced, validate};
+pub use validate::{covers, is_namespaced, validate, validate_update};
 pub use violation::{Violation, ViolationKind};
 pub use wire::limits::Limits;
 pub use wire::places::Places;
 pub use wire::raw::{Raw, Unknown};
-pub use wire::record::{FieldInfo, Presence, Record, Shape, Value};
+pub use wire::record::{Entries, FieldInfo, Items, Presence, Record, Shape, Value, View};
 pub use wire::scalar::{Bytes, IntOrString};
+pub use wire::semantic::{Change, difference, equal};
 pub use wire::time::{MicroTime, ParseTimeError, Time};
 pub use wire::writer::Style;

@@ -26,6 +26,10 @@ pub(super) fn pod(pod: &mut Pod) {
         }
     }
     spec(&mut pod.spec);
+    // Of a pod alone: templates keep what they were given.
+    if pod.spec.termination_grace_period_seconds.is_some_and(|seconds| seconds < 0) {
+        pod.spec.termination_grace_period_seconds = Some(1);
+    }
     if pod.status.pod_ips.is_empty()
         && let Some(ip) = pod.status.pod_ip.clone().filter(|ip| !ip.is_empty())
     {

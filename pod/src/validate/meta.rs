@@ -26,6 +26,10 @@ pub(super) type NameRule = fn(&str) -> Vec<String>;
 /// Metadata of a kind of the core and its relatives.
 pub(super) fn object_meta(meta: &ObjectMeta, scope: Scope, rule: NameRule, out: &mut Violations) {
     any_meta(meta, scope, rule, out);
+    finalizer_names(meta, out);
+}
+
+pub(super) fn finalizer_names(meta: &ObjectMeta, out: &mut Violations) {
     let root = At::root();
     let at = root.field("metadata");
     for (index, finalizer) in meta.finalizers.iter().enumerate() {
@@ -106,7 +110,7 @@ pub(super) fn annotations(map: &std::collections::BTreeMap<String, String>, at: 
     }
 }
 
-fn owner_references(owners: &[OwnerReference], at: &At<'_>, out: &mut Violations) {
+pub(super) fn owner_references(owners: &[OwnerReference], at: &At<'_>, out: &mut Violations) {
     let mut controller: Option<String> = None;
     for owner in owners {
         owner_reference(owner, at, out);

@@ -8,6 +8,8 @@ mod config;
 mod container;
 mod endpoints;
 mod env;
+mod job;
+mod job_policy;
 mod meta;
 mod pod;
 mod policy;
@@ -17,21 +19,25 @@ mod resources;
 mod scheduling;
 mod security;
 mod service;
+mod update;
 mod volume;
 mod workload;
 
 use meta::Scope;
+pub use update::validate_update;
 
 use crate::object::Object;
 use crate::violation::{Violation, Violations};
 
 /// The kinds whose specification is validated; of others only the metadata is.
-const COVERED: [&str; 17] = [
+const COVERED: [&str; 19] = [
     "ConfigMap",
+    "CronJob",
     "DaemonSet",
     "Deployment",
     "EndpointSlice",
     "Endpoints",
+    "Job",
     "LimitRange",
     "Namespace",
     "Node",
@@ -68,6 +74,12 @@ pub fn covers(kind: &str) -> bool {
     COVERED.contains(&kind)
 }
 
+/// What is wrong with the fields that name a service's addresses and their families.
+pub(crate) fn cluster_ips_fields(spec: &crate::kinds::ServiceSpec, out: &mut Violations) {
+    let root = at::At::root();
+    service::addresses(spec, &root.field("spec"), out);
+}
+
 /// Every rule that an object breaks; none for a good one.
 ///
 /// Of kinds that are not [covered](covers) only the metadata is looked at.
@@ -75,10 +87,12 @@ pub fn validate(object: &Object) -> Vec<Violation> {
     let mut out = Violations::default();
     match object {
         Object::ConfigMap(map) => config::config_map(map, &mut out),
+        Object::CronJob(job) => job::cron_job(job, &mut out),
         Object::DaemonSet(set) => workload::daemon_set(set, &mut out),
         Object::Deployment(deployment) => workload::deployment(deployment, &mut out),
         Object::EndpointSlice(slice) => endpoints::endpoint_slice(slice, &mut out),
         Object::Endpoints(endpoints) => endpoints::endpoints(endpoints, &mut out),
+        Object::Job(job) => job::job(job, &mut out),
         Object::LimitRange(range) => policy::limit_range(range, &mut out),
         Object::Node(node) => policy::node(node, &mut out),
         Object::PodDisruptionBudget(budget) => policy::pod_disruption_budget(budget, &mut out),

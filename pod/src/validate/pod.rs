@@ -21,7 +21,7 @@ pub(super) enum Owner {
     Template,
 }
 
-pub(super) fn pod(pod: &Pod, out: &mut Violations) {
+pub(super) fn metadata_and_spec(pod: &Pod, out: &mut Violations) {
     object_meta(&pod.metadata, Scope::Namespaced, names::dns1123_subdomain, out);
     let root = At::root();
     let at = root.field("spec");
@@ -29,6 +29,12 @@ pub(super) fn pod(pod: &Pod, out: &mut Violations) {
     let own = kept.as_ref().unwrap_or(&pod.spec);
     spec(own, Some(&pod.metadata), Owner::Pod, &at, out);
     only_for_pods(own, &at, out);
+}
+
+pub(super) fn pod(pod: &Pod, out: &mut Violations) {
+    metadata_and_spec(pod, out);
+    let root = At::root();
+    let at = root.field("spec");
     if !pod.spec.ephemeral_containers.is_empty() {
         out.forbidden(at.field("ephemeralContainers"), "cannot be set on create");
     }

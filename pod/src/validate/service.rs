@@ -31,6 +31,10 @@ fn is_external(spec: &ServiceSpec) -> bool {
 
 pub(super) fn service(service: &Service, out: &mut Violations) {
     object_meta(&service.metadata, Scope::Namespaced, names::dns1035_label, out);
+    service_spec(service, out);
+}
+
+pub(super) fn service_spec(service: &Service, out: &mut Violations) {
     let spec = &service.spec;
     let root = At::root();
     let at = root.field("spec");
@@ -170,7 +174,7 @@ fn affinity(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
     }
 }
 
-fn addresses(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
+pub(super) fn addresses(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
     let before = out.len();
     let ips = cluster_ips(spec);
     let ips_at = at.field("clusterIPs");
@@ -256,12 +260,16 @@ fn load_balancer(service: &Service, at: &At<'_>, out: &mut Violations) {
     if is_balancer && spec.allocate_load_balancer_node_ports.is_none() {
         out.required(at.field("allocateLoadBalancerNodePorts"), "");
     }
-    if let Some(class) = &spec.load_balancer_class {
-        let at = at.field("loadBalancerClass");
-        if !is_balancer {
-            out.forbidden(at, only);
-        }
+    load_balancer_class(spec, at, out);
+}
+
+pub(super) fn load_balancer_class(spec: &ServiceSpec, at: &At<'_>, out: &mut Violations) {
+    let Some(class) = &spec.load_balancer_class else { return };
+    let at = at.field("loadBalancerClass");
+    if spec.type_.text() == "LoadBalancer" {
         each(&at, class, names::qualified_name(class), out);
+    } else {
+        out.forbidden(at, "may only be used when `type` is 'LoadBalancer'");
     }
 }
 

@@ -20,6 +20,10 @@ use crate::wire::text::Text as _;
 
 pub(super) fn replication_controller(controller: &ReplicationController, out: &mut Violations) {
     object_meta(&controller.metadata, Scope::Namespaced, names::dns1123_subdomain, out);
+    replication_controller_spec(controller, out);
+}
+
+pub(super) fn replication_controller_spec(controller: &ReplicationController, out: &mut Violations) {
     let root = At::root();
     let at = root.field("spec");
     let spec = &controller.spec;
@@ -66,7 +70,7 @@ fn always(template: &PodTemplateSpec, kind: &str, at: &At<'_>, out: &mut Violati
 }
 
 /// A map as it is printed.
-fn map_text(map: &BTreeMap<String, String>) -> String {
+pub(super) fn map_text(map: &BTreeMap<String, String>) -> String {
     if map.is_empty() {
         return "null".to_owned();
     }
@@ -117,6 +121,10 @@ fn own_selector(selector: Option<&LabelSelector>, kind: &str, at: &At<'_>, out: 
 
 pub(super) fn replica_set(set: &ReplicaSet, out: &mut Violations) {
     object_meta(&set.metadata, Scope::Namespaced, names::dns1123_subdomain, out);
+    replica_set_spec(set, out);
+}
+
+pub(super) fn replica_set_spec(set: &ReplicaSet, out: &mut Violations) {
     let root = At::root();
     let at = root.field("spec");
     let spec = &set.spec;
@@ -130,6 +138,10 @@ pub(super) fn replica_set(set: &ReplicaSet, out: &mut Violations) {
 
 pub(super) fn deployment(deployment: &Deployment, out: &mut Violations) {
     object_meta(&deployment.metadata, Scope::Namespaced, names::dns1123_subdomain, out);
+    deployment_spec(deployment, out);
+}
+
+pub(super) fn deployment_spec(deployment: &Deployment, out: &mut Violations) {
     let root = At::root();
     let at = root.field("spec");
     let spec = &deployment.spec;

@@ -9,6 +9,7 @@ pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod scalar;
 pub(crate) mod scalar_yaml;
+pub(crate) mod semantic;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod time;

@@ -1,9 +1,12 @@
 //! Records: what one table of fields says about a type, and the one way to read and write all of them.
 
 use crate::error::{ProblemKind, Result};
+use crate::quantity::Quantity;
 use crate::wire::path::Segment;
-use crate::wire::raw::Unknown;
+use crate::wire::raw::{Raw, Unknown};
 use crate::wire::reader::Reader;
+use crate::wire::scalar::IntOrString;
+use crate::wire::time::{MicroTime, Time};
 use crate::wire::writer::{Style, Writer};
 
 /// When Kubernetes itself writes a field.
@@ -27,6 +30,8 @@ pub struct FieldInfo {
     pub numbers: &'static [u32],
     /// When Kubernetes writes it.
     pub presence: Presence,
+    /// The table of the record, or of the elements that are records, that it holds.
+    pub element: fn() -> Option<&'static Shape>,
 }
 
 /// What a table says about a type.
@@ -52,6 +57,11 @@ impl Shape {
 ///
 /// All of them are public on the type itself; this is the view for code that works on any of them.
 pub trait Record: 'static {
+    /// What the table says about the type.
+    fn of_type() -> &'static Shape
+    where
+        Self: Sized;
+
     /// What the table says.
     fn shape(&self) -> &'static Shape;
 
@@ -74,8 +84,77 @@ pub trait Record: 'static {
     fn unknown_mut(&mut self) -> &mut Unknown;
 }
 
+/// What a field holds, for code that works on any of them.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum View<'a> {
+    /// Nothing.
+    Unset,
+    /// A flag.
+    Bool(bool),
+    /// A number of 32 bits.
+    Int32(i32),
+    /// A number of 64 bits.
+    Int64(i64),
+    /// A text.
+    Text(&'a str),
+    /// A number or a text.
+    IntOrString(&'a IntOrString),
+    /// An amount.
+    Quantity(&'a Quantity),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// A time.
+    Time(Time),
+    /// A time with microseconds.
+    MicroTime(MicroTime),
+    /// A value that is not understood.
+    Raw(&'a Raw),
+    /// A record.
+    Record(&'a dyn Record),
+    /// A list with something in it.
+    List(&'a dyn Items),
+    /// A map with something in it.
+    Map(&'a dyn Entries),
+}
+
+impl std::fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&crate::wire::semantic::json(*self))
+    }
+}
+
+/// The elements of a list, for code that works on any.
+pub trait Items {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The element at this index.
+    ///
+    /// # Panics
+    /// When there is none.
+    fn item(&self, index: usize) -> View<'_>;
+}
+
+/// The entries of a map, for code that works on any.
+pub trait Entries {
+    /// The keys and values, sorted by key.
+    fn entries(&self) -> Vec<(&str, View<'_>)>;
+}
+
 /// The content of a field.
 pub trait Value {
+    /// What the field holds.
+    fn view(&self) -> View<'_>;
+
+    /// What a table says about the record, or the elements that are records, that such a field holds.
+    fn element() -> Option<&'static Shape>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
     /// Takes the next value of the reader.
     #[doc(hidden)]
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()>;

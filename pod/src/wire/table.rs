@@ -35,10 +35,14 @@ macro_rules! records {
                     name: $wire,
                     numbers: &[$($number),+],
                     presence: Presence::$presence,
+                    element: <$type as Value>::element,
                 }),*],
             };
 
             impl Record for $name {
+                fn of_type() -> &'static Shape {
+                    &SHAPE
+                }
                 fn shape(&self) -> &'static Shape {
                     &SHAPE
                 }

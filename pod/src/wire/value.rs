@@ -7,7 +7,7 @@ use crate::quantity::Quantity;
 use crate::wire::path::Segment;
 use crate::wire::raw::Raw;
 use crate::wire::reader::Reader;
-use crate::wire::record::{self, Record, Value};
+use crate::wire::record::{self, Entries, Items, Record, Shape, Value, View};
 use crate::wire::scalar::{Bytes, IntOrString};
 use crate::wire::time::{MicroTime, Time};
 use crate::wire::token::Kind;
@@ -19,6 +19,7 @@ trait Scalar: Default {
     fn take(reader: &mut Reader<'_>) -> Result<Self>;
     fn put(&self, writer: &mut Writer);
     fn is_zero(&self) -> bool;
+    fn view(&self) -> View<'_>;
     /// Writes what stands for an unset one.
     fn put_zero(writer: &mut Writer) {
         Self::default().put(writer);
@@ -26,6 +27,9 @@ trait Scalar: Default {
 }
 
 impl Scalar for String {
+    fn view(&self) -> View<'_> {
+        View::Text(self)
+    }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         reader.string().map(std::borrow::Cow::into_owned)
     }
@@ -38,6 +42,9 @@ impl Scalar for String {
 }
 
 impl Scalar for bool {
+    fn view(&self) -> View<'_> {
+        View::Bool(*self)
+    }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         reader.bool()
     }
@@ -60,6 +67,9 @@ fn take_integer(reader: &mut Reader<'_>, bits: u32) -> Result<i64> {
 }
 
 impl Scalar for i32 {
+    fn view(&self) -> View<'_> {
+        View::Int32(*self)
+    }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         let value = take_integer(reader, 32)?;
         Ok(Self::try_from(value).expect("take_integer checked the range"))
@@ -73,6 +83,9 @@ impl Scalar for i32 {
 }
 
 impl Scalar for i64 {
+    fn view(&self) -> View<'_> {
+        View::Int64(*self)
+    }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         take_integer(reader, 64)
     }
@@ -85,6 +98,9 @@ impl Scalar for i64 {
 }
 
 impl Scalar for IntOrString {
+    fn view(&self) -> View<'_> {
+        View::IntOrString(self)
+    }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         if reader.peek()? == Kind::String {
             String::take(reader).map(Self::String)
@@ -104,6 +120,9 @@ impl Scalar for IntOrString {
 }
 
 impl Scalar for Quantity {
+    fn view(&self) -> View<'_> {
+        View::Quantity(self)
+    }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         let place = reader.place();
         let text = match reader.peek()? {
@@ -124,6 +143,9 @@ impl Scalar for Quantity {
 }
 
 impl Scalar for Bytes {
+    fn view(&self) -> View<'_> {
+        View::Bytes(&self.0)
+    }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         let place = reader.place();
         let text = reader.string()?;
@@ -139,8 +161,11 @@ impl Scalar for Bytes {
 }
 
 macro_rules! scalar_times {
-    ($($time:ty),*) => { $(
+    ($($time:ident),*) => { $(
         impl Scalar for $time {
+            fn view(&self) -> View<'_> {
+                View::$time(*self)
+            }
             fn take(reader: &mut Reader<'_>) -> Result<Self> {
                 let place = reader.place();
                 let text = reader.string()?;
@@ -170,6 +195,9 @@ scalar_times!(Time, MicroTime);
 macro_rules! optional_scalars {
     ($($type:ty),*) => { $(
         impl Value for Option<$type> {
+            fn view(&self) -> View<'_> {
+                self.as_ref().map_or(View::Unset, Scalar::view)
+            }
             fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
                 *self = if reader.take_null()? { None } else { Some(Scalar::take(reader)?) };
                 Ok(())
@@ -193,7 +221,19 @@ optional_scalars!(String, bool, i32, i64, IntOrString, Quantity, Bytes, Time, Mi
 
 macro_rules! scalar_lists {
     ($($type:ty),*) => { $(
+        impl Items for Vec<$type> {
+            fn count(&self) -> usize {
+                self.len()
+            }
+            fn item(&self, index: usize) -> View<'_> {
+                self[index].view()
+            }
+        }
+
         impl Value for Vec<$type> {
+            fn view(&self) -> View<'_> {
+                if self.is_empty() { View::Unset } else { View::List(self) }
+            }
             fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
                 read_list(self, reader, |value, reader| {
                     if !reader.take_null()? {
@@ -215,7 +255,16 @@ scalar_lists!(String, i32, i64);
 
 macro_rules! scalar_maps {
     ($($type:ty),*) => { $(
+        impl Entries for BTreeMap<String, $type> {
+            fn entries(&self) -> Vec<(&str, View<'_>)> {
+                self.iter().map(|(key, value)| (key.as_str(), value.view())).collect()
+            }
+        }
+
         impl Value for BTreeMap<String, $type> {
+            fn view(&self) -> View<'_> {
+                if self.is_empty() { View::Unset } else { View::Map(self) }
+            }
             fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
                 read_map(self, reader, |value, reader| {
                     *value = if reader.take_null()? { Default::default() } else { Scalar::take(reader)? };
@@ -233,7 +282,16 @@ macro_rules! scalar_maps {
 }
 scalar_maps!(String, Quantity, Bytes, Time);
 
+impl Entries for BTreeMap<String, Vec<String>> {
+    fn entries(&self) -> Vec<(&str, View<'_>)> {
+        self.iter().map(|(key, value)| (key.as_str(), View::List(value))).collect()
+    }
+}
+
 impl Value for BTreeMap<String, Vec<String>> {
+    fn view(&self) -> View<'_> {
+        if self.is_empty() { View::Unset } else { View::Map(self) }
+    }
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         read_map(self, reader, Value::read)
     }
@@ -246,6 +304,9 @@ impl Value for BTreeMap<String, Vec<String>> {
 }
 
 impl Value for Option<Raw> {
+    fn view(&self) -> View<'_> {
+        self.as_ref().map_or(View::Unset, View::Raw)
+    }
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         *self = if reader.take_null()? { None } else { Some(reader.raw()?) };
         Ok(())
@@ -262,6 +323,12 @@ impl Value for Option<Raw> {
 }
 
 impl<T: Record> Value for T {
+    fn view(&self) -> View<'_> {
+        View::Record(self)
+    }
+    fn element() -> Option<&'static Shape> {
+        Some(T::of_type())
+    }
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         record::read(self, reader)
     }
@@ -274,6 +341,12 @@ impl<T: Record> Value for T {
 }
 
 impl<T: Record + Default> Value for Option<Box<T>> {
+    fn view(&self) -> View<'_> {
+        self.as_deref().map_or(View::Unset, |record| View::Record(record))
+    }
+    fn element() -> Option<&'static Shape> {
+        Some(T::of_type())
+    }
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         if reader.take_null()? {
             *self = None;
@@ -292,7 +365,22 @@ impl<T: Record + Default> Value for Option<Box<T>> {
     }
 }
 
+impl<T: Record + Default> Items for Vec<T> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+    fn item(&self, index: usize) -> View<'_> {
+        View::Record(&self[index])
+    }
+}
+
 impl<T: Record + Default> Value for Vec<T> {
+    fn view(&self) -> View<'_> {
+        if self.is_empty() { View::Unset } else { View::List(self) }
+    }
+    fn element() -> Option<&'static Shape> {
+        Some(T::of_type())
+    }
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         read_list(self, reader, |value, reader| record::read(value, reader))
     }
@@ -304,7 +392,19 @@ impl<T: Record + Default> Value for Vec<T> {
     }
 }
 
+impl<T: Record + Default> Entries for BTreeMap<String, T> {
+    fn entries(&self) -> Vec<(&str, View<'_>)> {
+        self.iter().map(|(key, value)| (key.as_str(), View::Record(value))).collect()
+    }
+}
+
 impl<T: Record + Default> Value for BTreeMap<String, T> {
+    fn view(&self) -> View<'_> {
+        if self.is_empty() { View::Unset } else { View::Map(self) }
+    }
+    fn element() -> Option<&'static Shape> {
+        Some(T::of_type())
+    }
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         read_map(self, reader, |value, reader| record::read(value, reader))
     }

@@ -1,6 +1,8 @@
 //! Reads the judged files and counts mismatches.
 #![expect(clippy::print_stdout, reason = "the counts are what a reader of the test wants to see")]
 
+pub(crate) mod errors;
+
 use std::io::Read as _;
 use std::path::PathBuf;
 
