@@ -121,11 +121,10 @@ fn job_spec(spec: &JobSpec, at: &At<'_>, out: &mut Violations) {
     let policy_at = template_spec.field("restartPolicy");
     match spec.template.spec.restart_policy.text() {
         "" | "Always" => out.required(policy_at, "valid values: \"OnFailure\", \"Never\""),
-        "Never" => {}
         "OnFailure" if spec.pod_failure_policy.is_some() => {
             out.invalid(policy_at, "OnFailure", "only \"Never\" is supported when podFailurePolicy is specified");
         }
-        "OnFailure" => {}
+        "OnFailure" | "Never" => {}
         other => out.not_supported(policy_at, other, &["OnFailure", "Never"]),
     }
 }

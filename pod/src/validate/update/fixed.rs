@@ -10,9 +10,10 @@ use crate::wire::text::Text as _;
 
 const IMMUTABLE: &str = "field is immutable";
 
-fn text(path: &str, new: &Option<String>, old: &Option<String>, out: &mut Violations) {
-    if new.text() != old.text() {
-        out.invalid(path, new.text(), IMMUTABLE);
+fn text(path: &str, new: Option<&String>, old: Option<&String>, out: &mut Violations) {
+    let of = |text: Option<&String>| text.cloned().unwrap_or_default();
+    if of(new) != of(old) {
+        out.invalid(path, &of(new), IMMUTABLE);
     }
 }
 
@@ -25,7 +26,7 @@ pub(super) fn fields(new: &Object, old: &Object, out: &mut Violations) {
             }
         }
         (Object::Secret(new), Object::Secret(old)) => {
-            text("type", &new.type_, &old.type_, out);
+            text("type", new.type_.as_ref(), old.type_.as_ref(), out);
             if old.immutable == Some(true) {
                 sealed(new.immutable, out);
                 sealed_field("data", new.data == old.data && new.string_data.is_empty(), out);
@@ -33,7 +34,7 @@ pub(super) fn fields(new: &Object, old: &Object, out: &mut Violations) {
         }
         (Object::PersistentVolumeClaim(new), Object::PersistentVolumeClaim(old)) => claim(new, old, out),
         (Object::EndpointSlice(new), Object::EndpointSlice(old)) => {
-            text("addressType", &new.address_type, &old.address_type, out);
+            text("addressType", new.address_type.as_ref(), old.address_type.as_ref(), out);
         }
         (Object::ResourceQuota(new), Object::ResourceQuota(old)) => {
             let sorted = |scopes: &[String]| {
@@ -50,7 +51,7 @@ pub(super) fn fields(new: &Object, old: &Object, out: &mut Violations) {
         (Object::ClusterRoleBinding(new), Object::ClusterRoleBinding(old)) => {
             role(&new.role_ref, &old.role_ref, out);
         }
-        (Object::RuntimeClass(new), Object::RuntimeClass(old)) => text("handler", &new.handler, &old.handler, out),
+        (Object::RuntimeClass(new), Object::RuntimeClass(old)) => text("handler", new.handler.as_ref(), old.handler.as_ref(), out),
         (Object::StorageClass(new), Object::StorageClass(old)) => {
             if new.parameters != old.parameters {
                 out.forbidden("parameters", "updates to parameters are forbidden.");
@@ -58,14 +59,14 @@ pub(super) fn fields(new: &Object, old: &Object, out: &mut Violations) {
             if new.provisioner.text() != old.provisioner.text() {
                 out.forbidden("provisioner", "updates to provisioner are forbidden.");
             }
-            text("reclaimPolicy", &new.reclaim_policy, &old.reclaim_policy, out);
-            text("volumeBindingMode", &new.volume_binding_mode, &old.volume_binding_mode, out);
+            text("reclaimPolicy", new.reclaim_policy.as_ref(), old.reclaim_policy.as_ref(), out);
+            text("volumeBindingMode", new.volume_binding_mode.as_ref(), old.volume_binding_mode.as_ref(), out);
         }
         (Object::PriorityClass(new), Object::PriorityClass(old)) => {
             if new.value.unwrap_or(0) != old.value.unwrap_or(0) {
                 out.forbidden("value", "may not be changed in an update.");
             }
-            text("preemptionPolicy", &new.preemption_policy, &old.preemption_policy, out);
+            text("preemptionPolicy", new.preemption_policy.as_ref(), old.preemption_policy.as_ref(), out);
         }
         (Object::ControllerRevision(new), Object::ControllerRevision(old)) if new.data != old.data => {
             let value = new.data.as_ref().map_or("null", |raw| raw.json());

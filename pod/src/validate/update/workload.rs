@@ -112,7 +112,7 @@ pub(super) fn job(new: &Job, old: &Job, out: &mut Violations) {
         let value = spec.completions.map_or_else(|| "null".to_owned(), |count| count.to_string());
         out.invalid_literal(at.field("completions"), value, IMMUTABLE);
     }
-    let policies: [(&str, Option<&dyn Record>, Option<&dyn Record>); 2] = [
+    let policies: [(&str, Policy<'_>, Policy<'_>); 2] = [
         (
             "podFailurePolicy",
             spec.pod_failure_policy.as_deref().map(as_record),
@@ -132,6 +132,9 @@ pub(super) fn job(new: &Job, old: &Job, out: &mut Violations) {
         }
     }
 }
+
+/// A policy of a job, of whichever kind.
+type Policy<'a> = Option<&'a dyn Record>;
 
 fn as_record<T: Record>(record: &T) -> &dyn Record {
     record
