@@ -14,6 +14,7 @@ pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod token;
+pub(crate) mod tree;
 pub(crate) mod value;
 pub(crate) mod writer;
 pub(crate) mod yaml;

@@ -402,9 +402,6 @@ impl<T: Record + Default> Value for BTreeMap<String, T> {
     fn view(&self) -> View<'_> {
         if self.is_empty() { View::Unset } else { View::Map(self) }
     }
-    fn element() -> Option<&'static Shape> {
-        Some(T::of_type())
-    }
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         read_map(self, reader, |value, reader| record::read(value, reader))
     }
