@@ -21,20 +21,22 @@
 //!   and [`decode_yaml`] read text into them with one reader, which keeps fields that it does not know, names the path,
 //!   line and column of a wrong one ([`Decoder`] can be strict), and holds to [`Limits`]; [`encode_json`] and
 //!   [`encode_yaml`] write them back with everything they had.
-//! - **Rules.** [`defaults::apply`] fills in what is not set; [`validate`] returns every [`Violation`].
-//!   [`Quantity`], [`Selector`] and [`names`] are the values that rules speak of.
+//! - **Rules.** [`defaults::apply`] fills in what is not set, [`strategy`] does what the server does before it looks,
+//!   [`validate`] and [`validate_update`] return every [`Violation`], and [`warnings`](warnings::warnings) what is odd
+//!   but taken. [`Quantity`], [`Selector`] and [`names`] are the values that rules speak of; [`difference`] tells where
+//!   two objects differ in meaning, [`patch`] makes one from another, [`table`] prints them as `kubectl get` does.
 //! - **Behaviour.** Plain functions over objects: [`replication`] decides what to create and delete, [`endpoints`]
 //!   what a service publishes, [`resources`] what a pod asks for and the cgroup numbers of it, [`status`] what it
-//!   reports. And machines that are told what happened and answer what to do: [`probe::Prober`], [`backoff::Backoff`],
-//!   [`lifecycle::PodMachine`]. Time is an argument everywhere: a [`Duration`](std::time::Duration) since an epoch that
-//!   the caller chooses.
+//!   reports; [`allocation`] gives out addresses and ports, [`limit_range`] and [`quota`] hold a namespace to what it
+//!   may use, [`rbac`] says who may do what and why. And machines that are told what happened and answer what to do:
+//!   [`probe::Prober`], [`backoff::Backoff`], [`lifecycle::PodMachine`]. Time is an argument everywhere: a
+//!   [`Duration`](std::time::Duration) since an epoch that the caller chooses.
 //!
 //! # What it does not do
 //!
-//! It has no input and output, no clock and no random numbers. It does not allocate cluster addresses or ports, and it
-//! asks nobody who may do what. Validation is that of creation, with the feature gates of 1.34 as they are by default;
-//! of the kinds that [`covers`] names it knows every rule that the recorded answers of Kubernetes
-//! show, of the others those for metadata. Merge keys (`<<`) in YAML are refused.
+//! It has no input and output, no clock and no random numbers. Validation is that of a server with the feature gates of
+//! 1.34 as they are by default; of the kinds that [`covers`] names it knows every rule that the recorded answers of
+//! Kubernetes show, of the others those for metadata and what may not change. Merge keys (`<<`) in YAML are refused.
 #![forbid(unsafe_code)]
 
 pub mod allocation;

@@ -32,7 +32,8 @@ pub fn fill(range: &LimitRange, pod: &mut Pod) {
         requests.extend(item.default_request.clone());
     }
     let mut notes = Vec::new();
-    for (what, containers) in [("container", &mut pod.spec.containers), ("init container", &mut pod.spec.init_containers)]
+    for (what, containers) in
+        [("container", &mut pod.spec.containers), ("init container", &mut pod.spec.init_containers)]
     {
         for container in containers {
             let name = container.name.text().to_owned();

@@ -136,12 +136,7 @@ impl Grant<'_> {
             Some(namespace) => ("RoleBinding", format!("{}/{namespace}", self.binding)),
             None => ("ClusterRoleBinding", self.binding.to_owned()),
         };
-        format!(
-            "{kind} {} of {} {} to {subject}",
-            quoted(&name),
-            self.role.kind.text(),
-            quoted(self.role.name.text())
-        )
+        format!("{kind} {} of {} {} to {subject}", quoted(&name), self.role.kind.text(), quoted(self.role.name.text()))
     }
 }
 
@@ -285,9 +280,7 @@ pub fn allows(rule: &PolicyRule, request: &Request<'_>) -> bool {
     }
     match request.action {
         Action::Path(path) => rule.non_resource_urls.iter().any(|own| {
-            own == "*"
-                || own == path
-                || (own.ends_with('*') && path.starts_with(own.trim_end_matches('*')))
+            own == "*" || own == path || (own.ends_with('*') && path.starts_with(own.trim_end_matches('*')))
         }),
         Action::Resource { api_group, resource, subresource, name, .. } => {
             has(&rule.api_groups, api_group)

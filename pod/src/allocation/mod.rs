@@ -20,7 +20,6 @@ mod service;
 mod update;
 
 pub use pool::{AddressPool, PoolError, PortPool, RangeError};
-pub(crate) use update::drop_unneeded;
 
 use crate::violation::Violation;
 

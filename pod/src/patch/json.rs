@@ -39,7 +39,9 @@ pub(super) fn apply(document: Tree, patch: Tree) -> Result<Tree> {
                 let from = text("from").ok_or_else(|| missing("copy operation failed to decode from"))?;
                 copied += copy(&mut document, from, path("copy")?)?;
                 if copied > COPIED_MAX {
-                    return Err(PatchError::Invalid(format!("Unable to complete the copy, the accumulated size increase of copy is {copied}, exceeding the limit {COPIED_MAX}")));
+                    return Err(PatchError::Invalid(format!(
+                        "Unable to complete the copy, the accumulated size increase of copy is {copied}, exceeding the limit {COPIED_MAX}"
+                    )));
                 }
             }
             "test" => test(&document, path("test")?, operation)?,

@@ -36,9 +36,12 @@ fn merge(current: Tree, patch: Tree) -> Tree {
 /// Without fields that are null; null elements of lists stay.
 fn pruned(value: Tree) -> Tree {
     match value {
-        Tree::Map(map) => {
-            Tree::Map(map.into_iter().filter(|(_, value)| *value != Tree::Null).map(|(key, value)| (key, pruned(value))).collect())
-        }
+        Tree::Map(map) => Tree::Map(
+            map.into_iter()
+                .filter(|(_, value)| *value != Tree::Null)
+                .map(|(key, value)| (key, pruned(value)))
+                .collect(),
+        ),
         Tree::List(list) => Tree::List(list.into_iter().map(pruned).collect()),
         other => other,
     }

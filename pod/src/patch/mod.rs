@@ -23,8 +23,6 @@ use crate::wire::limits::Limits;
 use crate::wire::record::Shape;
 use crate::wire::tree::Tree;
 
-pub(crate) use schema::{ListKind, list_kind};
-
 /// The kinds of patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PatchKind {
@@ -82,12 +80,7 @@ pub fn apply_to_json(
     patched(document, patch_kind, patch, Some(shape))
 }
 
-fn patched(
-    document: &str,
-    kind: PatchKind,
-    patch: &[u8],
-    shape: Option<&'static Shape>,
-) -> Result<String, PatchError> {
+fn patched(document: &str, kind: PatchKind, patch: &[u8], shape: Option<&'static Shape>) -> Result<String, PatchError> {
     let maximum = Limits::default().size;
     if patch.len() > maximum {
         return Err(Error::LimitExceeded { limit: "size of the text in bytes", maximum }.into());

@@ -4,7 +4,7 @@
 
 /// How the elements of a list are told apart when two lists are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ListKind {
+pub(super) enum ListKind {
     /// The list is one value.
     Atomic,
     /// Each element is there once.
@@ -77,7 +77,7 @@ const STRATEGIC: usize = 41;
 const APPLY_ONLY: [(&str, &str); 1] = [("ResourceRequirements", "claims")];
 
 /// How two lists become one when they are applied.
-pub(crate) fn list_kind(shape: &str, field: &str) -> ListKind {
+fn list_kind(shape: &str, field: &str) -> ListKind {
     match LISTS.iter().find(|(own, name, _)| (*own, *name) == (shape, field)) {
         None => ListKind::Atomic,
         Some((_, _, [])) => ListKind::Set,

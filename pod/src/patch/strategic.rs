@@ -80,13 +80,12 @@ fn merge_map(mut original: Map, mut patch: Map, shape: Option<&'static Shape>) -
             (Some(Tree::List(original)), Tree::List(patch)) => {
                 let inner = element(shape, &key)?;
                 let (merges, merge_key) = list_of(shape, &key);
-                if merges {
-                    Tree::List(merge_list(original, patch, merge_key, inner)?)
-                } else {
-                    Tree::List(patch)
-                }
+                if merges { Tree::List(merge_list(original, patch, merge_key, inner)?) } else { Tree::List(patch) }
             }
-            (Some(Tree::Bool(_) | Tree::Number(_) | Tree::Text(_)), value @ (Tree::Bool(_) | Tree::Number(_) | Tree::Text(_))) => value,
+            (
+                Some(Tree::Bool(_) | Tree::Number(_) | Tree::Text(_)),
+                value @ (Tree::Bool(_) | Tree::Number(_) | Tree::Text(_)),
+            ) => value,
             (_, value) => match without_directives(without_nulls(value)) {
                 Some(value) => value,
                 None => continue,
@@ -129,7 +128,9 @@ fn element_orders(original: &mut Map, patch: &mut Map, shape: Option<&'static Sh
         let added = patch.remove(&field).map(|list| if let Tree::List(list) = list { Some(list) } else { None });
         let (had, added) = match (had, added) {
             (None, None) => continue,
-            (Some(None), _) | (_, Some(None)) => return invalid("expected a list for the field of a setElementOrder list"),
+            (Some(None), _) | (_, Some(None)) => {
+                return invalid("expected a list for the field of a setElementOrder list");
+            }
             (had, added) => (had.flatten(), added.flatten()),
         };
         if let Some(added) = &added {

@@ -160,11 +160,10 @@ pub(super) fn compute(requests: &ResourceList, limits: &ResourceList) -> Resourc
 fn of_service(service: &Service) -> ResourceList {
     let spec = &service.spec;
     let ports = match spec.type_.text() {
-        "NodePort" => spec.ports.len(),
         "LoadBalancer" if spec.allocate_load_balancer_node_ports == Some(false) => {
             spec.ports.iter().filter(|port| port.node_port.unwrap_or(0) != 0).count()
         }
-        "LoadBalancer" => spec.ports.len(),
+        "NodePort" | "LoadBalancer" => spec.ports.len(),
         _ => 0,
     };
     ResourceList::from([

@@ -3,6 +3,7 @@
 //! Source: the strategies of `pkg/registry`, with the feature gates of 1.34 as they are by default.
 
 mod pod;
+mod service;
 
 use std::collections::BTreeMap;
 
@@ -112,7 +113,7 @@ fn templated(metadata: &mut ObjectMeta, template: &mut crate::kinds::PodTemplate
 
 fn without_template(object: &mut Object) {
     match object {
-        Object::Service(service) => reset(&mut service.status),
+        Object::Service(own) => reset(&mut own.status),
         Object::PersistentVolumeClaim(claim) => reset(&mut claim.status),
         Object::PersistentVolume(volume) => {
             reset(&mut volume.status);
@@ -144,7 +145,7 @@ fn without_template(object: &mut Object) {
 
 /// Prepares an object that is about to take the place of another: what only the server sets stays, its status among it.
 ///
-/// Addresses and ports of services are given out by [`allocation`](crate::allocation) before this.
+/// Addresses and ports of services are given out before this.
 pub fn prepare_for_update(new: &mut Object, old: &Object) {
     let (metadata, had) = (new.metadata_mut(), old.metadata());
     metadata.generation = had.generation;
@@ -166,7 +167,7 @@ pub fn prepare_for_update(new: &mut Object, old: &Object) {
             }
         }
         (Object::Service(new), Object::Service(old)) => {
-            crate::allocation::drop_unneeded(&mut new.spec, &old.spec);
+            service::drop_unneeded(&mut new.spec, &old.spec);
             if new.spec.type_.text() != "LoadBalancer" {
                 reset(&mut new.status.load_balancer);
             }

@@ -1,9 +1,7 @@
 //! Jobs and cron jobs.
 
-use std::collections::BTreeSet;
-
 use super::at::At;
-use super::meta::{Scope, each, non_negative, object_meta, one_of_word};
+use super::meta::{Scope, non_negative, object_meta, one_of_word};
 use super::scheduling::label_selector;
 use super::workload::{map_text, selector_text};
 use super::{job_policy, pod};
@@ -12,7 +10,7 @@ use crate::names;
 use crate::schedule::{Schedule, zones};
 use crate::selector::Selector;
 use crate::strategy;
-use crate::violation::{Violations, quoted};
+use crate::violation::Violations;
 use crate::wire::text::Text as _;
 
 /// How many pods an indexed job runs at once.
@@ -292,21 +290,4 @@ fn job_template(template: &JobTemplateSpec, at: &At<'_>, out: &mut Violations) {
     if template.spec.manual_selector == Some(true) {
         out.not_supported_literal(at.field("manualSelector"), "true".to_owned(), &["nil", "false"]);
     }
-}
-
-/// The names of a template's containers.
-pub(super) fn container_names(spec: &JobSpec) -> BTreeSet<&str> {
-    let pod = &spec.template.spec;
-    pod.containers.iter().chain(&pod.init_containers).map(|container| container.name.text()).collect()
-}
-
-/// A condition's type, or another qualified name.
-pub(super) fn qualified(name: &str, at: &At<'_>, out: &mut Violations) {
-    each(at, name, names::qualified_name(name), out);
-}
-
-/// Words as Go prints a list of them.
-pub(super) fn valid_values(words: &[&str]) -> String {
-    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-    format!("valid values: [{}]", words.join(" "))
 }

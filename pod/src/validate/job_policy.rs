@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::at::At;
-use super::job::{container_names, qualified, valid_values};
-use super::meta::{non_negative, one_of_word};
+use super::meta::{each, non_negative, one_of_word};
 use crate::kinds::{
     JobSpec, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
     SuccessPolicy, SuccessPolicyRule,
 };
+use crate::names;
 use crate::violation::{Violations, quoted};
 use crate::wire::text::Text as _;
 
@@ -200,4 +200,21 @@ fn count_indexes(text: &str, completions: i32) -> Result<i32, String> {
         }
     }
     Ok(total)
+}
+
+/// The names of a template's containers.
+fn container_names(spec: &JobSpec) -> BTreeSet<&str> {
+    let pod = &spec.template.spec;
+    pod.containers.iter().chain(&pod.init_containers).map(|container| container.name.text()).collect()
+}
+
+/// A condition's type, or another qualified name.
+fn qualified(name: &str, at: &At<'_>, out: &mut Violations) {
+    each(at, name, names::qualified_name(name), out);
+}
+
+/// Words as Go prints a list of them.
+fn valid_values(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    format!("valid values: [{}]", words.join(" "))
 }

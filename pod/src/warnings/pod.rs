@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::ports::containers;
 use super::{address, ports, volume};
 use crate::kinds::{
     Affinity, Container, NodeSelectorTerm, ObjectMeta, PodAffinityTerm, PodSpec, WeightedPodAffinityTerm,
@@ -36,17 +37,6 @@ const NODE_LABELS: [(&str, &str, &str); 5] = [
 fn deprecated_label(label: &str) -> Option<String> {
     let (_, since, other) = NODE_LABELS.iter().find(|(own, ..)| *own == label)?;
     Some(format!("deprecated since v{since}; use {} instead", quoted(other)))
-}
-
-/// The containers of a pod, those that run once included, each with its path.
-pub(super) fn containers<'a>(spec: &'a PodSpec, at: &str) -> Vec<(String, &'a Container)> {
-    let named = |field: &str, list: &'a [Container]| {
-        list.iter()
-            .enumerate()
-            .map(|(index, container)| (format!("{at}{field}[{index}]"), container))
-            .collect::<Vec<_>>()
-    };
-    [named("initContainers", &spec.init_containers), named("containers", &spec.containers)].concat()
 }
 
 /// `at` is empty for a pod, and the path of a template otherwise.

@@ -2,10 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::pod::containers;
-use crate::kinds::{ContainerPort, PodSpec};
+use crate::kinds::{Container, ContainerPort, PodSpec};
 use crate::violation::quoted;
 use crate::wire::text::Text as _;
+
+/// The containers of a pod, those that run once included, each with its path.
+pub(super) fn containers<'a>(spec: &'a PodSpec, at: &str) -> Vec<(String, &'a Container)> {
+    let named = |field: &str, list: &'a [Container]| {
+        list.iter()
+            .enumerate()
+            .map(|(index, container)| (format!("{at}{field}[{index}]"), container))
+            .collect::<Vec<_>>()
+    };
+    [named("initContainers", &spec.init_containers), named("containers", &spec.containers)].concat()
+}
 
 pub(super) fn ports(spec: &PodSpec, at: &str, out: &mut Vec<String>) {
     let mut names: BTreeMap<&str, String> = BTreeMap::new();

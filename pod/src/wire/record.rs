@@ -5,7 +5,7 @@ use crate::quantity::Quantity;
 use crate::wire::path::Segment;
 use crate::wire::raw::{Raw, Unknown};
 use crate::wire::reader::Reader;
-use crate::wire::scalar::IntOrString;
+use crate::wire::scalar::{Bytes, IntOrString};
 use crate::wire::time::{MicroTime, Time};
 use crate::wire::writer::{Style, Writer};
 
@@ -120,7 +120,7 @@ pub enum View<'a> {
 
 impl std::fmt::Debug for View<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&crate::wire::semantic::json(*self))
+        f.write_str(&json(*self))
     }
 }
 
@@ -247,4 +247,45 @@ pub(crate) fn debug(record: &dyn Record, f: &mut std::fmt::Formatter<'_>) -> std
     let mut writer = Writer::json(Style::AsSet);
     write(record, &mut writer);
     write!(f, "{} {}", record.shape().name, writer.finish())
+}
+
+/// A value as JSON; nothing for an unset one.
+pub(crate) fn json(view: View<'_>) -> String {
+    let mut writer = Writer::json(Style::AsSet);
+    write_view(view, &mut writer);
+    writer.finish()
+}
+
+fn write_view(view: View<'_>, writer: &mut Writer) {
+    match view {
+        View::Unset => {}
+        View::Bool(value) => writer.literal(if value { "true" } else { "false" }),
+        View::Int32(value) => writer.literal(&value.to_string()),
+        View::Int64(value) => writer.literal(&value.to_string()),
+        View::Text(text) => writer.string(text),
+        View::IntOrString(IntOrString::Int(value)) => writer.literal(&value.to_string()),
+        View::IntOrString(IntOrString::String(text)) => writer.string(text),
+        View::Quantity(amount) => writer.string(&amount.to_string()),
+        View::Bytes(bytes) => writer.string(&Bytes(bytes.to_vec()).to_base64()),
+        View::Time(time) => writer.string(&time.to_string()),
+        View::MicroTime(time) => writer.string(&time.to_string()),
+        View::Raw(raw) => writer.raw(raw),
+        View::Record(record) => write(record, writer),
+        View::List(items) => {
+            writer.begin_list();
+            for index in 0..items.count() {
+                writer.item();
+                write_view(items.item(index), writer);
+            }
+            writer.end_list();
+        }
+        View::Map(entries) => {
+            writer.begin_map();
+            for (key, value) in entries.entries() {
+                writer.key(key);
+                write_view(value, writer);
+            }
+            writer.end_map();
+        }
+    }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::wire::path::{KeyStyle, Segment, print};
-use crate::wire::record::{Presence, Record, Value, View};
-use crate::wire::writer::{Style, Writer};
+use crate::wire::record::{Presence, Record, Value, View, json};
 
 /// A place where two objects differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,47 +158,6 @@ impl Compare {
         self.differs = true;
         if let Some(changes) = &mut self.changes {
             changes.push(Change { path: print(&self.path, KeyStyle::Bracket), old, new });
-        }
-    }
-}
-
-/// A value as JSON; nothing for an unset one.
-pub(crate) fn json(view: View<'_>) -> String {
-    let mut writer = Writer::json(Style::AsSet);
-    write(view, &mut writer);
-    writer.finish()
-}
-
-fn write(view: View<'_>, writer: &mut Writer) {
-    match view {
-        View::Unset => {}
-        View::Bool(value) => writer.literal(if value { "true" } else { "false" }),
-        View::Int32(value) => writer.literal(&value.to_string()),
-        View::Int64(value) => writer.literal(&value.to_string()),
-        View::Text(text) => writer.string(text),
-        View::IntOrString(crate::IntOrString::Int(value)) => writer.literal(&value.to_string()),
-        View::IntOrString(crate::IntOrString::String(text)) => writer.string(text),
-        View::Quantity(amount) => writer.string(&amount.to_string()),
-        View::Bytes(bytes) => writer.string(&crate::Bytes(bytes.to_vec()).to_base64()),
-        View::Time(time) => writer.string(&time.to_string()),
-        View::MicroTime(time) => writer.string(&time.to_string()),
-        View::Raw(raw) => writer.raw(raw),
-        View::Record(record) => crate::wire::record::write(record, writer),
-        View::List(items) => {
-            writer.begin_list();
-            for index in 0..items.count() {
-                writer.item();
-                write(items.item(index), writer);
-            }
-            writer.end_list();
-        }
-        View::Map(entries) => {
-            writer.begin_map();
-            for (key, value) in entries.entries() {
-                writer.key(key);
-                write(value, writer);
-            }
-            writer.end_map();
         }
     }
 }

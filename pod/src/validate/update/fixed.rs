@@ -4,8 +4,8 @@ use super::super::at::At;
 use crate::kinds::PersistentVolumeClaim;
 use crate::object::Object;
 use crate::violation::Violations;
-use crate::wire::record::View;
-use crate::wire::semantic::{equal, json};
+use crate::wire::record::{View, json};
+use crate::wire::semantic::equal;
 use crate::wire::text::Text as _;
 
 const IMMUTABLE: &str = "field is immutable";
@@ -51,7 +51,9 @@ pub(super) fn fields(new: &Object, old: &Object, out: &mut Violations) {
         (Object::ClusterRoleBinding(new), Object::ClusterRoleBinding(old)) => {
             role(&new.role_ref, &old.role_ref, out);
         }
-        (Object::RuntimeClass(new), Object::RuntimeClass(old)) => text("handler", new.handler.as_ref(), old.handler.as_ref(), out),
+        (Object::RuntimeClass(new), Object::RuntimeClass(old)) => {
+            text("handler", new.handler.as_ref(), old.handler.as_ref(), out);
+        }
         (Object::StorageClass(new), Object::StorageClass(old)) => {
             if new.parameters != old.parameters {
                 out.forbidden("parameters", "updates to parameters are forbidden.");

@@ -8,8 +8,8 @@ use crate::kinds::{
     DaemonSet, Deployment, Job, LabelSelector, PodTemplateSpec, ReplicaSet, ReplicationController, StatefulSet,
 };
 use crate::violation::Violations;
-use crate::wire::record::{Record, View};
-use crate::wire::semantic::{equal, json};
+use crate::wire::record::{Record, View, json};
+use crate::wire::semantic::equal;
 
 const IMMUTABLE: &str = "field is immutable";
 
