@@ -52,6 +52,12 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// The kernel cannot do what was asked for, and a part of it was not wanted.
+    #[error("unsupported: {feature}")]
+    Unsupported {
+        /// What it lacks.
+        feature: String,
+    },
     /// The kernel refused a netlink request.
     #[error("netlink {op} {object} was refused{}", explanation.as_deref().map(|text| format!(" ({text})")).unwrap_or_default())]
     Netlink {
@@ -102,6 +108,7 @@ impl Error {
             Self::Killed { .. }
             | Self::Invalid { .. }
             | Self::NotHonoured { .. }
+            | Self::Unsupported { .. }
             | Self::Malformed { .. }
             | Self::Helper { .. } => None,
         }

@@ -69,6 +69,7 @@ mod gate;
 mod hook;
 mod id;
 mod kind;
+pub mod landlock;
 mod mount;
 pub mod net;
 mod number_set;

@@ -14,11 +14,13 @@ mod c_string;
 mod compile;
 mod credential;
 mod filesystem;
+pub(crate) mod landlock;
 mod program;
 pub(crate) mod step;
 pub(crate) mod terminal;
 
 pub(crate) use compile::compile;
+use landlock::Denied;
 use step::{IdMap, Step};
 
 /// What a command asked for and the caller could not give; the command was run without it.
@@ -35,11 +37,14 @@ pub enum Notice {
     SystemCallsUnknown(Vec<String>),
     /// The filter says nothing of these architectures, whose programs do not run here; see the feature `oci`.
     ArchitecturesForeign(Vec<String>),
+    /// Landlock was asked for more than the kernel knows; the program is confined by the rest.
+    Landlock(crate::landlock::Unsupported),
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Landlock(unsupported) => unsupported.fmt(f),
             Self::NoKeyrings => f.write_str("the kernel gives no keyrings here: the session keyring is the caller's"),
             Self::CapabilitiesDropped(set) => {
                 f.write_str("capabilities that the caller does not hold were left out:")?;
@@ -77,6 +82,8 @@ pub(crate) struct Facts {
     pub(crate) setgroups_is_denied: bool,
     /// Whether the kernel lets the caller use keyrings.
     pub(crate) has_keyrings: bool,
+    /// The version of Landlock's interface; 0 where there is none.
+    pub(crate) landlock_abi: u32,
     /// Of the command's groups, in their order.
     pub(crate) cgroups: Vec<CgroupVersion>,
 }
@@ -96,6 +103,7 @@ impl Facts {
             gid_mappings: vec![IdMapping::new(0, 0, u32::MAX).expect("every id is mapped")],
             setgroups_is_denied: false,
             has_keyrings: true,
+            landlock_abi: 0,
             cgroups: Vec::new(),
         }
     }
@@ -127,6 +135,8 @@ pub struct Plan {
     /// Descriptors that the steps use, sorted.
     pub(crate) descriptors: Vec<RawFd>,
     pub(crate) notices: Vec<Notice>,
+    /// What the program is denied by Landlock.
+    pub(crate) denied: Option<Denied>,
 }
 
 impl Plan {
@@ -142,6 +152,9 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(denied) = &self.denied {
+            writeln!(f, "caller: make a ruleset of Landlock over {denied}")?;
+        }
         for step in &self.stage {
             writeln!(f, "stage: {step}")?;
         }

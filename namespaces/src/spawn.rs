@@ -19,7 +19,7 @@ use crate::plan::step::Step;
 use crate::plan::{ParentStep, Plan, compile};
 use crate::rootfs::Rootfs;
 use crate::signal::Signal;
-use crate::sys::{Call, Message, Prepared, Release, Started, reaper, start};
+use crate::sys::{Call, Message, Prepared, Release, Started, create_ruleset, reaper, start};
 
 impl Command {
     /// What [`Command::spawn`] would do, without doing it.
@@ -45,9 +45,10 @@ impl Command {
         let floor = self.floor();
         let (mut line, there) = Line::open(floor)?;
         let reaper = self.reaper(floor)?;
-        let prepared = Prepared::new(&plan, &there, reaper.as_ref());
+        let ruleset = ruleset(&plan, floor)?;
+        let prepared = Prepared::new(&plan, &there, reaper.as_ref(), ruleset.as_ref());
         let made = start(&prepared).map_err(|source| Error::sys("clone3", clone_object(&plan), source))?;
-        drop((there, reaper));
+        drop((there, reaper, ruleset));
         // The process alone holds its gate: who opens it learns when nobody waits there.
         if matches!(self.wait, Wait::At(_)) {
             self.wait = Wait::Spent;
@@ -118,6 +119,15 @@ fn lift(descriptor: &mut OwnedFd, floor: RawFd) -> Result<()> {
             .map_err(|errno| Error::sys("fcntl", format!("descriptor {}", descriptor.as_raw_fd()), errno))?;
     }
     Ok(())
+}
+
+/// What the process fills with the rules of Landlock.
+fn ruleset(plan: &Plan, floor: RawFd) -> Result<Option<OwnedFd>> {
+    let Some(denied) = &plan.denied else { return Ok(None) };
+    let created = create_ruleset(denied);
+    let mut ruleset = created.map_err(|source| Error::sys("landlock_create_ruleset", denied.to_string(), source))?;
+    lift(&mut ruleset, floor)?;
+    Ok(Some(ruleset))
 }
 
 fn clone_object(plan: &Plan) -> String {

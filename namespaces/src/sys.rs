@@ -8,6 +8,7 @@ mod filesystem;
 mod gate;
 mod init;
 mod join;
+mod landlock;
 mod message;
 mod parent;
 mod prepared;
@@ -18,6 +19,7 @@ mod terminal;
 
 pub(crate) use call::Call;
 pub(crate) use init::reaper;
+pub(crate) use landlock::{create_ruleset, landlock_abi};
 pub(crate) use message::{MESSAGE_LENGTH, Message, Release};
 pub(crate) use parent::{has_keyrings, join_mount, new_net_namespace, send_signal, set_netlink_options};
 pub(crate) use prepared::Prepared;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::{OwnedFd, RawFd};
 
 use super::Command;
+use crate::landlock::Ruleset;
 use crate::number_set::NumberSet;
 use crate::scheduling::{IoPriority, MemoryPolicy, Personality, Scheduler, TimeOffset};
 use crate::terminal::Terminal;
@@ -35,6 +36,7 @@ pub(crate) struct Process {
     pub(crate) cpus: Option<NumberSet>,
     pub(crate) session_keyring: Option<OsString>,
     pub(crate) memory_policy: Option<MemoryPolicy>,
+    pub(crate) landlock: Option<Ruleset>,
 }
 
 impl Command {
@@ -137,6 +139,19 @@ impl Command {
     /// [`Notice::NoKeyrings`](crate::Notice::NoKeyrings).
     pub fn session_keyring(&mut self, name: impl Into<OsString>) -> &mut Self {
         self.process.session_keyring = Some(name.into());
+        self
+    }
+
+    /// Confines the program and all that descend from it by rules of Landlock, which no privilege lifts.
+    ///
+    /// Paths of rules are opened inside the root file system, before its user is changed to the program's.
+    ///
+    /// # Kernel
+    /// Landlock, since 5.13; takes [`no_new_privileges`](Self::no_new_privileges) or `CAP_SYS_ADMIN`, as
+    /// [`seccomp`](Self::seccomp) does. Where it is missing, or knows less, the ruleset's
+    /// [`Enforcement`](crate::landlock::Enforcement) decides.
+    pub fn landlock(&mut self, rules: Ruleset) -> &mut Self {
+        self.process.landlock = Some(rules);
         self
     }
 

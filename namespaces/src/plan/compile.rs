@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use super::credential::{Mappings, mappings};
 use super::program::{c_string, program};
 use super::step::{Joined, Step, Verify};
-use super::{CgroupVersion, Facts, ParentStep, Plan, attribute, credential, filesystem, terminal};
+use super::{CgroupVersion, Facts, ParentStep, Plan, attribute, credential, filesystem, landlock, terminal};
 use crate::capability::Capability;
 use crate::command::{Command, Init, Root, Stdio, Wait};
 use crate::error::{Error, Result};
@@ -49,12 +49,16 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     child.extend(surroundings(command)?);
     let terminal = terminal::step(command, credential::owner(command, facts, mappings.as_ref()))?.map(Step::Terminal);
     child.extend(filesystem::steps(command, facts, cgroup_namespace(command), terminal)?);
+    let confinement = landlock::confinement(command, facts, &mut notices)?;
+    let (denied, rules) = confinement.map_or((None, Vec::new()), |(denied, rules)| (Some(denied), rules));
+    child.extend(rules.into_iter().map(Step::Allow));
     child.extend(inherit(command)?);
     child.extend(attribute::of_program(command, facts, &mut notices)?.into_iter().map(Step::Attribute));
     child.extend(credential::steps(command, facts, mappings.as_ref(), &mut notices)?);
     child.extend(directory(command, facts)?);
     child.extend(reaper(command)?);
     child.extend(announce(command, facts)?);
+    child.extend(denied.map(|_| Step::Confine));
     child.extend(filter(command)?);
     child.push(Step::Exec(program(command, &facts.environment)?));
 
@@ -71,7 +75,7 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     let namespaces = Namespace::ALL.into_iter().filter(|kind| !later(*kind) && command.is_new(*kind));
     let namespaces = namespaces.collect();
     let descriptors = descriptors(command);
-    Ok(Plan { stage, namespaces, cgroup: groups.entered, parent, child, descriptors, notices })
+    Ok(Plan { stage, namespaces, cgroup: groups.entered, parent, child, descriptors, notices, denied })
 }
 
 /// The control groups by the way in.

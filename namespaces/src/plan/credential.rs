@@ -116,7 +116,8 @@ pub(super) fn steps(
 /// Whether the installation of a filter takes `CAP_SYS_ADMIN`. It goes with the exec, which makes the permitted and the
 /// effective set anew from the others, so that no call has to pass the filter to drop it.
 fn needs_admin(command: &Command, facts: &Facts) -> Result<bool> {
-    let needed = command.seccomp.is_some() && !command.no_new_privileges;
+    let confines = command.seccomp.is_some() || command.process.landlock.is_some();
+    let needed = confines && !command.no_new_privileges;
     let has = command.source(Namespace::User).is_some() || facts.held.contains(Capability::SysAdmin);
     if needed && !has {
         return Err(Error::invalid("seccomp", "", "a filter takes no_new_privileges or CAP_SYS_ADMIN"));

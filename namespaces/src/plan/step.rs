@@ -12,6 +12,7 @@ use crate::rlimit::Rlimit;
 use crate::seccomp::CompiledFilter;
 
 use super::attribute::Attribute;
+use super::landlock::LandlockRule;
 use super::terminal::TerminalStep;
 
 /// How the ids of a user namespace are mapped.
@@ -201,6 +202,9 @@ pub(crate) enum Step {
         descriptor: RawFd,
         kind: GateKind,
     },
+    Allow(LandlockRule),
+    /// By Landlock.
+    Confine,
     Seccomp(CompiledFilter),
     Exec(Program),
 }
@@ -323,6 +327,8 @@ impl Step {
             Self::Find => f.write_str("find the program"),
             Self::Gate { descriptor, kind: GateKind::Named } => write!(f, "wait at gate {descriptor} for a visitor"),
             Self::Gate { descriptor, kind: GateKind::Paired } => write!(f, "wait at gate {descriptor}"),
+            Self::Allow(rule) => write!(f, "{rule}"),
+            Self::Confine => f.write_str("confine by Landlock"),
             Self::Seccomp(filter) => write!(f, "filter system calls by {} instructions", filter.instructions().len()),
             Self::Exec(program) => {
                 let name = program.candidates.first().map(text).unwrap_or_default();

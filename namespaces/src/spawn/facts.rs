@@ -24,6 +24,7 @@ pub(super) fn read(command: &Command) -> Result<Facts> {
     let text = std::fs::read_to_string(SETGROUPS).map_err(|source| Error::sys("read", SETGROUPS, source))?;
     facts.setgroups_is_denied = text.trim() == "deny";
     facts.has_keyrings = command.process.session_keyring.is_none() || crate::sys::has_keyrings();
+    facts.landlock_abi = command.process.landlock.as_ref().map_or(0, |_| crate::sys::landlock_abi());
     facts.cgroups = command.cgroups.iter().map(version).collect::<Result<_>>()?;
     Ok(facts)
 }
@@ -69,6 +70,7 @@ fn parse(status: &str) -> Option<Facts> {
         gid_mappings: Vec::new(),
         setgroups_is_denied: false,
         has_keyrings: false,
+        landlock_abi: 0,
         cgroups: Vec::new(),
     })
 }

@@ -312,7 +312,7 @@ fn status_at(directory: RawFd, path: &CStr, flags: u32) -> Outcome<libc::statx> 
     Ok(status)
 }
 
-fn is_directory(descriptor: RawFd) -> Outcome<bool> {
+pub(super) fn is_directory(descriptor: RawFd) -> Outcome<bool> {
     Ok(u32::from(status(descriptor)?.stx_mode) & libc::S_IFMT == libc::S_IFDIR)
 }
 

@@ -22,17 +22,21 @@ pub(crate) struct Prepared<'a> {
     pub(super) reaper: Option<RawFd>,
     /// The numbers that stay open through the exec, sorted.
     pub(super) inherited: Vec<RawFd>,
+    /// What Landlock shall confine the program by.
+    pub(super) ruleset: Option<RawFd>,
     /// What is open while the process waits at a gate, sorted.
     pub(super) kept_at_gate: Vec<RawFd>,
 }
 
 impl<'a> Prepared<'a> {
-    pub(crate) fn new(plan: &'a Plan, socket: &OwnedFd, reaper: Option<&OwnedFd>) -> Self {
+    pub(crate) fn new(plan: &'a Plan, socket: &OwnedFd, reaper: Option<&OwnedFd>, ruleset: Option<&OwnedFd>) -> Self {
         let socket = socket.as_raw_fd();
         let reaper = reaper.map(AsRawFd::as_raw_fd);
+        let ruleset = ruleset.map(AsRawFd::as_raw_fd);
         let mut kept = plan.descriptors.clone();
         kept.push(socket);
         kept.extend(reaper);
+        kept.extend(ruleset);
         kept.sort_unstable();
         let (arguments, environment) = match plan.child.last() {
             Some(Step::Exec(program)) => (pointers(&program.arguments), pointers(&program.environment)),
@@ -41,12 +45,24 @@ impl<'a> Prepared<'a> {
         let inherited = inherited(plan);
         let mut kept_at_gate = inherited.clone();
         kept_at_gate.push(socket);
+        kept_at_gate.extend(ruleset);
         kept_at_gate.extend(plan.child.iter().filter_map(|step| match step {
             Step::Gate { descriptor, .. } => Some(*descriptor),
             _ => None,
         }));
         kept_at_gate.sort_unstable();
-        Self { plan, socket, kept, arguments, environment, texts: texts(plan), reaper, inherited, kept_at_gate }
+        Self {
+            plan,
+            socket,
+            kept,
+            arguments,
+            environment,
+            texts: texts(plan),
+            reaper,
+            inherited,
+            ruleset,
+            kept_at_gate,
+        }
     }
 }
 

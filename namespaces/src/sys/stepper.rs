@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use super::call::{self, Call, Failure, Outcome};
 use super::message::{Message, Release};
 use super::prepared::Prepared;
-use super::{attribute, clone, credential, filesystem, gate, init, join, terminal};
+use super::{attribute, clone, credential, filesystem, gate, init, join, landlock, terminal};
 use crate::kind::Namespace;
 use crate::plan::step::{RootSource, Step, Verify};
 
@@ -127,6 +127,8 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
             state.socket = gate::stand(prepared, state.socket, *descriptor, *kind)?;
             Ok(())
         }
+        Step::Allow(rule) => landlock::allow(prepared.ruleset, rule),
+        Step::Confine => landlock::restrict(prepared.ruleset),
         Step::Seccomp(filter) => credential::filter_calls(filter),
         Step::Exec(program) => clone::execute(program, &prepared.arguments, &prepared.environment),
     }
