@@ -12,19 +12,21 @@ mod group;
 mod rank;
 mod scan;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::bounds::{ANYTHING, BLOCK, NOWHERE};
 use crate::class::ClassId;
 use crate::cluster::Cluster;
 use crate::filter::{node, ports, resources};
 use crate::request::PodClass;
 use crate::resources::{CPU, MEMORY};
-use crate::score::scoring::Scoring;
+use crate::score::scoring::{POINTS_MAX, Scoring};
 use crate::score::{images, node as node_score, resources as resource_score};
 use crate::slot::NodeId;
 use counter::Counters;
 use group::Groups;
+use rank::Admitted;
 pub(crate) use rank::Best;
 pub(crate) use scan::Scan;
 
@@ -36,7 +38,7 @@ const IDLE_MAX: u64 = 1 << 10;
 /// The boards that are kept.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Boards {
-    boards: HashMap<(Kind, ClassId), Board>,
+    boards: BTreeMap<(Kind, ClassId), Box<Board>>,
     /// Counts the questions.
     clock: u64,
 }
@@ -49,25 +51,24 @@ pub(crate) struct Board {
     /// How much of the log has been taken in.
     position: u64,
     epoch: u64,
+    own: Own,
     fixed: Vec<Fixed>,
     counters: Counters,
     groups: Groups,
+    admitted: Admitted,
     kind: Kind,
-    /// What is added to the bound of a row's points: minus infinity for nodes that are not eligible.
-    extra: Vec<f32>,
+    /// What is added to the bound of a row's points.
+    extra: Vec<[i16; BLOCK]>,
 }
 
 /// What a board is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// One class: the groups have the nodes on which it fits, the best first.
     Class,
     /// All classes that differ in requests, ports and priority only: the groups have all eligible nodes.
     Shape,
 }
-
-/// Above every bound, for nodes that bounds do not describe.
-const UNBOUNDED: f32 = 1e30;
 
 /// What a node is to the class whatever runs on it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,11 +97,14 @@ impl Boards {
             self.boards.remove(&id);
             self.make_room(cluster)?;
             let board = Board::new(cluster, scoring, class, kind)?;
-            self.boards.insert(id, board);
+            self.boards.insert(id, Box::new(board));
         }
         let board = self.boards.get_mut(&id).expect("it was there, or has just been made");
         board.last_used = self.clock;
         board.refresh(cluster, scoring)?;
+        if kind == Kind::Class {
+            board.admit(scoring);
+        }
         Some(board)
     }
 
@@ -120,15 +124,16 @@ impl Boards {
 }
 
 /// The parts of the scores that depend on a node alone, for one pod.
-struct Own<'a> {
-    fit: resource_score::Fit<'a>,
+#[derive(Clone, Debug)]
+struct Own {
+    fit: resource_score::Fit,
     fit_weight: i64,
     balance: Option<resource_score::Balance>,
     balance_weight: i64,
 }
 
-impl<'a> Own<'a> {
-    fn new(scoring: &'a Scoring, class: &PodClass) -> Self {
+impl Own {
+    fn new(scoring: &Scoring, class: &PodClass) -> Self {
         use crate::profile::ScorePlugin::{NodeResourcesBalancedAllocation, NodeResourcesFit};
         let balance = resource_score::Balance::new(scoring, class);
         Self {
@@ -139,6 +144,11 @@ impl<'a> Own<'a> {
         }
     }
 
+    /// The most points that a node can get.
+    fn most(&self) -> i64 {
+        POINTS_MAX * (self.fit_weight + self.balance_weight)
+    }
+
     fn points(&self, cluster: &Cluster, node: NodeId) -> i64 {
         let balance = self.balance.as_ref().map_or(0, |balance| self.balance_weight * balance.points(cluster, node));
         self.fit_weight * self.fit.points(cluster, node) + balance
@@ -146,13 +156,13 @@ impl<'a> Own<'a> {
 }
 
 impl Fixed {
-    #[expect(clippy::cast_precision_loss, reason = "for a bound")]
-    fn extra(&self, cluster: &Cluster, node: NodeId) -> f32 {
+    /// What is added to the bound of a node's points: as much as can be where bounds do not describe it.
+    fn extra(&self, cluster: &Cluster, node: NodeId) -> i16 {
         let bounded = [CPU, MEMORY].into_iter().all(|resource| cluster.nodes.allocatable(node, resource) > 0);
-        match (self.eligible, bounded) {
-            (false, _) => f32::NEG_INFINITY,
-            (true, false) => UNBOUNDED,
-            (true, true) => self.image_points as f32,
+        match self.eligible {
+            false => NOWHERE,
+            true if !bounded => ANYTHING,
+            true => i16::try_from(self.image_points).unwrap_or(ANYTHING),
         }
     }
 }
@@ -165,13 +175,18 @@ impl Board {
             last_used: 0,
             position: cluster.log.end(),
             epoch: cluster.epoch(),
+            own: Own::new(scoring, class),
             fixed: vec![Fixed::default(); cluster.nodes.rows()],
             counters: Counters::new(cluster, scoring, class)?,
             groups: Groups::new(cluster.nodes.rows()),
+            admitted: Admitted::default(),
             kind,
-            extra: vec![f32::NEG_INFINITY; cluster.nodes.rows()],
+            extra: vec![[NOWHERE; BLOCK]; cluster.nodes.rows().div_ceil(BLOCK)],
         };
         let image_weight = scoring.weight(crate::profile::ScorePlugin::ImageLocality);
+        if board.own.most() + POINTS_MAX * image_weight > group::POINTS_MAX {
+            return None;
+        }
         for node in cluster.nodes.ids() {
             board.fixed[node.row()] = Fixed {
                 eligible: node::unschedulable(cluster, class, node).is_none()
@@ -181,13 +196,13 @@ impl Board {
                 preferred: node_score::preferred(cluster, class, node),
                 image_points: image_weight * images::points(cluster, class, node),
             };
-            board.extra[node.row()] = board.fixed[node.row()].extra(cluster, node);
+            board.extra[node.row() / BLOCK][node.row() % BLOCK] = board.fixed[node.row()].extra(cluster, node);
             for pod in cluster.nodes.pods(node) {
                 let staying = i64::from(cluster.stays(*pod));
-                board.counters.count(cluster, node, cluster.pods.get(*pod).class, cluster.class(*pod), 1, staying);
+                board.counters.count(cluster, node, cluster.shape(*pod), 1, staying);
             }
         }
-        board.place_all(cluster, scoring);
+        board.place_all(cluster);
         Some(board)
     }
 
@@ -202,36 +217,34 @@ impl Board {
         };
         let mut changed: Vec<NodeId> = Vec::new();
         for entry in entries {
-            self.counters.count(cluster, entry.node, entry.id, &entry.class, entry.change, entry.staying);
-            if !changed.contains(&entry.node) {
+            self.counters.count(cluster, entry.node, (entry.id, &entry.shape), entry.change, entry.staying);
+            if changed.last() != Some(&entry.node) {
                 changed.push(entry.node);
             }
         }
+        changed.sort_unstable();
+        changed.dedup();
         self.position = cluster.log.end();
         if self.counters.layout_changed() {
-            self.place_all(cluster, scoring);
+            self.place_all(cluster);
             return Some(());
         }
-        let class = Arc::clone(&self.class);
-        let own = Own::new(scoring, &class);
         for node in changed {
-            self.place(cluster, &own, node);
+            self.place(cluster, node);
         }
         Some(())
     }
 
-    fn place_all(&mut self, cluster: &Cluster, scoring: &Scoring) {
+    fn place_all(&mut self, cluster: &Cluster) {
         self.counters.lay_out();
-        self.groups = Groups::new(cluster.nodes.rows());
-        let class = Arc::clone(&self.class);
-        let own = Own::new(scoring, &class);
+        self.groups.clear();
         for node in cluster.nodes.ids() {
-            self.place(cluster, &own, node);
+            self.place(cluster, node);
         }
     }
 
     /// Puts a node into the group where it belongs now.
-    fn place(&mut self, cluster: &Cluster, own: &Own<'_>, node: NodeId) {
+    fn place(&mut self, cluster: &Cluster, node: NodeId) {
         let fixed = self.fixed[node.row()];
         let usage = cluster.nodes.actual(node);
         let fits = fixed.eligible
@@ -243,7 +256,7 @@ impl Board {
             return;
         }
         let points = match self.kind {
-            Kind::Class => own.points(cluster, node) + fixed.image_points,
+            Kind::Class => self.own.points(cluster, node) + fixed.image_points,
             Kind::Shape => 0,
         };
         let counters = &self.counters;

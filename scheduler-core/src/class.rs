@@ -27,18 +27,25 @@ struct Entry {
     attempts: u32,
 }
 
+impl ClassId {
+    /// Classes are numbered from 0, and numbers used again.
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl Classes {
     /// Finds or adds a class, and counts one pod in it. A new class counts as one in its shape, in turn.
     pub(crate) fn acquire(&mut self, class: PodClass) -> ClassId {
         if let Some(id) = self.index.get(&class) {
-            self.entries[id.0 as usize].pods += 1;
+            self.entries[id.index()].pods += 1;
             return *id;
         }
         let shape = class.shape().map(|shape| self.acquire(shape));
         let class = Arc::new(class);
         let entry = Entry { class: Arc::clone(&class), pods: 1, attempts: 0, shape };
         let id = if let Some(id) = self.free.pop() {
-            self.entries[id.0 as usize] = entry;
+            self.entries[id.index()] = entry;
             id
         } else {
             self.entries.push(entry);
@@ -50,7 +57,7 @@ impl Classes {
 
     /// Takes one pod out of a class.
     pub(crate) fn release(&mut self, id: ClassId) {
-        let entry = &mut self.entries[id.0 as usize];
+        let entry = &mut self.entries[id.index()];
         entry.pods -= 1;
         if entry.pods == 0 {
             self.index.remove(&entry.class);
@@ -63,7 +70,7 @@ impl Classes {
 
     /// Counts an attempt to place a pod of a class, and tells how many there were before.
     pub(crate) fn attempt(&mut self, id: ClassId) -> u32 {
-        let attempts = &mut self.entries[id.0 as usize].attempts;
+        let attempts = &mut self.entries[id.index()].attempts;
         let before = *attempts;
         *attempts = before.saturating_add(1);
         before
@@ -71,10 +78,10 @@ impl Classes {
 
     /// The class's shape; a class that requests nothing is its own.
     pub(crate) fn shape(&self, id: ClassId) -> ClassId {
-        self.entries[id.0 as usize].shape.unwrap_or(id)
+        self.entries[id.index()].shape.unwrap_or(id)
     }
 
     pub(crate) fn get(&self, id: ClassId) -> &Arc<PodClass> {
-        &self.entries[id.0 as usize].class
+        &self.entries[id.index()].class
     }
 }

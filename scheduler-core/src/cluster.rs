@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::class::Classes;
+use crate::class::{ClassId, Classes};
 use crate::intern::{Interner, Symbol};
 use crate::labels::{Labels, Selector};
 use crate::log::{Entry, Log};
@@ -57,6 +57,12 @@ impl Cluster {
         self.classes.get(self.pods.get(pod).class)
     }
 
+    /// The shape of a pod's class, see [`PodClass::shape`].
+    pub(crate) fn shape(&self, pod: PodSlot) -> (ClassId, &Arc<PodClass>) {
+        let id = self.classes.shape(self.pods.get(pod).class);
+        (id, self.classes.get(id))
+    }
+
     pub(crate) fn priority(&self, pod: PodSlot) -> i32 {
         self.class(pod).priority
     }
@@ -86,7 +92,7 @@ impl Cluster {
         let class = Arc::clone(self.class(pod));
         if let Some(node) = place.node() {
             self.nodes.attach(node, pod, &class);
-            self.record(node, &class, pod, 1);
+            self.record(node, pod, 1);
             if !class.anti_affinity.required.is_empty() {
                 self.refusing.insert(pod);
             }
@@ -105,10 +111,11 @@ impl Cluster {
         self.orphans.get(name).into_iter().flatten().copied().collect()
     }
 
-    fn record(&mut self, node: NodeId, class: &Arc<PodClass>, pod: PodSlot, change: i64) {
+    fn record(&mut self, node: NodeId, pod: PodSlot, change: i64) {
         let staying = if self.pods.get(pod).deletion == Deletion::No { change } else { 0 };
-        let id = self.pods.get(pod).class;
-        self.log.push(Entry { node, id, class: Arc::clone(class), change, staying });
+        let (id, shape) = self.shape(pod);
+        let shape = Arc::clone(shape);
+        self.log.push(Entry { node, id, shape, change, staying });
     }
 
     /// Whether a pod is not being deleted.
@@ -120,10 +127,11 @@ impl Cluster {
     pub(crate) fn set_deletion(&mut self, pod: PodSlot, deletion: Deletion) {
         let record = self.pods.get_mut(pod);
         let before = std::mem::replace(&mut record.deletion, deletion);
-        let id = record.class;
         if let Some(node) = record.place.node().filter(|_| before != deletion) {
             let staying = if deletion == Deletion::No { 1 } else { -1 };
-            self.log.push(Entry { node, id, class: Arc::clone(self.class(pod)), change: 0, staying });
+            let (id, shape) = self.shape(pod);
+            let shape = Arc::clone(shape);
+            self.log.push(Entry { node, id, shape, change: 0, staying });
         }
     }
 
@@ -166,7 +174,7 @@ impl Cluster {
         let node = place.node();
         if let Some(node) = node {
             self.nodes.detach(node, pod, &class);
-            self.record(node, &class, pod, -1);
+            self.record(node, pod, -1);
             self.refusing.remove(&pod);
             self.social.remove(&pod);
         }

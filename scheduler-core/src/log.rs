@@ -14,8 +14,9 @@ const ENTRIES_MAX: usize = 1 << 15;
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) node: NodeId,
+    /// The shape of the pod's class, see [`PodClass::shape`].
     pub(crate) id: ClassId,
-    pub(crate) class: Arc<PodClass>,
+    pub(crate) shape: Arc<PodClass>,
     pub(crate) change: i64,
     /// The change as topology spread counts it: pods that are being deleted are gone already.
     pub(crate) staying: i64,
@@ -59,8 +60,8 @@ mod tests {
         let mut log = Log::default();
         let mut classes = Classes::default();
         let id = classes.acquire(PodClass::empty());
-        let class = Arc::clone(classes.get(id));
-        let entry = Entry { node: NodeId(0), id, class, change: 1, staying: 1 };
+        let shape = Arc::clone(classes.get(id));
+        let entry = Entry { node: NodeId(0), id, shape, change: 1, staying: 1 };
         let reached = log.end();
         log.push(entry.clone());
         log.push(entry.clone());

@@ -95,9 +95,13 @@ impl NodeTable {
     /// Notes a row's use approximately.
     fn approximate(&mut self, id: NodeId) {
         let requested = [CPU, MEMORY].map(|resource| self.requested(id, resource));
-        let allocatable = [CPU, MEMORY].map(|resource| self.allocatable(id, resource));
         let scored = [self.scored(id, 0), self.scored(id, 1)];
-        self.bounds.set(id.row(), requested, scored, allocatable);
+        self.bounds.set(id.row(), requested, scored, self.bounded(id));
+    }
+
+    /// What a row has of the resources that bounds are about.
+    fn bounded(&self, id: NodeId) -> [i64; 2] {
+        [CPU, MEMORY].map(|resource| self.allocatable(id, resource))
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -197,6 +201,12 @@ impl NodeTable {
         }
         self.topologies.place(row, &spec.labels);
         self.specs[row] = Some(spec);
+        if !self.bounds.allocate(row, self.bounded(id)) {
+            for row in 0..self.specs.len() {
+                let kept = self.bounds.allocate(row, self.bounded(NodeId::at(row)));
+                debug_assert!(kept, "the unit is that of the smallest row");
+            }
+        }
         self.approximate(id);
         id
     }

@@ -1,7 +1,7 @@
 //! The scheduling queue: pods to try now, pods to try later, pods that wait for the cluster to change.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::profile::{FilterPlugin, Profile};
@@ -37,8 +37,6 @@ impl PluginSet {
     }
 }
 
-/// Pods by priority, then by when they came, then in the order of their arrival.
-type ActiveKey = (Reverse<i32>, Duration, u64, PodSlot);
 /// Pods by a time, then in the order of their arrival.
 type TimeKey = (Duration, u64, PodSlot);
 
@@ -91,8 +89,10 @@ impl Waits {
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
     waits: Waits,
-    entries: BTreeMap<PodSlot, Entry>,
-    active: BTreeSet<ActiveKey>,
+    /// By slot.
+    entries: Vec<Option<Entry>>,
+    /// By priority, and there by when they came: pods mostly come in that order.
+    active: BTreeMap<Reverse<i32>, VecDeque<TimeKey>>,
     backoff: BTreeSet<TimeKey>,
     waiting: BTreeSet<TimeKey>,
     /// How many waiting pods were rejected by which plugins.
@@ -104,8 +104,8 @@ impl Queue {
     pub(crate) fn new(waits: Waits) -> Self {
         Self {
             waits,
-            entries: BTreeMap::new(),
-            active: BTreeSet::new(),
+            entries: Vec::new(),
+            active: BTreeMap::new(),
             backoff: BTreeSet::new(),
             waiting: BTreeSet::new(),
             waiting_for: BTreeMap::new(),
@@ -128,28 +128,42 @@ impl Queue {
         let (order, rejected_by) = (self.order, PluginSet::default());
         let entry = Entry { state: State::Out, priority, since: now, order, attempts: 0, rejected_by };
         self.order += 1;
-        self.entries.insert(pod, entry);
+        let index = pod.0 as usize;
+        if self.entries.len() <= index {
+            self.entries.resize(index + 1, None);
+        }
+        self.entries[index] = Some(entry);
         self.set(pod, state);
     }
 
     pub(crate) fn remove(&mut self, pod: PodSlot) {
         self.set(pod, State::Out);
-        self.entries.remove(&pod);
+        if let Some(entry) = self.entries.get_mut(pod.0 as usize) {
+            *entry = None;
+        }
     }
 
     pub(crate) fn contains(&self, pod: PodSlot) -> bool {
-        self.entries.contains_key(&pod)
+        self.entry(pod).is_some()
+    }
+
+    fn entry(&self, pod: PodSlot) -> Option<&Entry> {
+        self.entries.get(pod.0 as usize)?.as_ref()
+    }
+
+    fn entry_mut(&mut self, pod: PodSlot) -> Option<&mut Entry> {
+        self.entries.get_mut(pod.0 as usize)?.as_mut()
     }
 
     pub(crate) fn is_gated(&self, pod: PodSlot) -> bool {
-        self.entries.get(&pod).is_some_and(|entry| entry.state == State::Gated)
+        self.entry(pod).is_some_and(|entry| entry.state == State::Gated)
     }
 
     /// Takes out the next pod to try; it stays known until it is removed.
     pub(crate) fn pop(&mut self) -> Option<PodSlot> {
-        let (_, _, _, pod) = *self.active.first()?;
+        let (_, _, pod) = *self.active.first_key_value()?.1.front()?;
         self.set(pod, State::Out);
-        let entry = self.entries.get_mut(&pod).expect("active pods have entries");
+        let entry = self.entry_mut(pod).expect("active pods have entries");
         entry.attempts = entry.attempts.saturating_add(1);
         Some(pod)
     }
@@ -157,7 +171,7 @@ impl Queue {
     /// Puts a pod back that no node took; it waits for an event that `rejected_by` could care about.
     pub(crate) fn fail(&mut self, pod: PodSlot, rejected_by: PluginSet, now: Duration) {
         self.set(pod, State::Out);
-        let Some(entry) = self.entries.get_mut(&pod) else { return };
+        let Some(entry) = self.entry_mut(pod) else { return };
         entry.since = now;
         entry.rejected_by = rejected_by;
         self.set(pod, State::Waiting);
@@ -166,15 +180,16 @@ impl Queue {
     /// Puts a pod back that is to be tried again after its backoff, whatever happens.
     pub(crate) fn retry(&mut self, pod: PodSlot, now: Duration) {
         self.set(pod, State::Out);
-        let Some(entry) = self.entries.get_mut(&pod) else { return };
+        let waits = self.waits;
+        let Some(entry) = self.entry_mut(pod) else { return };
         entry.since = now;
-        let expiry = now.saturating_add(self.waits.backoff(entry.attempts));
+        let expiry = now.saturating_add(waits.backoff(entry.attempts));
         self.set(pod, State::Backoff(expiry));
     }
 
     /// Lets a waiting pod be tried again: now, or when its backoff is over.
     pub(crate) fn wake(&mut self, pod: PodSlot, now: Duration) {
-        let Some(entry) = self.entries.get(&pod).filter(|entry| entry.state == State::Waiting) else { return };
+        let Some(entry) = self.entry(pod).filter(|entry| entry.state == State::Waiting) else { return };
         let expiry = entry.since.saturating_add(self.waits.backoff(entry.attempts));
         self.set(pod, if now >= expiry { State::Active } else { State::Backoff(expiry) });
     }
@@ -186,7 +201,7 @@ impl Queue {
         if !self.waiting_for.keys().any(|rejected_by| waits(*rejected_by)) {
             return Vec::new();
         }
-        let pods = self.waiting.iter().map(|(_, _, pod)| (*pod, self.entries[pod].rejected_by));
+        let pods = self.waiting.iter().filter_map(|(_, _, pod)| Some((*pod, self.entry(*pod)?.rejected_by)));
         pods.filter(|(_, rejected_by)| waits(*rejected_by)).collect()
     }
 
@@ -213,21 +228,18 @@ impl Queue {
 
     /// Pods to try now, in backoff, waiting for an event, and gated.
     pub(crate) fn counts(&self) -> [usize; 4] {
-        let gated = self.entries.values().filter(|entry| entry.state == State::Gated).count();
-        [self.active.len(), self.backoff.len(), self.waiting.len(), gated]
+        let gated = self.entries.iter().flatten().filter(|entry| entry.state == State::Gated).count();
+        [self.active.values().map(VecDeque::len).sum(), self.backoff.len(), self.waiting.len(), gated]
     }
 
     fn set(&mut self, pod: PodSlot, state: State) {
-        let Some(entry) = self.entries.get_mut(&pod) else { return };
+        let Some(entry) = self.entry_mut(pod) else { return };
         let old = std::mem::replace(&mut entry.state, state);
-        let active = (Reverse(entry.priority), entry.since, entry.order, pod);
-        let timed = |time| (time, entry.order, pod);
-        let rejected_by = entry.rejected_by;
+        let (order, priority, rejected_by) = (entry.order, Reverse(entry.priority), entry.rejected_by);
+        let timed = |time| (time, order, pod);
         let waiting = timed(entry.since);
         match old {
-            State::Active => {
-                self.active.remove(&active);
-            }
+            State::Active => self.leave(priority, waiting),
             State::Backoff(expiry) => {
                 self.backoff.remove(&timed(expiry));
             }
@@ -245,7 +257,9 @@ impl Queue {
         }
         match state {
             State::Active => {
-                self.active.insert(active);
+                let pods = self.active.entry(priority).or_default();
+                let place = pods.partition_point(|other| *other < waiting);
+                pods.insert(place, waiting);
             }
             State::Backoff(expiry) => {
                 self.backoff.insert(timed(expiry));
@@ -255,6 +269,18 @@ impl Queue {
                 *self.waiting_for.entry(rejected_by).or_default() += 1;
             }
             State::Gated | State::Out => {}
+        }
+    }
+
+    fn leave(&mut self, priority: Reverse<i32>, key: TimeKey) {
+        let Some(pods) = self.active.get_mut(&priority) else { return };
+        if pods.front() == Some(&key) {
+            pods.pop_front();
+        } else if let Ok(place) = pods.binary_search(&key) {
+            pods.remove(place);
+        }
+        if pods.is_empty() {
+            self.active.remove(&priority);
         }
     }
 }

@@ -252,7 +252,7 @@ impl Scheduler {
             return None;
         }
         let board = self.boards.of(&self.cluster, &self.scoring, id, class, Kind::Class)?;
-        let best = board.best(&self.scoring)?;
+        let best = board.best()?;
         let context = Context {
             cluster: &self.cluster,
             profile: &self.profile,

@@ -1,6 +1,6 @@
 //! Counts of pods by topology domain, for everything that a class's filters and scores ask about other pods.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::class::ClassId;
@@ -62,11 +62,16 @@ pub(super) struct Counters {
     pub(super) class: Arc<PodClass>,
     pub(super) list: Vec<Counter>,
     terms: Terms,
-    effects: HashMap<ClassId, (Arc<PodClass>, Box<[Effect]>)>,
+    /// By the number of the shape.
+    effects: Vec<Option<Known>>,
     /// The topologies whose domains are part of the key.
     shared: Vec<TopologyId>,
     layout_changed: bool,
+    changes: u64,
 }
+
+/// A shape, and what a pod of it adds to which counters.
+type Known = (Arc<PodClass>, Box<[Effect]>);
 
 /// What one pod of a class adds to a counter.
 #[derive(Clone, Copy, Debug)]
@@ -99,8 +104,9 @@ impl Counters {
             namespace_labels: cluster.namespace_labels(class.namespace).clone(),
             hard_weight: scoring.hard_pod_affinity_weight,
         };
-        let (list, shared, effects) = (Vec::new(), Vec::new(), HashMap::new());
-        let mut this = Self { class: Arc::clone(class), list, terms, effects, shared, layout_changed: true };
+        let (list, shared, effects) = (Vec::new(), Vec::new(), Vec::new());
+        let mut this =
+            Self { class: Arc::clone(class), list, terms, effects, shared, layout_changed: true, changes: 0 };
         let hostname = cluster.interner.get(HOSTNAME);
         for (position, constraint) in class.spread.iter().enumerate() {
             let by_host = Some(cluster.nodes.topologies().key(constraint.topology)) == hostname;
@@ -126,6 +132,11 @@ impl Counters {
 
     pub(super) fn terms(&self) -> &Terms {
         &self.terms
+    }
+
+    /// Grows when a count changes.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn layout_changed(&self) -> bool {
@@ -160,21 +171,26 @@ impl Counters {
         known.unwrap_or_else(|| self.add(cluster, role, topology, None))
     }
 
-    /// Counts pods of a class that came to a node or left it.
+    /// Counts pods of a shape that came to a node or left it.
     pub(super) fn count(
         &mut self,
         cluster: &Cluster,
         node: NodeId,
-        id: ClassId,
-        other: &Arc<PodClass>,
+        shape: (ClassId, &Arc<PodClass>),
         change: i64,
         staying: i64,
     ) {
-        if !self.effects.get(&id).is_some_and(|(known, _)| Arc::ptr_eq(known, other)) {
-            let effects = self.effects_of(cluster, other);
-            self.effects.insert(id, (Arc::clone(other), effects));
+        let (id, shape) = shape;
+        if self.effects.len() <= id.index() {
+            self.effects.resize(id.index() + 1, None);
         }
-        let effects = &self.effects[&id].1;
+        let known = self.effects[id.index()].as_ref().is_some_and(|(known, _)| Arc::ptr_eq(known, shape));
+        if !known {
+            let effects = self.effects_of(cluster, shape);
+            self.effects[id.index()] = Some((Arc::clone(shape), effects));
+        }
+        let Some((_, effects)) = &self.effects[id.index()] else { return };
+        self.changes += u64::from(!effects.is_empty());
         for effect in effects {
             let counter = &mut self.list[effect.counter];
             let change = if counter.role.is_spread() { staying } else { change };

@@ -1,11 +1,12 @@
 //! Groups of nodes that are alike but for what they are on their own.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::slot::NodeId;
 
 const NONE: u32 = u32::MAX;
+/// The most points that a node may have.
+pub(super) const POINTS_MAX: i64 = u32::MAX as i64;
 
 /// The groups, and where each node is.
 #[derive(Clone, Debug)]
@@ -15,6 +16,7 @@ pub(super) struct Groups {
     free: Vec<u32>,
     places: Vec<Place>,
     scratch: Vec<i64>,
+    changes: u64,
 }
 
 /// Nodes with the same key.
@@ -22,13 +24,57 @@ pub(super) struct Groups {
 pub(super) struct Group {
     pub(super) key: Box<[i64]>,
     /// The best node first, and of equals the one with the lowest row.
-    pub(super) ranking: BTreeSet<(Reverse<i64>, NodeId)>,
+    pub(super) ranking: Ranking,
 }
+
+/// Nodes by their points, each in one word: the order of the words is theirs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ranking(BTreeSet<u64>);
 
 #[derive(Clone, Copy, Debug)]
 struct Place {
     group: u32,
     points: i64,
+}
+
+impl Ranking {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The points of the best node, and the node.
+    pub(super) fn first(&self) -> Option<(i64, NodeId)> {
+        self.0.first().map(|word| unpack(*word))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (i64, NodeId)> {
+        self.0.iter().map(|word| unpack(*word))
+    }
+
+    fn insert(&mut self, points: i64, node: NodeId) {
+        self.0.insert(pack(points, node));
+    }
+
+    fn remove(&mut self, points: i64, node: NodeId) {
+        self.0.remove(&pack(points, node));
+    }
+}
+
+fn pack(points: i64, node: NodeId) -> u64 {
+    u64::from(u32::MAX - points_in_range(points)) << 32 | u64::from(node.0)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of a word")]
+fn unpack(word: u64) -> (i64, NodeId) {
+    (i64::from(u32::MAX - (word >> 32) as u32), NodeId(word as u32))
+}
+
+fn points_in_range(points: i64) -> u32 {
+    u32::try_from(points).expect("there is no board where nodes may get more than POINTS_MAX")
 }
 
 impl Groups {
@@ -39,6 +85,7 @@ impl Groups {
             free: Vec::new(),
             places: vec![Place { group: NONE, points: 0 }; rows],
             scratch: Vec::new(),
+            changes: 0,
         }
     }
 
@@ -49,15 +96,20 @@ impl Groups {
 
     /// The number of the group that a row is in.
     pub(super) fn of_row(&self, row: usize) -> Option<usize> {
-        match self.places[row].group {
-            NONE => None,
-            group => Some(group as usize),
-        }
+        self.places.get(row).map(|place| place.group).filter(|group| *group != NONE).map(|group| group as usize)
     }
 
-    /// The groups that have nodes, in the order in which they were opened.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
-        self.opened.iter().filter(|group| !group.ranking.is_empty())
+    /// Grows when a group gets its first node or loses its last.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.changes += 1;
+        self.keys.clear();
+        self.opened.clear();
+        self.free.clear();
+        self.places.fill(Place { group: NONE, points: 0 });
     }
 
     /// Puts a node into the group of a key, with its points.
@@ -71,8 +123,8 @@ impl Groups {
         }
         if stays {
             let ranking = &mut self.opened[place.group as usize].ranking;
-            ranking.remove(&(Reverse(place.points), node));
-            ranking.insert((Reverse(points), node));
+            ranking.remove(place.points, node);
+            ranking.insert(points, node);
             self.places[node.row()].points = points;
             return;
         }
@@ -81,7 +133,7 @@ impl Groups {
             Some(group) => *group,
             None => self.open(),
         };
-        self.opened[group as usize].ranking.insert((Reverse(points), node));
+        self.opened[group as usize].ranking.insert(points, node);
         self.places[node.row()] = Place { group, points };
     }
 
@@ -92,17 +144,18 @@ impl Groups {
             return;
         }
         let group = &mut self.opened[place.group as usize];
-        group.ranking.remove(&(Reverse(place.points), node));
+        group.ranking.remove(place.points, node);
         if group.ranking.is_empty() {
             self.keys.remove(&group.key);
             self.free.push(place.group);
+            self.changes += 1;
         }
     }
 
     /// Opens a group with the key in the scratch space.
     fn open(&mut self) -> u32 {
         let key: Box<[i64]> = self.scratch.as_slice().into();
-        let group = Group { key: key.clone(), ranking: BTreeSet::new() };
+        let group = Group { key: key.clone(), ranking: Ranking::default() };
         let id = if let Some(id) = self.free.pop() {
             self.opened[id as usize] = group;
             id
@@ -111,6 +164,7 @@ impl Groups {
             u32::try_from(self.opened.len() - 1).expect("there are fewer groups than node rows")
         };
         self.keys.insert(key, id);
+        self.changes += 1;
         id
     }
 }

@@ -1,7 +1,5 @@
 //! The best node of a board.
 
-use std::cmp::Reverse;
-
 use super::Board;
 use super::counter::{Counter, Role};
 use super::group::Group;
@@ -13,6 +11,15 @@ use crate::slot::NodeId;
 /// The key of a group, and how many nodes fit there.
 pub(super) type Member<'a> = (&'a [i64], usize);
 
+/// The groups that other pods let the class into, and what their nodes have in common.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Admitted {
+    /// Which changes of the groups and of the counters are in it; `None` before the first.
+    seen: Option<(u64, u64)>,
+    /// The number of a group, and its common points.
+    groups: Vec<(usize, i64)>,
+}
+
 /// The best nodes: groups with the points that make a node of them one of the best.
 #[derive(Debug)]
 pub(crate) struct Best<'a> {
@@ -23,28 +30,40 @@ pub(crate) struct Best<'a> {
 impl Best<'_> {
     /// The best node with the lowest row.
     pub(crate) fn first(&self) -> Option<NodeId> {
-        self.groups.iter().filter_map(|(group, _)| group.ranking.first()).map(|(_, node)| *node).min()
+        self.groups.iter().filter_map(|(group, _)| group.ranking.first()).map(|(_, node)| node).min()
     }
 
     /// All of the best nodes, group by group.
     pub(crate) fn all(&self) -> impl Iterator<Item = NodeId> {
         self.groups.iter().flat_map(|(group, points)| {
-            group.ranking.iter().take_while(move |(reverse, _)| *reverse == Reverse(*points)).map(|(_, node)| *node)
+            group.ranking.iter().take_while(move |(of, _)| of == points).map(|(_, node)| node)
         })
     }
 }
 
 impl Board {
-    /// The best nodes; `None` when no node fits.
-    pub(crate) fn best(&self, scoring: &Scoring) -> Option<Best<'_>> {
-        let groups: Vec<&Group> = self.groups.iter().filter(|group| self.admits(&group.key)).collect();
-        let members: Vec<Member<'_>> = groups.iter().map(|group| (&*group.key, group.ranking.len())).collect();
+    /// Works out again what the groups have in common, if that changed.
+    pub(super) fn admit(&mut self, scoring: &Scoring) {
+        let seen = Some((self.groups.changes(), self.counters.changes()));
+        if self.admitted.seen == seen && !self.needs_sizes() {
+            return;
+        }
+        let opened = self.groups.all().iter().enumerate();
+        let opened: Vec<(usize, &Group)> =
+            opened.filter(|(_, group)| !group.ranking.is_empty() && self.admits(&group.key)).collect();
+        let members: Vec<Member<'_>> = opened.iter().map(|(_, group)| (&*group.key, group.ranking.len())).collect();
         let common = self.common_points(scoring, &members);
-        let top = |group: &Group| group.ranking.first().map_or(0, |(points, _)| points.0);
-        let totals = groups.iter().zip(&common).map(|(group, common)| top(group) + common);
-        let total = totals.clone().max()?;
-        let best = groups.iter().zip(totals).filter(|(_, of)| *of == total);
-        Some(Best { total, groups: best.map(|(group, _)| (*group, top(group))).collect() })
+        let groups = opened.iter().zip(common).map(|((number, _), common)| (*number, common)).collect();
+        self.admitted = Admitted { seen, groups };
+    }
+
+    /// The best nodes; `None` when no node fits.
+    pub(crate) fn best(&self) -> Option<Best<'_>> {
+        let groups = self.admitted.groups.iter().map(|(number, common)| (&self.groups.all()[*number], *common));
+        let totals = groups.filter_map(|(group, common)| Some((group, group.ranking.first()?.0, common)));
+        let total = totals.clone().map(|(_, top, common)| top + common).max()?;
+        let best = totals.filter(|(_, top, common)| top + common == total);
+        Some(Best { total, groups: best.map(|(group, top, _)| (group, top)).collect() })
     }
 
     fn of_role(&self, role: fn(Role) -> bool) -> impl Iterator<Item = &Counter> {

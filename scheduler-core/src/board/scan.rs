@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use super::group::Group;
 use super::rank::Member;
 use super::{Board, Own};
-use crate::bounds::{Ask, WEIGHT_MAX};
+use crate::bounds::{Ask, BLOCK, POINTS_MAX, Scaled};
 use crate::cluster::Cluster;
 use crate::filter::{ports, resources};
 use crate::profile::{FitStrategy, ScorePlugin};
@@ -17,14 +17,11 @@ use crate::resources::{CPU, MEMORY};
 use crate::score::scoring::Scoring;
 use crate::slot::NodeId;
 
-/// Nodes that are passed over together when the best bound among them is too low.
-const BLOCK: usize = 64;
-
 /// The best node of each group so far.
 struct Leaders<'a> {
     cluster: &'a Cluster,
     class: &'a PodClass,
-    own: Own<'a>,
+    own: Own,
     board: &'a Board,
     /// By group: `None` where the filters that look at other pods keep the class out.
     best: Vec<Option<Leader>>,
@@ -51,8 +48,9 @@ impl Board {
     /// Looks for the best node for a class of this shape.
     pub(crate) fn scan(&self, cluster: &Cluster, scoring: &Scoring, class: &PodClass) -> Scan {
         let Some(ask) = ask(scoring, class).filter(|_| !self.needs_sizes()) else { return Scan::Unbounded };
-        let mut bounds = vec![0.0; cluster.nodes.rows()];
-        cluster.nodes.bounds().write(&ask, &self.extra, &mut bounds);
+        let ask = cluster.nodes.bounds().scale(&ask);
+        let of = |(block, extra)| cluster.nodes.bounds().of(&ask, block, extra).into_iter().fold(i16::MIN, i16::max);
+        let bounds: Vec<i16> = self.extra.iter().enumerate().map(of).collect();
         let admitted = |group: &Group| !group.ranking.is_empty() && self.admits(&group.key);
         let start = Leader { points: i64::MIN, node: None };
         let mut leaders = Leaders {
@@ -62,9 +60,14 @@ impl Board {
             board: self,
             best: self.groups.all().iter().map(|group| admitted(group).then_some(start)).collect(),
         };
-        let blocks: Vec<f32> = bounds.chunks(BLOCK).map(highest).collect();
-        leaders.seed(&bounds, &blocks);
-        leaders.sweep(&bounds, &blocks);
+        // The block with the highest bound first: what it has leads, and most others need not be opened.
+        let start = (1..bounds.len()).fold(0, |best, next| if bounds[next] > bounds[best] { next } else { best });
+        leaders.open(&ask, start);
+        for (block, bound) in bounds.iter().enumerate() {
+            if leaders.best.iter().flatten().any(|leader| leader.yields(*bound, block * BLOCK)) {
+                leaders.open(&ask, block);
+            }
+        }
         let groups = self.groups.all().iter().zip(&leaders.best);
         let found = groups.filter_map(|(group, leader)| {
             let leader = (*leader)?;
@@ -82,49 +85,16 @@ impl Board {
 }
 
 impl Leaders<'_> {
-    /// Looks at the node with the highest bound of each group, so that most others need not be looked at.
-    fn seed(&mut self, bounds: &[f32], blocks: &[f32]) {
-        let mut highest = vec![(f32::NEG_INFINITY, 0); self.best.len()];
-        if highest.len() == 1 {
-            let blocks = blocks.iter().copied().enumerate();
-            let block = blocks.fold((0, f32::NEG_INFINITY), |best, next| if next.1 > best.1 { next } else { best });
-            let rows = block.0 * BLOCK..bounds.len().min((block.0 + 1) * BLOCK);
-            for row in rows.filter(|row| bounds[*row] >= block.1) {
+    /// Looks at every node of a block whose bound leaves it a chance.
+    fn open(&mut self, ask: &Scaled, block: usize) {
+        let Some(extra) = self.board.extra.get(block) else { return };
+        let bounds = self.cluster.nodes.bounds().of(ask, block, extra);
+        let least = self.best.iter().flatten().map(|leader| leader.points).min().unwrap_or(i64::MAX);
+        let least = i16::try_from(least.max(0)).unwrap_or(i16::MAX);
+        for (row, bound) in (block * BLOCK..).zip(bounds).filter(|(_, bound)| *bound >= least) {
+            let leader = self.board.groups.of_row(row).and_then(|group| self.best[group]);
+            if leader.is_some_and(|leader| leader.yields(bound, row)) {
                 self.look(row);
-            }
-            return;
-        }
-        for (row, bound) in bounds.iter().enumerate() {
-            if let Some(group) = self.board.groups.of_row(row)
-                && *bound > highest[group].0
-            {
-                highest[group] = (*bound, row);
-            }
-        }
-        for (bound, row) in highest {
-            if bound > f32::NEG_INFINITY {
-                self.look(row);
-            }
-        }
-    }
-
-    /// Looks at every node whose bound leaves it a chance: to be better than the leader, or as good and before it.
-    fn sweep(&mut self, bounds: &[f32], blocks: &[f32]) {
-        for (index, (block, highest)) in bounds.chunks(BLOCK).zip(blocks).enumerate() {
-            let start = index * BLOCK;
-            let chance = |leader: &Leader, bound: f32, row: usize| {
-                let ahead = leader.node.is_some_and(|node| node.row() <= row);
-                reaches(bound, leader.points.saturating_add(i64::from(ahead)))
-            };
-            if !self.best.iter().flatten().any(|leader| chance(leader, *highest, start)) {
-                continue;
-            }
-            for (offset, bound) in block.iter().enumerate() {
-                let row = start + offset;
-                let leader = self.board.groups.of_row(row).and_then(|group| self.best[group]);
-                if leader.is_some_and(|leader| chance(&leader, *bound, row)) {
-                    self.look(row);
-                }
             }
         }
     }
@@ -148,24 +118,12 @@ impl Leaders<'_> {
     }
 }
 
-/// The highest of the bounds, in as many lanes as a processor takes at once.
-fn highest(bounds: &[f32]) -> f32 {
-    const LANES: usize = 8;
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let chunks = bounds.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().copied();
-    for chunk in chunks {
-        for (lane, bound) in lanes.iter_mut().zip(chunk) {
-            *lane = if *bound > *lane { *bound } else { *lane };
-        }
+impl Leader {
+    /// Whether a node from a row on may take the lead with points up to a bound: with more, or with as many before it.
+    fn yields(&self, bound: i16, row: usize) -> bool {
+        let ahead = self.node.is_some_and(|node| node.row() <= row);
+        bound >= 0 && i64::from(bound) >= self.points.saturating_add(i64::from(ahead))
     }
-    lanes.into_iter().chain(rest).fold(f32::NEG_INFINITY, f32::max)
-}
-
-/// Whether points up to a bound can be so many.
-#[expect(clippy::cast_precision_loss, reason = "points are small, and the lowest stands for none")]
-fn reaches(bound: f32, points: i64) -> bool {
-    bound >= points as f32 && bound > f32::NEG_INFINITY
 }
 
 /// The question for the bounds; `None` for settings that they do not describe.
@@ -185,15 +143,16 @@ fn ask(scoring: &Scoring, class: &PodClass) -> Option<Ask> {
     let balances = requested.iter().any(|amount| *amount != 0);
     let balance = if balances { scoring.weight(ScorePlugin::NodeResourcesBalancedAllocation) } else { 0 };
     let room = scoring.weight(ScorePlugin::NodeResourcesFit);
-    if room.max(balance) > WEIGHT_MAX || weights.into_iter().any(|weight| weight > WEIGHT_MAX) {
+    let most = [room, balance, scoring.weight(ScorePlugin::ImageLocality)].into_iter().try_fold(0, i64::checked_add)?;
+    if most > POINTS_MAX / 100 {
         return None;
     }
-    let sum = (weights[0] + weights[1]) as f32;
+    let sum = weights[0].checked_add(weights[1])? as f64;
     Some(Ask {
         requested,
         scored: class.requests.scored,
-        shares: weights.map(|weight| weight as f32 / sum),
-        room_weight: room as f32,
-        balance_weight: balance as f32,
+        shares: weights.map(|weight| weight as f64 / sum),
+        room_weight: u16::try_from(room).ok()?,
+        balance_weight: u16::try_from(balance).ok()?,
     })
 }

@@ -8,19 +8,19 @@ use crate::score::scoring::{POINTS_MAX, Scoring};
 use crate::slot::NodeId;
 
 /// The points for the room that is left, for one pod.
-#[derive(Debug)]
-pub(crate) struct Fit<'a> {
-    strategy: &'a FitStrategy,
+#[derive(Clone, Debug)]
+pub(crate) struct Fit {
+    strategy: FitStrategy,
     /// Resource, weight and amount.
     wanted: Vec<(ResourceId, i64, i64)>,
 }
 
-impl<'a> Fit<'a> {
-    pub(crate) fn new(scoring: &'a Scoring, class: &PodClass) -> Self {
+impl Fit {
+    pub(crate) fn new(scoring: &Scoring, class: &PodClass) -> Self {
         let resources = scoring.fit_resources.iter();
         let wanted = resources.map(|(resource, weight)| (*resource, *weight, scored_request(class, *resource)));
         let wanted = wanted.filter(|(resource, _, amount)| !resource.is_scalar() || *amount != 0);
-        Self { strategy: &scoring.fit, wanted: wanted.collect() }
+        Self { strategy: scoring.fit.clone(), wanted: wanted.collect() }
     }
 
     pub(crate) fn points(&self, cluster: &Cluster, node: NodeId) -> i64 {
@@ -35,13 +35,13 @@ impl<'a> Fit<'a> {
                 MEMORY => cluster.nodes.scored(node, 1),
                 other => cluster.nodes.requested(node, other),
             };
-            let points = points(self.strategy, used + amount, capacity);
+            let points = points(&self.strategy, used + amount, capacity);
             if points > 0 || !matches!(self.strategy, FitStrategy::RequestedToCapacityRatio(_)) {
                 sum += points * weight;
                 weights += weight;
             }
         }
-        match (weights, self.strategy) {
+        match (weights, &self.strategy) {
             (0, _) => 0,
             // A rounded quotient; the others are cut off. Both operands are small and not negative.
             (weights, FitStrategy::RequestedToCapacityRatio(_)) => (2 * sum + weights) / (2 * weights),
@@ -75,7 +75,7 @@ fn points(strategy: &FitStrategy, requested: i64, capacity: i64) -> i64 {
 }
 
 /// The points for equal shares, for one pod.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Balance {
     wanted: Vec<(ResourceId, i64)>,
 }
