@@ -47,10 +47,10 @@ impl Scheduler {
             }
             Event::DisruptionBudgetApplied(budget) => {
                 let (key, budget) = compile::budget(&mut self.cluster, budget)?;
-                self.cluster.budgets.insert(key, budget);
+                self.cluster.set_budget(key, Some(budget));
             }
             Event::DisruptionBudgetRemoved { namespace, name } => {
-                self.cluster.budgets.remove(&(namespace.into(), name.into()));
+                self.cluster.set_budget((namespace.into(), name.into()), None);
             }
             Event::PriorityClassApplied(class) => {
                 let (name, class) = compile::priority_class(class)?;
@@ -132,7 +132,7 @@ impl Scheduler {
             let (namespace, name, uid) = (pod.namespace.clone(), pod.name.clone(), pod.uid.clone());
             self.cluster.pods.insert(PodName { namespace, name, uid }, class)
         };
-        self.cluster.pods.get_mut(slot).start = pod.start;
+        self.cluster.set_start(slot, pod.start);
         self.cluster.set_deletion(slot, pod.deletion);
         match place {
             Some(Place::Bound(node)) => self.pod_bound(slot, node),
@@ -169,6 +169,7 @@ impl Scheduler {
             return;
         }
         self.cluster.reclass(pod, applied.class.clone());
+        self.nominations.touch(pod);
         if self.cluster.pods.get(pod).place.node().is_some() {
             self.wake(&Change::PodLeft(&before));
             self.wake(&Change::PodPlaced(&applied.class));

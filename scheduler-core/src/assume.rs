@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::Cluster;
+use crate::log::Log;
 use crate::slot::{NodeId, PodSlot};
 
 /// Which pod waits for which node.
@@ -10,17 +11,20 @@ use crate::slot::{NodeId, PodSlot};
 pub(crate) struct Nominations {
     by_pod: BTreeMap<PodSlot, NodeId>,
     by_node: BTreeMap<NodeId, BTreeSet<PodSlot>>,
+    changes: Log<NodeId>,
 }
 
 impl Nominations {
     pub(crate) fn nominate(&mut self, pod: PodSlot, node: NodeId) {
         self.clear(pod);
+        self.changes.push(node);
         self.by_pod.insert(pod, node);
         self.by_node.entry(node).or_default().insert(pod);
     }
 
     pub(crate) fn clear(&mut self, pod: PodSlot) -> Option<NodeId> {
         let node = self.by_pod.remove(&pod)?;
+        self.changes.push(node);
         if let Some(pods) = self.by_node.get_mut(&node) {
             pods.remove(&pod);
             if pods.is_empty() {
@@ -36,7 +40,20 @@ impl Nominations {
         for pod in &pods {
             self.by_pod.remove(pod);
         }
+        self.changes.push(node);
         pods
+    }
+
+    /// Says that a pod became another one while it waits.
+    pub(crate) fn touch(&mut self, pod: PodSlot) {
+        if let Some(node) = self.of(pod) {
+            self.changes.push(node);
+        }
+    }
+
+    /// The nodes for which other pods wait than before.
+    pub(crate) fn changes(&self) -> &Log<NodeId> {
+        &self.changes
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -22,7 +22,7 @@ pub(crate) struct Cluster {
     pub(crate) pods: PodTable,
     pub(crate) classes: Classes,
     pub(crate) namespaces: BTreeMap<Symbol, Labels>,
-    pub(crate) budgets: BTreeMap<(Arc<str>, Arc<str>), DisruptionBudget>,
+    budgets: BTreeMap<(Arc<str>, Arc<str>), DisruptionBudget>,
     pub(crate) priority_classes: BTreeMap<Arc<str>, PriorityClass>,
     no_labels: Labels,
     /// Pods on nodes with required anti-affinity, and with any pod affinity at all.
@@ -30,7 +30,10 @@ pub(crate) struct Cluster {
     social: BTreeSet<PodSlot>,
     /// Pods whose node was removed, by its name.
     orphans: BTreeMap<Arc<str>, BTreeSet<PodSlot>>,
-    pub(crate) log: Log,
+    pub(crate) log: Log<Entry>,
+    /// Nodes on which a pod's start time changed.
+    pub(crate) started: Log<NodeId>,
+    budget_changes: u64,
     namespace_changes: u64,
 }
 
@@ -146,6 +149,33 @@ impl Cluster {
     pub(crate) fn remove_namespace(&mut self, name: Symbol) {
         self.namespaces.remove(&name);
         self.namespace_changes += 1;
+    }
+
+    pub(crate) fn budgets(&self) -> impl Iterator<Item = &DisruptionBudget> {
+        self.budgets.values()
+    }
+
+    /// Grows when a disruption budget changes.
+    pub(crate) fn budget_changes(&self) -> u64 {
+        self.budget_changes
+    }
+
+    /// Sets a disruption budget, by namespace and name, or forgets it.
+    pub(crate) fn set_budget(&mut self, key: (Arc<str>, Arc<str>), budget: Option<DisruptionBudget>) {
+        self.budget_changes += 1;
+        match budget {
+            Some(budget) => self.budgets.insert(key, budget),
+            None => self.budgets.remove(&key),
+        };
+    }
+
+    /// Says when a pod started, in seconds since the Unix epoch.
+    pub(crate) fn set_start(&mut self, pod: PodSlot, start: Option<i64>) {
+        let record = self.pods.get_mut(pod);
+        if let Some(node) = record.place.node().filter(|_| record.start != start) {
+            self.started.push(node);
+        }
+        record.start = start;
     }
 
     /// Grows with every change that is not in the log: of a node itself, or of a namespace.

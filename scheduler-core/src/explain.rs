@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::pod_table::PodRef;
 use crate::preempt;
 use crate::profile::{FilterPlugin, Preemption, ScorePlugin};
-use crate::report::Report;
+use crate::report::{Report, count};
 use crate::request::PodClass;
 use crate::schedule::{Context, Subject};
 use crate::score::Scores;
@@ -179,7 +179,7 @@ pub(crate) fn explain(context: &Context<'_>, subject: &Subject<'_>) -> Explanati
             .map(|(node, verdict)| NodeExplanation { node: Arc::clone(cluster.nodes.name(node)), verdict })
             .collect(),
         best,
-        report: Report::new(cluster, subject.class, &found.rejected),
+        report: Report::new(cluster, subject.class, &count(&found.rejected)),
         evictions: Vec::new(),
         nearest: None,
     };
@@ -211,13 +211,13 @@ fn add_evictions(
     }
     let search = preempt::search(context, subject, rejected);
     if search.candidates.is_empty() {
-        explanation.report = report.helpless(cluster, subject.class, &search.helpless);
+        explanation.report = report.helpless(cluster, subject.class, &count(&search.helpless));
     }
-    let best = preempt::best(cluster, &search.candidates).into_iter();
+    let best = preempt::best(&search.candidates).into_iter();
     let evictions = best.map(|candidate| Eviction {
         node: Arc::clone(cluster.nodes.name(candidate.node)),
         victims: candidate.victims.iter().map(|pod| cluster.pods.get(*pod).id.clone()).collect(),
-        budget_violations: candidate.violations,
+        budget_violations: candidate.key.violations,
     });
     explanation.evictions = evictions.collect();
 }

@@ -56,6 +56,7 @@
 
 mod apply;
 mod assume;
+mod attempt;
 mod board;
 mod bounds;
 mod class;
@@ -65,6 +66,7 @@ mod decision;
 mod error;
 mod explain;
 mod filter;
+mod impasse;
 mod intern;
 mod labels;
 mod log;

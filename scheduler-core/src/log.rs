@@ -23,14 +23,20 @@ pub(crate) struct Entry {
 }
 
 /// The latest changes, each with a number that only grows.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Log {
+#[derive(Clone, Debug)]
+pub(crate) struct Log<T> {
     start: u64,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<T>,
 }
 
-impl Log {
-    pub(crate) fn push(&mut self, entry: Entry) {
+impl<T> Default for Log<T> {
+    fn default() -> Self {
+        Self { start: 0, entries: VecDeque::new() }
+    }
+}
+
+impl<T> Log<T> {
+    pub(crate) fn push(&mut self, entry: T) {
         if self.entries.len() == ENTRIES_MAX {
             self.entries.pop_front();
             self.start += 1;
@@ -44,7 +50,7 @@ impl Log {
     }
 
     /// The entries from a number on; `None` when some of them are no longer kept.
-    pub(crate) fn since(&self, position: u64) -> Option<impl Iterator<Item = &Entry>> {
+    pub(crate) fn since(&self, position: u64) -> Option<impl Iterator<Item = &T>> {
         let skipped = position.checked_sub(self.start)?;
         Some(self.entries.iter().skip(usize::try_from(skipped).ok()?))
     }

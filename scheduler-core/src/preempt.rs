@@ -16,8 +16,32 @@ use crate::verdict::{Code, Rejection};
 pub(crate) struct Candidate {
     pub(crate) node: NodeId,
     pub(crate) victims: Vec<PodSlot>,
+    /// The candidate with the lowest is the best.
+    pub(crate) key: Key,
+}
+
+/// What candidates are compared by, in kube-scheduler's order of criteria.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
     /// Victims whose disruption budget is used up.
     pub(crate) violations: usize,
+    highest: i64,
+    sum: i64,
+    count: usize,
+    earliest: Reverse<Option<i64>>,
+}
+
+impl Key {
+    /// The key of the pods to go, the most important first.
+    fn new(cluster: &Cluster, victims: &[PodSlot], violations: usize) -> Self {
+        let priority = |pod: &PodSlot| i64::from(cluster.priority(*pod));
+        let highest = victims.first().map_or(i64::MIN, priority);
+        // Priorities are made positive, so that fewer victims weigh less even when priorities are negative.
+        let sum = victims.iter().map(|pod| priority(pod) + (1 << 31)).sum();
+        let top = victims.iter().filter(|pod| priority(pod) == highest);
+        let earliest = Reverse(top.map(|pod| started(cluster, *pod)).min());
+        Self { violations, highest, sum, count: victims.len(), earliest }
+    }
 }
 
 /// Why evicting from a node does not help.
@@ -81,15 +105,10 @@ pub(crate) fn eligible(
 
 /// Tries evictions on every node that was rejected for what is on it.
 pub(crate) fn search<'a>(context: &Context<'a>, subject: &Subject<'a>, rejected: &[(NodeId, Rejection)]) -> Search {
-    // What evictions may lift, no plugin before these has said.
-    let mut filters = context.filters(subject).about_pods();
+    let mut filters = context.filters(subject);
     let mut search = Search::default();
     for (node, rejection) in rejected {
-        if rejection.code() == Code::UnschedulableAndUnresolvable {
-            search.helpless.push((*node, Helpless::NotHelpful));
-            continue;
-        }
-        match Trial::new(context, subject, &mut filters, *node).run() {
+        match try_node(context, subject, &mut filters, *node, *rejection) {
             Ok(candidate) => search.candidates.push(candidate),
             Err(helpless) => search.helpless.push((*node, helpless)),
         }
@@ -97,19 +116,28 @@ pub(crate) fn search<'a>(context: &Context<'a>, subject: &Subject<'a>, rejected:
     search
 }
 
-/// The candidates that are equally best, by kube-scheduler's order of criteria.
-pub(crate) fn best<'a>(cluster: &Cluster, candidates: &'a [Candidate]) -> Vec<&'a Candidate> {
-    let priority = |pod: &PodSlot| i64::from(cluster.priority(*pod));
-    let highest = |candidate: &Candidate| candidate.victims.first().map_or(i64::MIN, priority);
-    let key = |candidate: &Candidate| {
-        // Priorities are made positive, so that fewer victims weigh less even when priorities are negative.
-        let sum: i64 = candidate.victims.iter().map(|pod| priority(pod) + (1 << 31)).sum();
-        let top = candidate.victims.iter().filter(|pod| priority(pod) == highest(candidate));
-        let earliest = top.map(|pod| started(cluster, *pod)).min();
-        (candidate.violations, highest(candidate), sum, candidate.victims.len(), Reverse(earliest))
-    };
-    let Some(least) = candidates.iter().map(key).min() else { return Vec::new() };
-    candidates.iter().filter(|candidate| key(candidate) == least).collect()
+/// Tries evictions on a node that was rejected.
+pub(crate) fn try_node<'a>(
+    context: &Context<'a>,
+    subject: &Subject<'a>,
+    filters: &mut Filters<'a>,
+    node: NodeId,
+    rejection: Rejection,
+) -> Result<Candidate, Helpless> {
+    if rejection.code() == Code::UnschedulableAndUnresolvable {
+        return Err(Helpless::NotHelpful);
+    }
+    // What evictions may lift, no plugin before these has said.
+    filters.ask_about_pods();
+    let result = Trial::new(context, subject, filters, node).run();
+    filters.ask_about_all();
+    result
+}
+
+/// The candidates that are equally best.
+pub(crate) fn best(candidates: &[Candidate]) -> Vec<&Candidate> {
+    let least = candidates.iter().map(|candidate| candidate.key).min();
+    candidates.iter().filter(|candidate| Some(candidate.key) == least).collect()
 }
 
 /// When a pod started; one that has not counts as the latest.
@@ -171,7 +199,7 @@ impl<'t, 'a> Trial<'t, 'a> {
             // The pod fits beside everyone: what rejected it counts differently when pods return.
             return Err(Helpless::NoVictims);
         }
-        Ok(Candidate { node: self.node, victims, violations })
+        Ok(Candidate { node: self.node, key: Key::new(cluster, &victims, violations), victims })
     }
 
     fn check(&mut self) -> Option<Rejection> {
@@ -206,7 +234,7 @@ fn importance(cluster: &Cluster, pod: PodSlot) -> (Reverse<i32>, i64) {
 
 /// Divides pods into those whose eviction would break a disruption budget, and the others.
 fn by_budget(cluster: &Cluster, pods: &[PodSlot]) -> (Vec<PodSlot>, Vec<PodSlot>) {
-    let mut budgets: Vec<_> = cluster.budgets.values().map(|budget| (budget, budget.allowed)).collect();
+    let mut budgets: Vec<_> = cluster.budgets().map(|budget| (budget, budget.allowed)).collect();
     pods.iter().copied().partition(|pod| {
         let class = cluster.class(*pod);
         let record = cluster.pods.get(*pod);

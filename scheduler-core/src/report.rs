@@ -45,13 +45,9 @@ pub enum PreemptionReport {
 }
 
 impl Report {
-    pub(crate) fn new(cluster: &Cluster, class: &PodClass, rejected: &[(NodeId, Rejection)]) -> Self {
-        let mut by_rejection: BTreeMap<Rejection, usize> = BTreeMap::new();
-        for (_, rejection) in rejected {
-            *by_rejection.entry(*rejection).or_default() += 1;
-        }
+    pub(crate) fn new(cluster: &Cluster, class: &PodClass, rejections: &BTreeMap<Rejection, usize>) -> Self {
         let mut by_text: BTreeMap<(FilterPlugin, String), usize> = BTreeMap::new();
-        for (rejection, nodes) in by_rejection {
+        for (rejection, nodes) in rejections {
             for text in rejection.reasons(cluster, class) {
                 *by_text.entry((rejection.plugin(), text)).or_default() += nodes;
             }
@@ -67,23 +63,37 @@ impl Report {
         self
     }
 
-    pub(crate) fn helpless(mut self, cluster: &Cluster, class: &PodClass, helpless: &[(NodeId, Helpless)]) -> Self {
+    pub(crate) fn helpless(
+        mut self,
+        cluster: &Cluster,
+        class: &PodClass,
+        helpless: &BTreeMap<Helpless, usize>,
+    ) -> Self {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         // kube-scheduler says one thing for all nodes when there is none on which an eviction could be tried.
-        let tried = helpless.iter().any(|(_, helpless)| *helpless != Helpless::NotHelpful);
-        for (_, helpless) in helpless {
+        let tried = helpless.keys().any(|helpless| *helpless != Helpless::NotHelpful);
+        for (helpless, nodes) in helpless {
             let texts = match helpless {
                 Helpless::Rejected(rejection) => rejection.reasons(cluster, class),
                 Helpless::NoVictims if tried => vec!["No preemption victims found for incoming pod".to_owned()],
                 _ => vec!["Preemption is not helpful for scheduling".to_owned()],
             };
             for text in texts {
-                *counts.entry(text).or_default() += 1;
+                *counts.entry(text).or_default() += nodes;
             }
         }
         self.preemption = Some(PreemptionReport::NoCandidate(counts.into_iter().collect()));
         self
     }
+}
+
+/// How many nodes have each reason.
+pub(crate) fn count<T: Ord + Copy>(of_nodes: &[(NodeId, T)]) -> BTreeMap<T, usize> {
+    let mut counts = BTreeMap::new();
+    for (_, reason) in of_nodes {
+        *counts.entry(*reason).or_default() += 1;
+    }
+    counts
 }
 
 /// `0/5 nodes are available: 2 Insufficient cpu, 3 ...`, sorted as text.

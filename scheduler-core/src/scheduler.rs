@@ -4,22 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::assume::Nominations;
-use crate::board::{Boards, Kind, Scan};
+use crate::board::Boards;
 use crate::cluster::Cluster;
 use crate::decision::Decision;
 use crate::error::{Error, Result};
 use crate::explain::{Explanation, explain};
+use crate::impasse::Impasses;
 use crate::intern::Symbol;
 use crate::pod_table::{Eviction, Place, PodRef};
-use crate::preempt;
-use crate::profile::{FilterPlugin, Preemption, Profile, Ties};
-use crate::queue::{PluginSet, Queue, Waits};
-use crate::report::Report;
+use crate::profile::Profile;
+use crate::queue::{Queue, Waits};
 use crate::request::PodClass;
 use crate::schedule::{Context, Subject};
 use crate::score::scoring::Scoring;
 use crate::slot::{NodeId, PodSlot};
-use crate::verdict::Rejection;
 use crate::wake::{Change, helps};
 
 /// A kube-scheduler without a cluster: [`apply`](Scheduler::apply) what happens, ask for the [`next`](Scheduler::next)
@@ -31,16 +29,14 @@ use crate::wake::{Change, helps};
 pub struct Scheduler {
     pub(crate) cluster: Cluster,
     pub(crate) profile: Profile,
-    scoring: Scoring,
-    boards: Boards,
+    pub(crate) scoring: Scoring,
+    pub(crate) boards: Boards,
+    pub(crate) impasses: Impasses,
     pub(crate) queue: Queue,
     pub(crate) nominations: Nominations,
     /// The latest time that a caller told.
     pub(crate) now: Duration,
 }
-
-/// So many pods of a class are placed by scanning all nodes before the class gets a board of its own.
-const SCANS_MAX: u32 = 8;
 
 /// How many pods stand where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,8 +65,16 @@ impl Scheduler {
         let mut cluster = Cluster::default();
         let scoring = Scoring::new(&profile, &mut cluster.catalog)?;
         let queue = Queue::new(Waits::new(&profile));
-        let boards = Boards::default();
-        Ok(Self { cluster, profile, scoring, boards, queue, nominations: Nominations::default(), now: Duration::ZERO })
+        Ok(Self {
+            cluster,
+            profile,
+            scoring,
+            boards: Boards::default(),
+            impasses: Impasses::default(),
+            queue,
+            nominations: Nominations::default(),
+            now: Duration::ZERO,
+        })
     }
 
     /// Decides about one pod.
@@ -167,7 +171,7 @@ impl Scheduler {
         self.cluster.pods.resolve(pod).ok_or_else(missing)
     }
 
-    fn context(&self) -> Context<'_> {
+    pub(crate) fn context(&self) -> Context<'_> {
         Context {
             cluster: &self.cluster,
             profile: &self.profile,
@@ -194,121 +198,9 @@ impl Scheduler {
     }
 
     /// Forgets that pods on a node were to be evicted.
-    fn spare(&mut self, node: NodeId) {
+    pub(crate) fn spare(&mut self, node: NodeId) {
         for pod in self.cluster.nodes.pods(node).to_vec() {
             self.cluster.pods.get_mut(pod).eviction = Eviction::No;
         }
-    }
-
-    fn attempt(&mut self, pod: PodSlot) -> Decision {
-        let class = Arc::clone(self.cluster.class(pod));
-        let subject = Subject { pod: Some(pod), class: &class, pinned: None };
-        if let Some((node, score)) = self.ask_board(pod, &class) {
-            return self.assume(pod, node, score);
-        }
-        let context = self.context();
-        // Room was made on the nominated node: it is taken when it fits, whatever else has become free.
-        let nominated = self
-            .nominations
-            .of(pod)
-            .filter(|node| context.check_actual(&mut context.filters(&subject), &subject, *node).is_none());
-        let (feasible, rejected) = if let Some(node) = nominated {
-            (vec![node], Vec::new())
-        } else {
-            let found = context.feasibility(&subject);
-            (found.feasible, found.rejected)
-        };
-        let scores = context.score(&class, &feasible);
-        match context.select(&subject, &feasible, &scores.totals) {
-            Some(index) => {
-                let (node, score) = (feasible[index], scores.totals[index]);
-                self.assume(pod, node, score)
-            }
-            None => self.fail(pod, &class, &rejected),
-        }
-    }
-
-    /// The node that the class's board tells. Why no node fits is not for a board to say, nor what nominations mean,
-    /// and a class that is asked about for the first time may not come again.
-    fn ask_board(&mut self, pod: PodSlot, class: &Arc<PodClass>) -> Option<(NodeId, i64)> {
-        let id = self.cluster.pods.get(pod).class;
-        let shape = self.cluster.classes.shape(id);
-        let before = self.cluster.classes.attempt(id);
-        let alike = if shape == id { before } else { self.cluster.classes.attempt(shape) };
-        let plain = self.nominations.is_empty() && self.profile.filters.len() == FilterPlugin::ALL.len();
-        if alike == 0 || !plain {
-            return None;
-        }
-        if before < SCANS_MAX && self.profile.ties == Ties::LowestIndex {
-            let form = Arc::clone(self.cluster.classes.get(shape));
-            let board = self.boards.of(&self.cluster, &self.scoring, shape, &form, Kind::Shape);
-            match board.map(|board| board.scan(&self.cluster, &self.scoring, class)) {
-                Some(Scan::Best(node, score)) => return Some((node, score)),
-                Some(Scan::NothingFits) => return None,
-                Some(Scan::Unbounded) | None => {}
-            }
-        }
-        if before == 0 {
-            return None;
-        }
-        let board = self.boards.of(&self.cluster, &self.scoring, id, class, Kind::Class)?;
-        let best = board.best()?;
-        let context = Context {
-            cluster: &self.cluster,
-            profile: &self.profile,
-            scoring: &self.scoring,
-            nominations: &self.nominations,
-        };
-        let node = context.select_from(&Subject { pod: Some(pod), class, pinned: None }, &best)?;
-        Some((node, best.total))
-    }
-
-    fn assume(&mut self, pod: PodSlot, node: NodeId, score: i64) -> Decision {
-        self.nominations.clear(pod);
-        self.cluster.attach(pod, Place::Assumed(node));
-        let node = Arc::clone(self.cluster.nodes.name(node));
-        Decision::Bind { pod: self.cluster.pods.get(pod).id.clone(), node, score }
-    }
-
-    fn fail(&mut self, pod: PodSlot, class: &PodClass, rejected: &[(NodeId, Rejection)]) -> Decision {
-        let mut plugins = PluginSet::default();
-        for (_, rejection) in rejected {
-            plugins.insert(rejection.plugin());
-        }
-        self.queue.fail(pod, plugins, self.now);
-        let id = self.cluster.pods.get(pod).id.clone();
-        let report = Report::new(&self.cluster, class, rejected);
-        if self.profile.preemption == Preemption::Disabled || rejected.is_empty() {
-            return Decision::Unschedulable { pod: id, report };
-        }
-        let subject = Subject { pod: Some(pod), class, pinned: None };
-        if let Err(why) = preempt::eligible(&self.context(), &subject, rejected) {
-            return Decision::Unschedulable { pod: id, report: report.ineligible(why) };
-        }
-        let search = preempt::search(&self.context(), &subject, rejected);
-        let best = preempt::best(&self.cluster, &search.candidates);
-        let Some(best) = best.first().copied().cloned() else {
-            let report = report.helpless(&self.cluster, class, &search.helpless);
-            if let Some(node) = self.nominations.clear(pod) {
-                self.spare(node);
-            }
-            return Decision::Unschedulable { pod: id, report };
-        };
-        self.preempt(pod, id, &best)
-    }
-
-    fn preempt(&mut self, pod: PodSlot, id: PodRef, best: &preempt::Candidate) -> Decision {
-        // Less important pods that wait for the same node will not find the room that they wait for.
-        for other in self.nominations.behind(&self.cluster, self.cluster.priority(pod), best.node) {
-            self.nominations.clear(other);
-            self.queue.wake(other, self.now);
-        }
-        self.nominations.nominate(pod, best.node);
-        for victim in &best.victims {
-            self.cluster.pods.get_mut(*victim).eviction = Eviction::Asked;
-        }
-        let victims = best.victims.iter().map(|victim| self.cluster.pods.get(*victim).id.clone());
-        let node = Arc::clone(self.cluster.nodes.name(best.node));
-        Decision::Preempt { pod: id, node, victims: victims.collect() }
     }
 }

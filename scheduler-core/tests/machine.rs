@@ -146,6 +146,54 @@ fn a_preemptor_waits_for_its_victims_and_may_be_rolled_back() {
     assert!(matches!(scheduler.rollback(&strong), Err(Error::WrongState { .. })));
 }
 
+/// A pod that differs from its twins by its name alone.
+fn twin(name: &str, spec: &str, status: &str) -> String {
+    format!(
+        "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, uid: uid-{name}}}, spec: {{containers: [{{name: c, \
+         image: i, resources: {{requests: {{cpu: '1'}}}}}}], {spec}}}, status: {{{status}}}}}\n"
+    )
+}
+
+fn preempt(scheduler: &mut Scheduler) -> (PodRef, String) {
+    match scheduler.next(Duration::ZERO) {
+        Decision::Preempt { pod, node, victims } => (pod, format!("{node} without {victims:?}")),
+        other => panic!("somebody should have to go: {other:?}"),
+    }
+}
+
+#[test]
+fn twins_that_fit_nowhere_see_what_changed_since_the_first() {
+    let low = |name: &str, node: &str, started: u32| {
+        let status = format!("phase: Running, startTime: '2024-01-01T00:00:{started:02}Z'");
+        twin(name, &format!("priority: 1, nodeName: {node}"), &status)
+    };
+    let mut scheduler = scheduler(
+        &(node("n1", 1)
+            + &node("n2", 1)
+            + &node("n3", 1)
+            + &low("a", "n1", 30)
+            + &low("b", "n2", 20)
+            + &low("c", "n3", 10)),
+    );
+    for name in ["t1", "t2", "t3", "t4", "t5"] {
+        apply(&mut scheduler, &twin(name, "priority: 9", ""));
+    }
+    // The victim that ran for the shortest time goes first; a node that somebody waits for is no choice.
+    let (first, choice) = preempt(&mut scheduler);
+    assert!(choice.starts_with("n1 without"), "{choice}");
+    let (_, choice) = preempt(&mut scheduler);
+    assert!(choice.starts_with("n2 without"), "{choice}");
+    scheduler.rollback(&first).unwrap();
+    let (third, choice) = preempt(&mut scheduler);
+    assert!(choice.starts_with("n1 without"), "{choice}");
+    scheduler.rollback(&third).unwrap();
+    apply(&mut scheduler, &low("c", "n3", 40));
+    let (_, choice) = preempt(&mut scheduler);
+    assert!(choice.starts_with("n3 without"), "{choice}");
+    remove(&mut scheduler, "a");
+    assert_eq!(bind(&mut scheduler, Duration::ZERO).1, "n1");
+}
+
 #[test]
 fn a_disruption_budget_moves_the_choice() {
     let two = node("a", 2) + &node("b", 2);

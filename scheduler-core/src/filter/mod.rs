@@ -49,9 +49,13 @@ impl<'a> Filters<'a> {
         Self { cluster, enabled, class, pinned, first, spread, interpod }
     }
 
-    /// The filters that look at the pods on nodes, for nodes that the others let through.
-    pub(crate) fn about_pods(self) -> Self {
-        Self { first: FilterPlugin::NodePorts, ..self }
+    /// Asks the filters alone that look at the pods on nodes, for nodes that the others let through.
+    pub(crate) fn ask_about_pods(&mut self) {
+        self.first = FilterPlugin::NodePorts;
+    }
+
+    pub(crate) fn ask_about_all(&mut self) {
+        self.first = FilterPlugin::NodeUnschedulable;
     }
 
     /// The first plugin that rejects the node, in the default profile's order.

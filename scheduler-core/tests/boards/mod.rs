@@ -69,8 +69,10 @@ fn run(seed: u64, ties: Ties) -> usize {
                 placed.push(pod);
                 bound += 1;
             }
-            Decision::Preempt { pod: chosen, .. } => {
-                assert!(explanation.best.is_empty() && !explanation.evictions.is_empty(), "seed {seed}, pod {number}");
+            Decision::Preempt { pod: chosen, node, victims } => {
+                assert!(explanation.best.is_empty(), "seed {seed}, pod {number}");
+                let eviction = explanation.evictions.first().expect("there is somebody to evict");
+                assert_eq!((&eviction.node, &eviction.victims), (&node, &victims), "seed {seed}, pod {number}");
                 scheduler.rollback(&chosen).expect("the pod is nominated");
                 scheduler.apply(Event::PodRemoved { namespace: &namespace, name: &name }).expect("pods can go");
             }

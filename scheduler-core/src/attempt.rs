@@ -1,0 +1,182 @@
+//! An attempt to place one pod: what is remembered is asked first, and all nodes where that does not tell.
+
+use std::sync::Arc;
+
+use crate::board::{Kind, Scan};
+use crate::decision::Decision;
+use crate::pod_table::{Eviction, Place};
+use crate::preempt;
+use crate::profile::{FilterPlugin, Preemption, Ties};
+use crate::queue::PluginSet;
+use crate::report::{Report, count};
+use crate::request::{PodClass, PreemptionPolicy};
+use crate::schedule::{Context, Subject};
+use crate::scheduler::Scheduler;
+use crate::slot::{NodeId, PodSlot};
+use crate::verdict::Rejection;
+
+/// So many pods of a class are placed by scanning all nodes before the class gets a board of its own.
+const SCANS_MAX: u32 = 8;
+
+impl Scheduler {
+    /// Tries to place a pod.
+    pub(crate) fn attempt(&mut self, pod: PodSlot) -> Decision {
+        let class = Arc::clone(self.cluster.class(pod));
+        let subject = Subject { pod: Some(pod), class: &class, pinned: None };
+        if let Some((node, score)) = self.ask_board(pod, &class) {
+            return self.assume(pod, node, score);
+        }
+        if let Some(decision) = self.recall(pod, &class) {
+            return decision;
+        }
+        let context = self.context();
+        // Room was made on the nominated node: it is taken when it fits, whatever else has become free.
+        let nominated = self
+            .nominations
+            .of(pod)
+            .filter(|node| context.check_actual(&mut context.filters(&subject), &subject, *node).is_none());
+        let (feasible, rejected) = if let Some(node) = nominated {
+            (vec![node], Vec::new())
+        } else {
+            let found = context.feasibility(&subject);
+            (found.feasible, found.rejected)
+        };
+        let scores = context.score(&class, &feasible);
+        match context.select(&subject, &feasible, &scores.totals) {
+            Some(index) => {
+                let (node, score) = (feasible[index], scores.totals[index]);
+                self.assume(pod, node, score)
+            }
+            None => self.fail(pod, &class, &rejected),
+        }
+    }
+
+    /// The node that the class's board tells. Why no node fits is not for a board to say, nor what nominations mean,
+    /// and a class that is asked about for the first time may not come again.
+    fn ask_board(&mut self, pod: PodSlot, class: &Arc<PodClass>) -> Option<(NodeId, i64)> {
+        let id = self.cluster.pods.get(pod).class;
+        let shape = self.cluster.classes.shape(id);
+        let before = self.cluster.classes.attempt(id);
+        let alike = if shape == id { before } else { self.cluster.classes.attempt(shape) };
+        let plain = self.nominations.is_empty() && self.profile.filters.len() == FilterPlugin::ALL.len();
+        if alike == 0 || !plain {
+            return None;
+        }
+        if before < SCANS_MAX && self.profile.ties == Ties::LowestIndex {
+            let form = Arc::clone(self.cluster.classes.get(shape));
+            let board = self.boards.of(&self.cluster, &self.scoring, shape, &form, Kind::Shape);
+            match board.map(|board| board.scan(&self.cluster, &self.scoring, class)) {
+                Some(Scan::Best(node, score)) => return Some((node, score)),
+                Some(Scan::NothingFits) => return None,
+                Some(Scan::Unbounded) | None => {}
+            }
+        }
+        if before == 0 {
+            return None;
+        }
+        let board = self.boards.of(&self.cluster, &self.scoring, id, class, Kind::Class)?;
+        let best = board.best()?;
+        let context = Context {
+            cluster: &self.cluster,
+            profile: &self.profile,
+            scoring: &self.scoring,
+            nominations: &self.nominations,
+        };
+        let node = context.select_from(&Subject { pod: Some(pod), class, pinned: None }, &best)?;
+        Some((node, best.total))
+    }
+
+    fn assume(&mut self, pod: PodSlot, node: NodeId, score: i64) -> Decision {
+        self.nominations.clear(pod);
+        self.cluster.attach(pod, Place::Assumed(node));
+        let node = Arc::clone(self.cluster.nodes.name(node));
+        Decision::Bind { pod: self.cluster.pods.get(pod).id.clone(), node, score }
+    }
+
+    /// What is remembered about a class that fitted nowhere: a decision, unless other plugins are to be asked.
+    fn recall(&mut self, pod: PodSlot, class: &Arc<PodClass>) -> Option<Decision> {
+        if self.nominations.of(pod).is_some() {
+            return None;
+        }
+        let id = self.cluster.pods.get(pod).class;
+        let subject = Subject { pod: Some(pod), class, pinned: None };
+        let context = Context {
+            cluster: &self.cluster,
+            profile: &self.profile,
+            scoring: &self.scoring,
+            nominations: &self.nominations,
+        };
+        let impasse = self.impasses.of(&context, id, &subject)?;
+        if !impasse.fitting().is_empty() {
+            let feasible: Vec<NodeId> = impasse.fitting().iter().copied().collect();
+            let scores = context.score(class, &feasible);
+            let index = context.select(&subject, &feasible, &scores.totals)?;
+            let (node, score) = (feasible[index], scores.totals[index]);
+            return Some(self.assume(pod, node, score));
+        }
+        self.queue.fail(pod, impasse.plugins(), self.now);
+        if self.profile.preemption == Preemption::Enabled
+            && let Some(best) = impasse.best().cloned()
+        {
+            return Some(self.preempt(pod, &best));
+        }
+        let report = Report::new(&self.cluster, class, impasse.rejections());
+        let report = match (self.profile.preemption, class.preemption) {
+            _ if impasse.rejections().is_empty() => report,
+            (Preemption::Disabled, _) => report,
+            (Preemption::Enabled, PreemptionPolicy::Never) => report.ineligible(preempt::Ineligible::PolicyNever),
+            (Preemption::Enabled, PreemptionPolicy::LowerPriority) => {
+                report.helpless(&self.cluster, class, impasse.helpless())
+            }
+        };
+        Some(Decision::Unschedulable { pod: self.cluster.pods.get(pod).id.clone(), report })
+    }
+
+    fn fail(&mut self, pod: PodSlot, class: &Arc<PodClass>, rejected: &[(NodeId, Rejection)]) -> Decision {
+        let plugins: Vec<FilterPlugin> = rejected.iter().map(|(_, rejection)| rejection.plugin()).collect();
+        self.queue.fail(pod, PluginSet::of(&plugins), self.now);
+        let id = self.cluster.pods.get(pod).id.clone();
+        let report = Report::new(&self.cluster, class, &count(rejected));
+        if self.profile.preemption == Preemption::Disabled || rejected.is_empty() {
+            return Decision::Unschedulable { pod: id, report };
+        }
+        let subject = Subject { pod: Some(pod), class, pinned: None };
+        if let Err(why) = preempt::eligible(&self.context(), &subject, rejected) {
+            return Decision::Unschedulable { pod: id, report: report.ineligible(why) };
+        }
+        let search = preempt::search(&self.context(), &subject, rejected);
+        if self.nominations.of(pod).is_none() {
+            let context = Context {
+                cluster: &self.cluster,
+                profile: &self.profile,
+                scoring: &self.scoring,
+                nominations: &self.nominations,
+            };
+            self.impasses.keep(&context, self.cluster.pods.get(pod).class, class, rejected, &search);
+        }
+        if let Some(best) = preempt::best(&search.candidates).first() {
+            return self.preempt(pod, best);
+        }
+        let report = report.helpless(&self.cluster, class, &count(&search.helpless));
+        if let Some(node) = self.nominations.clear(pod) {
+            self.spare(node);
+        }
+        Decision::Unschedulable { pod: id, report }
+    }
+
+    fn preempt(&mut self, pod: PodSlot, best: &preempt::Candidate) -> Decision {
+        let id = self.cluster.pods.get(pod).id.clone();
+        // Less important pods that wait for the same node will not find the room that they wait for.
+        for other in self.nominations.behind(&self.cluster, self.cluster.priority(pod), best.node) {
+            self.nominations.clear(other);
+            self.queue.wake(other, self.now);
+        }
+        self.nominations.nominate(pod, best.node);
+        for victim in &best.victims {
+            self.cluster.pods.get_mut(*victim).eviction = Eviction::Asked;
+        }
+        let victims = best.victims.iter().map(|victim| self.cluster.pods.get(*victim).id.clone());
+        let node = Arc::clone(self.cluster.nodes.name(best.node));
+        Decision::Preempt { pod: id, node, victims: victims.collect() }
+    }
+}
