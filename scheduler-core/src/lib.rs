@@ -37,8 +37,9 @@
 //! A decision need not look at every node to be exact. For a class that comes again, a board keeps the nodes on which it
 //! fits in groups that share their domains, counts and soft taints, each ordered by what its nodes are on their own; a
 //! change moves one node. A class that comes for the first time, but differs from others in its requests only, is placed
-//! by bounds: one pass over approximate columns leaves few nodes for exact arithmetic. Everything else goes through all
-//! nodes, and tests compare the three.
+//! by bounds: one pass over approximate columns leaves few nodes for exact arithmetic. For a class that fits nowhere, an
+//! impasse keeps what each node had against it and who would have to go from there. Everything else goes through all
+//! nodes, and tests compare them all.
 //!
 //! Distinct label values and names of nodes, namespaces and images are remembered for the scheduler's lifetime.
 //!

@@ -15,7 +15,7 @@ use crate::measure::{Contest, Skipped};
 pub type Prepare = fn() -> Result<Contest, Skipped>;
 
 /// The lines that can be measured, by crate and name, in the order of `BUDGETS.toml`.
-pub const LINES: [(&str, &str, Prepare); 14] = [
+pub const LINES: [(&str, &str, Prepare); 23] = [
     ("namespaces", "spawn", namespaces::spawn),
     ("namespaces", "plain", namespaces::plain),
     ("cgroups", "stats", cgroups::stats),
@@ -29,7 +29,16 @@ pub const LINES: [(&str, &str, Prepare); 14] = [
     ("pod", "decode", pod::decode),
     ("pod", "decode-k8s-openapi", pod::decode_of_peer),
     ("pod", "quantity", pod::quantity),
-    ("scheduler-core", "basic", scheduler_core::basic),
+    ("scheduler-core", "identical", scheduler_core::identical),
+    ("scheduler-core", "classes", scheduler_core::classes),
+    ("scheduler-core", "distinct", scheduler_core::distinct),
+    ("scheduler-core", "distinct-100k", scheduler_core::distinct_of_many),
+    ("scheduler-core", "hard-spread", scheduler_core::hard_spread),
+    ("scheduler-core", "soft-spread", scheduler_core::soft_spread),
+    ("scheduler-core", "anti-affinity", scheduler_core::anti_affinity),
+    ("scheduler-core", "pod-affinity", scheduler_core::pod_affinity),
+    ("scheduler-core", "preferred-anti-affinity", scheduler_core::preferred_anti_affinity),
+    ("scheduler-core", "preemption", scheduler_core::preemption),
 ];
 
 /// The preparation of a line.
