@@ -186,10 +186,18 @@ impl Snapshot {
 
     /// Writes what [`Snapshot::diff`] finds as a layer archive and gives the stream back.
     pub fn write_diff<W: Write>(&self, stream: W) -> Result<W> {
+        self.write_changes(&scan::changes(self.upper()?.as_fd(), self.home.namespace)?, stream)
+    }
+
+    /// Writes some of what [`Snapshot::diff`] found, in its order, as a layer archive and gives the stream back.
+    ///
+    /// # Errors
+    /// A file that is not there any more, or has become shorter.
+    pub fn write_changes<W: Write>(&self, changes: &[Change], stream: W) -> Result<W> {
         let upper = self.upper()?;
         let mut writer = Writer::new(stream);
-        for change in scan::changes(upper.as_fd(), self.home.namespace)? {
-            match &change {
+        for change in changes {
+            match change {
                 Change::Delete(path) => writer.whiteout(path)?,
                 Change::Opaque(path) => writer.opaque(path)?,
                 Change::Put(entry) if matches!(entry.kind, Kind::File { .. }) => {

@@ -28,6 +28,11 @@ impl Failure {
         move |error| Self::new(format!("{doing}: {}", chain(&error)))
     }
 
+    /// One that another process of windlass told of.
+    pub(super) fn told(code: u8, message: String) -> Self {
+        Self { code, message }
+    }
+
     /// A failure to start `program`, told apart as shells do.
     pub(super) fn to_start(program: &str, error: &windlass_namespaces::Error) -> Self {
         let exec = matches!(error, windlass_namespaces::Error::Child { op, .. } if op.starts_with("exec"));
@@ -38,6 +43,12 @@ impl Failure {
         };
         Self { code, message: format!("start {program}: {}", chain(error)) }
     }
+}
+
+/// Tells of something that went wrong and does not end the verb.
+pub(super) fn warn(what: &dyn fmt::Display) {
+    use std::io::Write as _;
+    _ = writeln!(std::io::stderr(), "windlass: {what}"); // nowhere is left to say that this failed
 }
 
 impl fmt::Display for Failure {

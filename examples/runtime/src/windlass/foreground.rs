@@ -8,6 +8,7 @@ use nix::sys::signal::Signal as Raw;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use windlass_namespaces::{Child, Command, Signal};
 
+use super::exit;
 use super::failure::Failure;
 
 /// What a person or a supervisor sends to end or steer a program.
@@ -33,7 +34,7 @@ pub(super) fn run(program: &str, command: &mut Command) -> Result<u8, Failure> {
             forward(&child, signal.ssi_signo, &mut interrupts)?;
         }
         if let Some(status) = child.try_wait().map_err(Failure::during("wait"))? {
-            return Ok(exit_code(status));
+            return Ok(exit::of_code(exit::code(status)));
         }
     }
 }
@@ -51,10 +52,4 @@ fn forward(child: &Child, number: u32, interrupts: &mut u32) -> Result<(), Failu
         }
         _ => Ok(()),
     }
-}
-
-fn exit_code(status: std::process::ExitStatus) -> u8 {
-    use std::os::unix::process::ExitStatusExt as _;
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }

@@ -6,10 +6,12 @@ use windlass_image::{Layout, Reference};
 use windlass_overlay::LayerStore;
 
 use super::failure::Failure;
+use super::rootless;
 
 /// The folder of images (an OCI layout) and of their unpacked layers.
 #[derive(Debug)]
 pub(super) struct Home {
+    pub(super) root: PathBuf,
     pub(super) layout: Layout,
     pub(super) layers: LayerStore,
 }
@@ -22,6 +24,7 @@ impl Home {
         std::fs::create_dir_all(root)
             .map_err(Failure::during(format_args!("create {} (another place: --root DIR)", root.display())))?;
         Ok(Self {
+            root: root.to_owned(),
             layout: Layout::create(&images).map_err(Failure::during(format_args!("open {}", images.display())))?,
             layers: LayerStore::open(&layers).map_err(Failure::during(format_args!("open {}", layers.display())))?,
         })
@@ -36,7 +39,7 @@ pub(super) fn name(image: &str) -> Result<String, Failure> {
 
 /// The user's own place.
 pub(super) fn default_root() -> Result<PathBuf, Failure> {
-    if nix::unistd::geteuid().is_root() && std::env::var_os(super::rootless::MARK).is_none() {
+    if !rootless::is_ordinary() {
         return Ok(PathBuf::from("/var/lib/windlass"));
     }
     if let Some(data) = std::env::var_os("XDG_DATA_HOME") {

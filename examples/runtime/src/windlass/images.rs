@@ -5,8 +5,10 @@ use std::io::Write as _;
 use serde_json::json;
 use windlass_image::Reference;
 
+use super::containers::Containers;
 use super::failure::Failure;
 use super::home::{self, Home};
+use super::record::Config;
 
 /// Lists the named images.
 pub(super) fn images(home: &Home, json: bool) -> Result<u8, Failure> {
@@ -36,16 +38,20 @@ pub(super) fn images(home: &Home, json: bool) -> Result<u8, Failure> {
 }
 
 /// Removes a name, and the unpacked layers that no image needs any more.
-pub(super) fn remove(home: &Home, image: &str) -> Result<u8, Failure> {
+pub(super) fn remove(home: &Home, containers: &Containers, image: &str) -> Result<u8, Failure> {
     let name = home::name(image)?;
     home.layout.resolve(&name).map_err(Failure::during(image))?;
+    let uses = |config: &Config| home::name(&config.image).is_ok_and(|used| used == name);
+    if let Some((_, config)) = containers.list()?.iter().find(|(_, config)| uses(config)) {
+        return Err(Failure::new(format!("image {image} is container {}'s: `windlass rm {0}` first", config.name)));
+    }
     home.layout.untag(&name).map_err(Failure::during(image))?;
     let mut roots = Vec::new();
     for descriptor in home.layout.images().map_err(Failure::during("list the images"))? {
         let Some(name) = descriptor.ref_name() else { continue };
         let image = home.layout.resolve(name).map_err(Failure::during(name))?;
         for (_, diff_id) in image.layers() {
-            roots.push(super::run::layer_id(diff_id)?);
+            roots.push(super::create::layer_id(diff_id)?);
         }
     }
     home.layers.gc(&roots).map_err(Failure::during("collect unused layers"))?;

@@ -9,6 +9,7 @@ use windlass_namespaces::{Command, IdMapping, Namespace, Source, Stdio};
 use windlass_overlay::{Feature, Support, probe};
 
 use super::failure::{Failure, chain};
+use super::rootless;
 
 /// One capability of this machine.
 struct Fact {
@@ -19,7 +20,7 @@ struct Fact {
 }
 
 pub(super) fn info(root: &Path, json: bool) -> Result<u8, Failure> {
-    let facts: Vec<Fact> = namespaces().into_iter().chain(cgroups()).chain(overlay(root)).collect();
+    let facts: Vec<Fact> = namespaces().into_iter().chain(cgroups()).chain(overlay(root)).chain(network()).collect();
     let text = if json { as_json(&facts) } else { as_text(&facts) };
     std::io::stdout().write_all(text.as_bytes()).map_err(Failure::during("print"))?;
     Ok(0)
@@ -116,4 +117,19 @@ fn overlay(root: &Path) -> Vec<Fact> {
         },
     };
     probe.features.into_iter().map(fact).collect()
+}
+
+/// Which networks this user's containers can have.
+fn network() -> Vec<Fact> {
+    let fact = |name: &str, able| Fact { area: "network", name: name.to_owned(), able };
+    let bridge = if rootless::is_ordinary() {
+        Err("the bridge is in the host's network, which takes root: --network none with --publish works".to_owned())
+    } else {
+        Ok("windlass0, 10.87.0.0/16, masqueraded with nftables".to_owned())
+    };
+    vec![
+        fact("none, host, container", Ok("by namespaces".to_owned())),
+        fact("bridge", bridge),
+        fact("publish", Ok("forwarded by the container's monitor, TCP and UDP".to_owned())),
+    ]
 }

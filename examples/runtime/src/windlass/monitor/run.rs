@@ -1,0 +1,98 @@
+//! One run of the container's first process.
+
+use std::io::pipe;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::Instant;
+
+use windlass_cgroups::Group;
+use windlass_namespaces::{Child, Command, KillOnDrop, Namespace, Rootfs, Source, Stdio, Terminal};
+use windlass_overlay::MountOptions;
+
+use crate::windlass::containers::Container;
+use crate::windlass::failure::Failure;
+use crate::windlass::home::Home;
+use crate::windlass::identity::Identity;
+use crate::windlass::record::Config;
+use crate::windlass::streams::Streams;
+use crate::windlass::volumes::Volumes;
+use crate::windlass::{account, group, launch, network};
+
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) child: Child,
+    pub(super) identity: Identity,
+    pub(super) io: Streams,
+    pub(super) group: Option<Group>,
+    pub(super) started: Instant,
+    pub(super) has_ended: bool,
+    /// What was asked for and could not be given.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Run {
+    pub(super) fn start(
+        home: &Home,
+        container: &Container,
+        config: &Config,
+        volumes: &Volumes,
+        network: Option<BorrowedFd<'_>>,
+    ) -> Result<Self, Failure> {
+        let snapshot = home.layers.open_snapshot(&config.id).map_err(Failure::during("open the container's layers"))?;
+        let rootfs = snapshot.mount(&MountOptions::default()).map_err(Failure::during("mount the root file system"))?;
+        let account = account::look_up(rootfs.as_fd(), config.user.as_deref())?;
+        let mut command = launch::first(container, config, volumes, &account)?;
+        command.rootfs(Rootfs::Detached(rootfs.into())).kill_on_drop(KillOnDrop::Yes);
+        if let Some(namespace) = network {
+            command.namespace(Namespace::Net, Source::Join(network::descriptor(namespace)?));
+        }
+        let group = group::create(config)?;
+        match Self::spawn(&mut command, config, group.as_ref()) {
+            Ok((child, io)) => {
+                let warnings = child.notices().iter().map(ToString::to_string).collect();
+                let identity = Identity::of(child.pid().as_raw());
+                // A process that has ended already is still this one's child, and keeps its number.
+                let identity = identity.unwrap_or_else(|| Identity::ended(child.pid().as_raw()));
+                Ok(Self { child, identity, io, group, started: Instant::now(), has_ended: false, warnings })
+            }
+            Err(failure) => match group.as_ref().map_or(Ok(()), group::remove) {
+                Ok(()) => Err(failure),
+                Err(second) => Err(Failure::told(failure.code, format!("{failure}; and then: {second}"))),
+            },
+        }
+    }
+
+    fn spawn(command: &mut Command, config: &Config, group: Option<&Group>) -> Result<(Child, Streams), Failure> {
+        launch::enter_group(command, group)?;
+        let started = |error| Failure::to_start(&config.command[0], &error);
+        let failed = || Failure::during("make a pipe");
+        if config.terminal {
+            command.terminal(Terminal::default());
+            let mut child = command.spawn().map_err(started)?;
+            let terminal = child.take_terminal().ok_or_else(|| Failure::new("the container has no terminal"))?;
+            let io = Streams::with_terminal(terminal).map_err(Failure::during("use the container's terminal"))?;
+            return Ok((child, io));
+        }
+        let (stdout, out) = pipe().map_err(failed())?;
+        let (stderr, err) = pipe().map_err(failed())?;
+        command.stdout(out).stderr(err);
+        let stdin = if config.stdin {
+            let (input, stdin) = pipe().map_err(failed())?;
+            command.stdin(input);
+            Some(stdin.into())
+        } else {
+            command.stdin(Stdio::Null);
+            None
+        };
+        let child = command.spawn().map_err(started)?;
+        let io = Streams::with_pipes(stdin, stdout.into(), stderr.into()).map_err(failed())?;
+        Ok((child, io))
+    }
+
+    /// Removes the group, with what is left in it; whether the kernel killed for want of memory.
+    pub(super) fn end(&mut self) -> Result<bool, Failure> {
+        let Some(group) = self.group.take() else { return Ok(false) };
+        let oom_killed = group.oom_kills().ok().flatten().is_some_and(|kills| kills > 0);
+        group::remove(&group)?;
+        Ok(oom_killed)
+    }
+}
