@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use crate::id::{Gid, Uid};
+use crate::id::{Gid, IdMapping, Uid};
 
 /// How mounts and unmounts below a mount travel to its copies in other namespaces.
 ///
@@ -106,6 +106,24 @@ pub(crate) enum Kind {
     Symlink(PathBuf),
     Masked,
     ReadOnlyPath,
+    Cgroups,
+}
+
+/// What owners of files show as, and the mount that shows it once it is made.
+#[derive(Debug)]
+pub(crate) struct IdMap {
+    pub(crate) uid: Vec<IdMapping>,
+    pub(crate) gid: Vec<IdMapping>,
+    pub(crate) reach: Reach,
+    pub(crate) made: Option<OwnedFd>,
+}
+
+/// What is in a new file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contents {
+    None,
+    /// A copy of what was at its target.
+    OfTarget,
 }
 
 /// One entry of the tree that a process in a new mount namespace sees.
@@ -127,6 +145,8 @@ pub struct Mount {
     pub(crate) propagation_reach: Option<Reach>,
     /// User and group of a device node.
     pub(crate) owner: Option<(Uid, Gid)>,
+    pub(crate) id_map: Option<IdMap>,
+    pub(crate) contents: Contents,
 }
 
 impl Mount {
@@ -140,6 +160,8 @@ impl Mount {
             propagation: None,
             propagation_reach: None,
             owner: None,
+            id_map: None,
+            contents: Contents::None,
         }
     }
 
@@ -207,6 +229,15 @@ impl Mount {
                 None => mount.flag(*controller),
             }
         })
+    }
+
+    /// The control groups of the process as the host has them: where it has v1 hierarchies, a directory for each, with
+    /// links for controllers that share one; else the cgroup v2 tree.
+    ///
+    /// With a new cgroup namespace the process's own groups are the roots. Without, the directories of its groups are
+    /// bound where there are v1 hierarchies, so that no other group is seen. [`Mount::read_only`] holds for all of them.
+    pub fn cgroups(target: impl Into<PathBuf>) -> Self {
+        Self::new(Kind::Cgroups, target)
     }
 
     /// A device node.
@@ -289,6 +320,50 @@ impl Mount {
     #[doc(alias = "nosymfollow")]
     pub fn no_symlink_follow(self) -> Self {
         self.with(attribute::NO_SYMLINK_FOLLOW)
+    }
+
+    /// Shows the files of a bind under other owners: what belongs on disk to `inside` of a mapping shows as `outside` of
+    /// it to the caller, and the other way round for new files.
+    ///
+    /// So, with the mapping of the process's own user namespace, files show the owners there that they have on disk.
+    ///
+    /// Mounts below a recursive bind keep their owners, unless [`Mount::id_map_below`] is called as well.
+    ///
+    /// # Errors
+    /// Only binds take it; planning the command fails for others with [`Error::Invalid`](crate::Error::Invalid).
+    ///
+    /// # Kernel
+    /// Linux 5.12, `CAP_SYS_ADMIN` over the file system, and a file system that can: the caller makes the mount.
+    #[must_use]
+    #[doc(alias = "idmap")]
+    pub fn id_map(mut self, uid: Vec<IdMapping>, gid: Vec<IdMapping>) -> Self {
+        self.id_map = Some(IdMap { uid, gid, reach: Reach::This, made: None });
+        self
+    }
+
+    /// Lets [`Mount::id_map`] reach the mounts below as well.
+    #[must_use]
+    #[doc(alias = "ridmap")]
+    pub fn id_map_below(mut self) -> Self {
+        if let Some(map) = &mut self.id_map {
+            map.reach = Reach::Below;
+        }
+        self
+    }
+
+    /// A new file system begins with a copy of what is at its target, with its owners and modes; without what is mounted
+    /// there, sockets, and extended attributes.
+    ///
+    /// # Errors
+    /// As [`Mount::option`].
+    #[must_use]
+    #[doc(alias = "tmpcopyup")]
+    pub fn copy_up(mut self) -> Self {
+        match self.kind {
+            Kind::Filesystem { .. } => self.contents = Contents::OfTarget,
+            _ => self.attributes |= MISPLACED_OPTION,
+        }
+        self
     }
 
     /// Who owns a device node; root when not given. Where the caller's node is bound, that keeps its owner.

@@ -11,6 +11,7 @@ use crate::kind::Namespace;
 
 pub(crate) mod attribute;
 mod c_string;
+pub(crate) mod cgroup_view;
 mod compile;
 mod credential;
 mod filesystem;
@@ -84,6 +85,8 @@ pub(crate) struct Facts {
     pub(crate) has_keyrings: bool,
     /// The version of Landlock's interface; 0 where there is none.
     pub(crate) landlock_abi: u32,
+    /// The caller's hierarchies of control groups, where the command wants to see them.
+    pub(crate) hierarchies: Vec<cgroup_view::Hierarchy>,
     /// Of the command's groups, in their order.
     pub(crate) cgroups: Vec<CgroupVersion>,
 }
@@ -104,6 +107,7 @@ impl Facts {
             setgroups_is_denied: false,
             has_keyrings: true,
             landlock_abi: 0,
+            hierarchies: Vec::new(),
             cgroups: Vec::new(),
         }
     }

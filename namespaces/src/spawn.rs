@@ -1,6 +1,7 @@
 //! Runs a plan: makes the process, stands by while it prepares itself, and hears how that went.
 
 mod facts;
+mod id_map;
 mod line;
 mod mapping;
 
@@ -41,6 +42,7 @@ impl Command {
     /// something killed it meanwhile. After an error no process is left.
     pub fn spawn(&mut self) -> Result<Child> {
         self.lift()?;
+        id_map::make(self, self.floor())?;
         let plan = self.plan()?;
         let floor = self.floor();
         let (mut line, there) = Line::open(floor)?;
@@ -49,6 +51,7 @@ impl Command {
         let prepared = Prepared::new(&plan, &there, reaper.as_ref(), ruleset.as_ref());
         let made = start(&prepared).map_err(|source| Error::sys("clone3", clone_object(&plan), source))?;
         drop((there, reaper, ruleset));
+        self.mounts.iter_mut().filter_map(|mount| mount.id_map.as_mut()).for_each(|map| map.made = None);
         // The process alone holds its gate: who opens it learns when nobody waits there.
         if matches!(self.wait, Wait::At(_)) {
             self.wait = Wait::Spent;

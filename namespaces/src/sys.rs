@@ -3,9 +3,11 @@
 mod attribute;
 mod call;
 mod clone;
+mod copy;
 mod credential;
 mod filesystem;
 mod gate;
+mod id_map;
 mod init;
 mod join;
 mod landlock;
@@ -18,6 +20,7 @@ mod stepper;
 mod terminal;
 
 pub(crate) use call::Call;
+pub(crate) use id_map::{holder, mapped_tree};
 pub(crate) use init::reaper;
 pub(crate) use landlock::{create_ruleset, landlock_abi};
 pub(crate) use message::{MESSAGE_LENGTH, Message, Release};

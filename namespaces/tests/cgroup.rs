@@ -13,10 +13,17 @@ use std::time::{Duration, Instant};
 
 use support::{fresh, output, said, shell, unique};
 use trial::{Test, need::root};
-use windlass_namespaces::{Error, Mount, Namespace, Source};
+use windlass_namespaces::seccomp::Policy;
+use windlass_namespaces::{CapabilitySet, CapabilitySets, Error, Mount, Namespace, Source};
 
 fn main() -> ExitCode {
     trial::main(vec![
+        Test::new("a_container_sees_its_groups_of_every_hierarchy", view).needs(root).needs(unified).needs(legacy),
+        Test::new("CVE-2023-25809_groups_mounted_read_only_cannot_be_written", view_is_read_only)
+            .needs(root)
+            .needs(unified)
+            .needs(legacy),
+        Test::new("CVE-2022-0492_no_release_agent_can_be_set", release_agent).needs(root).needs(unified).needs(legacy),
         Test::new("a_cgroup2_group_takes_the_process_in_at_its_birth", version_two).needs(root).needs(unified),
         Test::new("v1_groups_hold_the_process_before_its_exec", version_one).needs(root).needs(legacy),
         Test::new("groups_of_many_hierarchies_go_together", together).needs(root).needs(unified).needs(legacy),
@@ -145,6 +152,90 @@ fn namespace() {
     // The shell and `cat`, and none of the host's.
     assert_eq!(text.lines().rev().take_while(|line| line.parse::<u32>().is_ok()).count(), 2, "{text}");
     fs::remove_dir(groups[1].0.join("below")).unwrap();
+}
+
+/// What a script says in a container that sees its groups at `/sys/fs/cgroup`.
+fn in_view(script: &str, groups: &[Group], view: Mount, anew: bool) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = support::contained(script, folder.path());
+    command.mount(view).stderr(windlass_namespaces::Stdio::Null).capabilities(CapabilitySets::docker());
+    if anew {
+        command.namespace(Namespace::Cgroup, Source::New);
+    }
+    for group in groups {
+        command.cgroup(group.descriptor());
+    }
+    said(&mut command)
+}
+
+fn view() {
+    let groups = [unified_group(), legacy_group("pids"), legacy_group("freezer")];
+    let names: Vec<PathBuf> = hierarchies("cgroup").into_iter().chain(hierarchies("cgroup2")).collect();
+    let mut names: Vec<&str> = names.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    fs::create_dir(groups[1].0.join("below")).unwrap();
+    for anew in [true, false] {
+        let script = "cd /sys/fs/cgroup; ls; ls -d pids/below; wc -l < pids/cgroup.procs; wc -l < unified/cgroup.procs; \
+            mkdir pids/made && rmdir pids/made && echo writable";
+        let text = in_view(script, &groups, Mount::cgroups("/sys/fs/cgroup"), anew);
+        let expected: Vec<&str> = names.iter().copied().chain(["pids/below", "2", "2", "writable"]).collect();
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected, "{anew}");
+    }
+    fs::remove_dir(groups[1].0.join("below")).unwrap();
+}
+
+/// Writing to the files of control groups reaches the host's: in the days of the vulnerability they were writable although
+/// they were mounted read-only, in rootless containers at first.
+fn view_is_read_only() {
+    let groups = [unified_group(), legacy_group("pids")];
+    for anew in [true, false] {
+        let script = "cd /sys/fs/cgroup; for d in . */; do mkdir $d/made && echo made $d; done; \
+            for f in */cgroup.procs; do echo $$ > $f && echo wrote $f; done; echo 1 > pids/pids.max && echo limited; \
+            mount -o remount,rw pids && echo remounted; umount pids && echo unmounted; echo end";
+        let text = in_view(script, &groups, Mount::cgroups("/sys/fs/cgroup").read_only(), anew);
+        assert_eq!(text, "end", "{anew}");
+        let script = "mkdir /c/made && echo made; echo $$ > /c/cgroup.procs && echo wrote; echo end";
+        for view in [Mount::cgroup2("/c").read_only(), Mount::cgroup("/c", &["pids"]).read_only()] {
+            assert_eq!(in_view(script, &groups, view, true), "end");
+        }
+    }
+    for group in &groups {
+        assert!(!group.0.join("made").exists());
+    }
+}
+
+/// A v1 hierarchy's `release_agent` is run by the kernel as the host's root: a container that writes it, or mounts a
+/// hierarchy of its own to write it there, is out.
+fn release_agent() {
+    let groups = [legacy_group("pids"), unified_group()];
+    let script = "echo /bin/true > /sys/fs/cgroup/pids/release_agent && echo wrote; \
+        mkdir /tmp/c; mount -t cgroup -o pids c /tmp/c && echo mounted; \
+        unshare -UrmC sh -c 'mount -t cgroup -o pids c /tmp/c && echo /bin/true > /tmp/c/release_agent' && echo out; echo end";
+    let before: Vec<String> = agents();
+    for anew in [true, false] {
+        for view in [Mount::cgroups("/sys/fs/cgroup"), Mount::cgroups("/sys/fs/cgroup").read_only()] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut command = support::contained(script, folder.path());
+            command.mount(view).mount(Mount::tmpfs("/tmp")).stderr(windlass_namespaces::Stdio::Null);
+            command.capabilities(CapabilitySets::docker()).no_new_privileges();
+            let docker = Policy::container(CapabilitySet::DOCKER).compile().unwrap();
+            command.seccomp(docker);
+            if anew {
+                command.namespace(Namespace::Cgroup, Source::New);
+            }
+            for group in &groups {
+                command.cgroup(group.descriptor());
+            }
+            assert_eq!(said(&mut command), "end");
+        }
+    }
+    assert_eq!(agents(), before);
+}
+
+fn agents() -> Vec<String> {
+    let files = hierarchies("cgroup").into_iter().map(|path| path.join("release_agent"));
+    files.map(|path| fs::read_to_string(path).unwrap_or_default()).collect()
 }
 
 fn joined() {

@@ -245,7 +245,7 @@ fn descriptors(command: &Command) -> Vec<RawFd> {
     }));
     descriptors.extend(command.mounts.iter().filter_map(|mount| match &mount.kind {
         Kind::Detached(descriptor) => Some(descriptor.as_raw_fd()),
-        _ => None,
+        _ => mount.id_map.as_ref().and_then(|map| map.made.as_ref()).map(AsRawFd::as_raw_fd),
     }));
     if let Root::Given(Rootfs::Detached(descriptor)) = &command.root {
         descriptors.push(descriptor.as_raw_fd());

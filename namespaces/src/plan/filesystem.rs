@@ -1,10 +1,11 @@
 //! The steps that make the tree of mounts.
 
 use std::ffi::CString;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
+use super::cgroup_view;
 use super::program::c_string;
 use super::step::{DeviceStep, Links, MountSource, MountStep, RootSource, Step, Target};
 use crate::command::{Command, Root};
@@ -39,7 +40,14 @@ pub(super) fn steps(
         if shows_cgroups(mount) {
             steps.extend(cgroup_namespace.take());
         }
-        steps.push(step(command, facts, mount)?);
+        if let Kind::Cgroups = mount.kind {
+            let view = cgroup_view::mounts(mount, &facts.hierarchies, command.is_new(Namespace::Cgroup));
+            for mount in &view {
+                steps.push(step(command, facts, mount)?);
+            }
+        } else {
+            steps.push(step(command, facts, mount)?);
+        }
     }
     steps.extend(terminal);
     if command.root_is_read_only {
@@ -80,7 +88,11 @@ fn root(command: &Command) -> Result<RootSource> {
 }
 
 fn shows_cgroups(mount: &Mount) -> bool {
-    matches!(&mount.kind, Kind::Filesystem { name, .. } if name == "cgroup" || name == "cgroup2")
+    match &mount.kind {
+        Kind::Filesystem { name, .. } => name == "cgroup" || name == "cgroup2",
+        Kind::Cgroups => true,
+        _ => false,
+    }
 }
 
 fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
@@ -91,6 +103,13 @@ fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
     // Only the first user namespace may make device files.
     let binds_devices = command.source(Namespace::User).is_some() || !facts.is_in_first_user_namespace();
     let (source, links) = match &mount.kind {
+        Kind::Bind { source, recursive } if mount.id_map.is_some() => {
+            (mapped(mount, source, *recursive)?, Links::Follow)
+        }
+        _ if mount.id_map.is_some() => {
+            return Err(Error::invalid("mount", mount.target.to_string_lossy(), "only a bind has owners to map"));
+        }
+        Kind::Cgroups => unreachable!("made of other mounts"),
         Kind::Bind { source, recursive } => (bind(source, *recursive)?, Links::Follow),
         Kind::Detached(mount) => (MountSource::Detached(mount.as_raw_fd()), Links::Follow),
         Kind::Filesystem { name, options } if name == "proc" || name == "sysfs" => {
@@ -116,8 +135,10 @@ fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
     };
     let propagation = propagation(command, mount, &source);
     let reach = match &source {
-        MountSource::Bind { recursive: true, .. } | MountSource::Detached(_) => Reach::Below,
-        MountSource::Bind { .. } | MountSource::Filesystem { .. } => Reach::This,
+        MountSource::Bind { recursive: true, .. }
+        | MountSource::Mapped { recursive: true, .. }
+        | MountSource::Detached(_) => Reach::Below,
+        MountSource::Bind { .. } | MountSource::Mapped { .. } | MountSource::Filesystem { .. } => Reach::This,
     };
     let (mut own, mut below) = (mount.own, mount.below);
     match reach {
@@ -125,7 +146,16 @@ fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
         Reach::Below => below.set |= mount.attributes,
     }
     let propagation_reach = mount.propagation_reach.unwrap_or(reach);
-    Ok(Step::Mount(MountStep { source, target, links, own, below, propagation, propagation_reach }))
+    Ok(Step::Mount(MountStep {
+        source,
+        target,
+        links,
+        own,
+        below,
+        propagation,
+        propagation_reach,
+        contents: mount.contents,
+    }))
 }
 
 /// A fresh file system is private, and so is a copy out of a private tree.
@@ -148,6 +178,18 @@ fn sysfs_is_bound(command: &Command) -> bool {
 
 fn bind(source: &Path, recursive: bool) -> Result<MountSource> {
     Ok(MountSource::Bind { path: c_string("mount", source.as_os_str().as_bytes())?, recursive })
+}
+
+fn mapped(mount: &Mount, source: &Path, recursive: bool) -> Result<MountSource> {
+    let map = mount.id_map.as_ref();
+    let list = |mappings: &[IdMapping]| mappings.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let told = map.map(|map| format!("users {}; groups {}", list(&map.uid), list(&map.gid))).unwrap_or_default();
+    if map.is_some_and(|map| map.uid.is_empty() || map.gid.is_empty()) {
+        return Err(Error::invalid("mount", mount.target.to_string_lossy(), "an id map has users and groups"));
+    }
+    let descriptor = map.and_then(|map| map.made.as_ref()).map(AsRawFd::as_raw_fd);
+    let path = c_string("mount", source.as_os_str().as_bytes())?;
+    Ok(MountSource::Mapped { path, recursive, told, descriptor })
 }
 
 fn filesystem(name: &str, options: &[(String, Option<String>)]) -> Result<MountSource> {

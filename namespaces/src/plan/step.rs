@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use crate::gate::GateKind;
 use crate::id::IdMapping;
 use crate::kind::Namespace;
-use crate::mount::{Attributes, DeviceKind, Reach};
+use crate::mount::{Attributes, Contents, DeviceKind, Reach};
 use crate::rlimit::Rlimit;
 use crate::seccomp::CompiledFilter;
 
@@ -43,9 +43,22 @@ pub(crate) enum Links {
 
 #[derive(Debug)]
 pub(crate) enum MountSource {
-    Bind { path: CString, recursive: bool },
+    Bind {
+        path: CString,
+        recursive: bool,
+    },
+    /// A bind with mapped owners, which the caller made.
+    Mapped {
+        path: CString,
+        recursive: bool,
+        told: String,
+        descriptor: Option<RawFd>,
+    },
     Detached(RawFd),
-    Filesystem { name: CString, options: Vec<(CString, Option<CString>)> },
+    Filesystem {
+        name: CString,
+        options: Vec<(CString, Option<CString>)>,
+    },
 }
 
 #[derive(Debug)]
@@ -60,6 +73,7 @@ pub(crate) struct MountStep {
     /// `MS_*`, 0 to leave it.
     pub(crate) propagation: u64,
     pub(crate) propagation_reach: Reach,
+    pub(crate) contents: Contents,
 }
 
 #[derive(Debug)]
@@ -230,6 +244,10 @@ impl fmt::Display for MountStep {
         match &self.source {
             MountSource::Bind { path, recursive: false } => write!(f, "bind {}", text(path))?,
             MountSource::Bind { path, recursive: true } => write!(f, "bind recursively {}", text(path))?,
+            MountSource::Mapped { path, recursive, told, .. } => {
+                let how = if *recursive { " recursively" } else { "" };
+                write!(f, "bind{how} {} with {told}", text(path))?;
+            }
             MountSource::Detached(descriptor) => write!(f, "attach mount {descriptor}")?,
             MountSource::Filesystem { name, options } => {
                 write!(f, "mount {}", text(name))?;
@@ -240,6 +258,10 @@ impl fmt::Display for MountStep {
             }
         }
         write!(f, " on {}", text(&self.target.path))?;
+        f.write_str(match self.contents {
+            Contents::None => "",
+            Contents::OfTarget => " with a copy of what is there",
+        })?;
         for (change, whose) in [(self.own, "attributes"), (self.below, "attributes below")] {
             if change.set != 0 {
                 write!(f, ", {whose} {:#x}", change.set)?;

@@ -1,14 +1,20 @@
 //! What a plan has to know about the caller.
 
+use std::os::fd::AsRawFd as _;
+
 use rustix::fs::fstatfs;
 
 use crate::capability::CapabilitySet;
 use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::id::IdMapping;
+use crate::mount::Kind;
+use crate::plan::cgroup_view::{self, Hierarchy};
 use crate::plan::{CgroupVersion, Facts};
 
 const STATUS: &str = "/proc/thread-self/status";
+const MOUNTINFO: &str = "/proc/thread-self/mountinfo";
+const CGROUP: &str = "/proc/thread-self/cgroup";
 const SETGROUPS: &str = "/proc/thread-self/setgroups";
 const GID_MAP: &str = "/proc/thread-self/gid_map";
 const CGROUP_MAGIC: u64 = 0x0027_e0eb;
@@ -25,8 +31,25 @@ pub(super) fn read(command: &Command) -> Result<Facts> {
     facts.setgroups_is_denied = text.trim() == "deny";
     facts.has_keyrings = command.process.session_keyring.is_none() || crate::sys::has_keyrings();
     facts.landlock_abi = command.process.landlock.as_ref().map_or(0, |_| crate::sys::landlock_abi());
+    if command.mounts.iter().any(|mount| matches!(mount.kind, Kind::Cgroups)) {
+        facts.hierarchies = hierarchies(command)?;
+    }
     facts.cgroups = command.cgroups.iter().map(version).collect::<Result<_>>()?;
     Ok(facts)
+}
+
+/// The caller's hierarchies, with the groups that the process will be in.
+fn hierarchies(command: &Command) -> Result<Vec<Hierarchy>> {
+    let read = |path: &str| std::fs::read_to_string(path).map_err(|source| Error::sys("read", path, source));
+    let mut found = cgroup_view::hierarchies(&read(MOUNTINFO)?, &read(CGROUP)?);
+    for group in &command.cgroups {
+        let link = format!("/proc/thread-self/fd/{}", group.as_raw_fd());
+        let path = std::fs::read_link(&link).map_err(|source| Error::sys("readlink", link, source))?;
+        if let Some(hierarchy) = found.iter_mut().find(|hierarchy| path.starts_with(&hierarchy.place)) {
+            hierarchy.own = path;
+        }
+    }
+    Ok(found)
 }
 
 fn version(group: &std::os::fd::OwnedFd) -> Result<CgroupVersion> {
@@ -71,6 +94,7 @@ fn parse(status: &str) -> Option<Facts> {
         setgroups_is_denied: false,
         has_keyrings: false,
         landlock_abi: 0,
+        hierarchies: Vec::new(),
         cgroups: Vec::new(),
     })
 }

@@ -5,7 +5,8 @@ use std::os::fd::RawFd;
 use std::{mem, ptr};
 
 use super::call::{Call, Failure, Outcome, Word, call, close, int, open, open_place, raw, write};
-use crate::mount::{Attributes, DeviceKind, Reach, attribute};
+use super::copy;
+use crate::mount::{Attributes, Contents, DeviceKind, Reach, attribute};
 use crate::plan::step::{DeviceStep, Links, MountSource, MountStep, RootSource, Target};
 
 const OPEN_TREE_CLONE: u32 = 1;
@@ -74,8 +75,16 @@ pub(super) fn mount(root: RawFd, step: &MountStep) -> Outcome<()> {
             let reach = if *recursive { Reach::Below } else { Reach::This };
             (clone_tree(libc::AT_FDCWD, path, reach)?, false)
         }
-        MountSource::Detached(descriptor) => (*descriptor, false),
-        MountSource::Filesystem { name, options } => (filesystem(name, options, step.own.set | step.below.set)?, true),
+        MountSource::Detached(descriptor) | MountSource::Mapped { descriptor: Some(descriptor), .. } => {
+            (*descriptor, false)
+        }
+        MountSource::Mapped { .. } => return Err(Failure { call: Call::OpenTree, errno: libc::EBADF }),
+        MountSource::Filesystem { name, options } => {
+            let attributes = step.own.set | step.below.set;
+            // What is copied into it comes first.
+            let later = if step.contents == Contents::OfTarget { attribute::READ_ONLY } else { 0 };
+            (filesystem(name, options, attributes & !later)?, true)
+        }
     };
     change(mount, step, is_fresh)?;
     let resolve = match step.links {
@@ -91,6 +100,11 @@ pub(super) fn mount(root: RawFd, step: &MountStep) -> Outcome<()> {
     // reach the kernel.
     if !step.target.path.to_bytes().starts_with(b"/proc") && is_procfs(place)? {
         return Err(Failure { call: Call::MoveMount, errno: libc::ELOOP });
+    }
+    if step.contents == Contents::OfTarget {
+        copy::directory(place, mount)?;
+        let read_only = Attributes::set((step.own.set | step.below.set) & attribute::READ_ONLY);
+        set_attributes(mount, c"", AT_EMPTY_PATH, read_only, 0)?;
     }
     attach(mount, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
     close(place)?;

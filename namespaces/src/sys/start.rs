@@ -16,7 +16,7 @@ pub(crate) struct Started {
 }
 
 /// Handlers become default actions in the new process, as after an exec, so that none of the caller's runs in it.
-const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+pub(super) const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
 /// Makes the new process (or, for a staged plan, the intermediate one) and runs its steps there.
 pub(crate) fn start(prepared: &Prepared<'_>) -> io::Result<Started> {
