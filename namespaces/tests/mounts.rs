@@ -175,7 +175,7 @@ fn too_large() {
     fs::create_dir_all(&path).unwrap();
     match in_copy(folder.path(), "true", Mount::tmpfs("/deep").copy_up()).spawn() {
         Err(Error::Child { op: "getdents64", source, .. }) => {
-            assert_eq!(source.raw_os_error(), Some(libc::ENAMETOOLONG))
+            assert_eq!(source.raw_os_error(), Some(libc::ENAMETOOLONG));
         }
         other => panic!("{other:?}"),
     }
