@@ -16,6 +16,7 @@ mod parent;
 mod prepared;
 mod procfs;
 mod start;
+mod status;
 mod stepper;
 mod terminal;
 

@@ -4,8 +4,8 @@ use std::ffi::{CStr, c_char};
 use std::{mem, ptr};
 
 use super::call::{Call, Failure, Outcome, Word, call, int, raw};
-use super::filesystem::is_directory_at;
 use super::prepared::Prepared;
+use super::status::is_directory_at;
 use crate::plan::Plan;
 use crate::plan::step::{Program, Step};
 

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::RawFd;
 
 use super::call::{Call, Failure, Outcome, Word, call, close, open_at, raw, read, write};
-use super::filesystem::status;
+use super::status::status;
 
 const RESOLVE_NO_XDEV: u64 = 0x01;
 const RESOLVE_NO_SYMLINKS: u64 = 0x04;

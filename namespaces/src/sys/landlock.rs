@@ -5,7 +5,7 @@ use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::ptr;
 
 use super::call::{Call, Failure, Outcome, Word, call, close, int, open_place, raw};
-use super::filesystem::is_directory;
+use super::status::is_directory;
 use crate::landlock::Missing;
 use crate::plan::landlock::{Denied, LandlockRule};
 

@@ -6,7 +6,8 @@ use std::os::fd::RawFd;
 use std::ptr;
 
 use super::call::{Call, Failure, Outcome, Word, call, close, open_at, open_place, raw};
-use super::filesystem::{filesystem, status};
+use super::filesystem::filesystem;
+use super::status::status;
 use crate::plan::attribute::Procfs;
 
 const PROC_MAGIC: i64 = 0x9fa0;

@@ -5,8 +5,8 @@ use std::os::fd::RawFd;
 use std::ptr;
 
 use super::call::{Call, Failure, Outcome, Word, call, close, dup3, int, open_at, raw};
-use super::filesystem;
 use super::message::{MESSAGE_LENGTH, Message};
+use super::{filesystem, status};
 use crate::plan::terminal::{Console, Devpts, TerminalStep};
 
 const DEVPTS_MAGIC: i64 = 0x1cd1;
@@ -101,7 +101,7 @@ fn multiplexer(root: RawFd, is_inside: bool) -> Outcome<RawFd> {
     } else {
         open_at(root, c"/dev/ptmx", flags, resolve)?
     };
-    let status = filesystem::status(master)?;
+    let status = status::status(master)?;
     let is_multiplexer = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFCHR
         && (status.stx_rdev_major, status.stx_rdev_minor) == MULTIPLEXER;
     if is_multiplexer { Ok(master) } else { Err(Failure { call: Call::Statx, errno: libc::ENODEV }) }
