@@ -10,6 +10,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt as _;
 
 use line::{Heard, Line};
+use rustix::process::{WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::child::{Child, Pid, reap};
 use crate::command::{Command, Init, Root, Stdio, Wait};
@@ -20,7 +21,7 @@ use crate::plan::step::Step;
 use crate::plan::{ParentStep, Plan, compile};
 use crate::rootfs::Rootfs;
 use crate::signal::Signal;
-use crate::sys::{Call, Message, Prepared, Release, Started, create_ruleset, reaper, start};
+use crate::sys::{Call, Message, Prepared, Release, SiblingPid, Started, create_ruleset, reaper, start};
 
 impl Command {
     /// What [`Command::spawn`] would do, without doing it.
@@ -48,7 +49,9 @@ impl Command {
         let (mut line, there) = Line::open(floor)?;
         let reaper = self.reaper(floor)?;
         let ruleset = ruleset(&plan, floor)?;
-        let prepared = Prepared::new(&plan, &there, reaper.as_ref(), ruleset.as_ref());
+        let sibling = if plan.stage.is_empty() { None } else { Some(SiblingPid::new()) };
+        let sibling = sibling.transpose().map_err(|source| Error::sys("mmap", "a shared word", source))?;
+        let prepared = Prepared::new(&plan, &there, reaper.as_ref(), ruleset.as_ref(), sibling.as_ref());
         let made = start(&prepared).map_err(|source| Error::sys("clone3", clone_object(&plan), source))?;
         drop((there, reaper, ruleset));
         self.mounts.iter_mut().filter_map(|mount| mount.id_map.as_mut()).for_each(|map| map.made = None);
@@ -59,7 +62,7 @@ impl Command {
         if matches!(self.root, Root::Given(Rootfs::Detached(_))) {
             self.root = Root::Spent;
         }
-        let made = if plan.stage.is_empty() { made } else { second(&plan, &made, &mut line)? };
+        let made = if plan.stage.is_empty() { made } else { second(&plan, &made, sibling.as_ref(), &mut line)? };
         match accompany(&plan, &made, &mut line) {
             Ok(terminal) => {
                 let child = Child::new(Pid::new(made.pid), made.pidfd, self.kill_on_drop, plan.notices);
@@ -139,34 +142,31 @@ fn clone_object(plan: &Plan) -> String {
     line.split_once("clone3").map(|(_, rest)| rest.trim().to_owned()).unwrap_or_default()
 }
 
-/// Hears from the intermediate process which process it made, and buries it.
-fn second(plan: &Plan, stage: &Started, line: &mut Line) -> Result<Started> {
-    let pid = match first_word(plan, stage, line) {
-        Ok(pid) => pid,
-        Err(error) => return Err(abandon(plan, stage, line, error)),
+/// Buries the intermediate process, and takes the one that it made. That one is the caller's whatever became of its maker.
+fn second(plan: &Plan, stage: &Started, sibling: Option<&SiblingPid>, line: &mut Line) -> Result<Started> {
+    let status = reap(stage.pidfd.as_fd())?;
+    let Some(pid) = sibling.and_then(SiblingPid::get) else {
+        let signal = status.signal().and_then(Signal::new);
+        return Err(line.receive_now().map_or(Error::Killed { signal }, |heard| failure(plan, heard.message)));
     };
-    let opened = rustix::process::Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH).and_then(|pid| {
-        // The process is this one's child and not reaped: the number is still its own.
-        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
-    });
-    reap(stage.pidfd.as_fd())?;
-    let pidfd = opened.map_err(|errno| Error::sys("pidfd_open", format!("process {pid}"), errno))?;
-    Ok(Started { pid, pidfd })
+    let number = rustix::process::Pid::from_raw(pid).expect("the kernel numbers processes from 1");
+    // The process is this one's child and not reaped: the number is still its own.
+    match rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Started { pid, pidfd }),
+        Err(errno) => Err(bury(number, Error::sys("pidfd_open", format!("process {pid}"), errno))),
+    }
 }
 
-/// The number of the process that the intermediate one made.
-fn first_word(plan: &Plan, stage: &Started, line: &mut Line) -> Result<i32> {
-    let mut early = Vec::new();
-    loop {
-        match line.receive()? {
-            Some(Heard { message: Message::Forked { pid }, .. }) => {
-                line.hear_again(early);
-                return Ok(pid);
-            }
-            Some(Heard { message: message @ Message::StageFailed { .. }, .. }) => return Err(failure(plan, message)),
-            // The new process was faster than the one that made it.
-            Some(heard) => early.push(heard),
-            None => return Err(killed(stage)?),
+/// Ends a child that there is no handle on.
+fn bury(pid: rustix::process::Pid, first: Error) -> Error {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::from_bits_retain(libc::__WALL.cast_unsigned());
+    let ended = kill_process(pid, rustix::process::Signal::KILL)
+        .and_then(|()| rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), options)));
+    match ended {
+        Ok(_) => first,
+        Err(errno) => {
+            let source = Box::new(Error::sys("waitid", format!("process {pid}"), errno));
+            Error::CleanUp { first: Box::new(first), source }
         }
     }
 }
@@ -203,7 +203,7 @@ fn failure(plan: &Plan, message: Message) -> Error {
     let (steps, step, call, errno) = match message {
         Message::StageFailed { step, call, errno } => (&plan.stage, step, call, errno),
         Message::Failed { step, call, errno } => (&plan.child, step, call, errno),
-        Message::Forked { .. } | Message::Executing | Message::Waiting | Message::Terminal => {
+        Message::Executing | Message::Waiting | Message::Terminal => {
             unreachable!("not a failure")
         }
     };

@@ -11,10 +11,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use support::{link, own, said, shell, sleeper};
-use trial::{Test, need::root};
+use trial::{Test, need::program, need::root};
 use windlass_namespaces::{Child, Error, IdMapping, Mount, Namespace, Signal, Source, enter};
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(TRACED) {
+        return traced();
+    }
     trial::main(vec![
         Test::new("every_kind_of_namespace_can_be_joined", each_kind).needs(root),
         Test::new("a_whole_container_can_be_joined", whole).needs(root),
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         Test::new("a_process_that_joins_can_be_waited_for_and_killed", handle).needs(root),
         Test::new("a_drop_does_not_wait_for_what_the_caller_has_to_reap", reaping).needs(root),
         Test::new("the_program_is_a_child_of_the_caller", parent).needs(root),
+        Test::new("a_kill_of_the_intermediate_process_leaves_nothing", swept).needs(root).needs(program("strace")),
         Test::new("code_runs_inside_and_the_caller_stays_outside", within).needs(root),
         Test::new("a_thread_does_not_enter_what_it_cannot", within_refused),
         Test::new("a_panic_inside_comes_out", within_panic),
@@ -195,4 +199,54 @@ fn within_refused() {
 fn within_panic() {
     let result = std::panic::catch_unwind(|| enter::within(&[], || panic!("inside")));
     assert_eq!(result.unwrap_err().downcast_ref(), Some(&"inside"));
+}
+
+const TRACED: &str = "start-under-a-tracer";
+
+/// Starts a process that joins, and tells which children are left after it was ended.
+#[expect(clippy::print_stdout, reason = "the test that started this reads it")]
+fn traced() -> ExitCode {
+    let resident = resident(&[Namespace::Pid]);
+    let mut command = sleeper(&[]);
+    command.namespace(Namespace::Pid, Source::Join(resident.namespace(Namespace::Pid).unwrap()));
+    let told = match command.spawn() {
+        Ok(mut child) => {
+            child.kill(Signal::KILL).unwrap();
+            child.wait().unwrap();
+            "started".to_owned()
+        }
+        Err(error) => error.to_string(),
+    };
+    let mine = resident.pid().to_string();
+    drop(resident);
+    let children = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+    let left: Vec<&str> = children.split_whitespace().filter(|pid| **pid != mine).collect();
+    println!("{told}; left: {left:?}");
+    ExitCode::SUCCESS
+}
+
+fn swept() {
+    // Calls that the caller itself does not make, or makes last of all: before the process is made, and after.
+    let mut outcomes = std::collections::BTreeSet::new();
+    for (call, last) in [("setns", 1), ("prctl", 3), ("close_range", 6), ("exit_group", 1), ("rt_sigprocmask", 1)] {
+        for when in 1..=last {
+            let output = std::process::Command::new("strace")
+                .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")])
+                .args(["-e", &format!("inject={call}:signal=KILL:when={when}")])
+                .arg(std::env::current_exe().unwrap())
+                .arg(TRACED)
+                .output()
+                .unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            // A kill of the caller itself says nothing.
+            if let Some((told, left)) = text.trim().split_once("; left: ") {
+                assert_eq!(left, "[]", "{call} {when}: {told}");
+                outcomes.insert((call, told.to_owned()));
+            }
+        }
+    }
+    // It was killed before it made the process, and after.
+    let killed = "the new process was ended by SIGKILL before its program began".to_owned();
+    assert!(outcomes.contains(&("setns", killed)), "{outcomes:?}");
+    assert!(outcomes.contains(&("exit_group", "started".to_owned())), "{outcomes:?}");
 }

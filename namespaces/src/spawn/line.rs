@@ -1,6 +1,5 @@
 //! The caller's end of the socket to a new process.
 
-use std::collections::VecDeque;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::fd::{OwnedFd, RawFd};
@@ -25,8 +24,6 @@ pub(super) struct Heard {
 /// The caller's end of the socket to the new process.
 pub(super) struct Line {
     here: OwnedFd,
-    /// What was heard before its turn.
-    early: VecDeque<Heard>,
 }
 
 impl Line {
@@ -36,7 +33,7 @@ impl Line {
             .map_err(|errno| Error::sys("socketpair", "to the new process", errno))?;
         lift(&mut here, floor)?;
         lift(&mut there, floor)?;
-        Ok((Self { here, early: VecDeque::new() }, there))
+        Ok((Self { here }, there))
     }
 
     pub(super) fn release(&self, release: Release) -> Result<()> {
@@ -55,15 +52,7 @@ impl Line {
         self.receive_with(RecvFlags::DONTWAIT).ok().flatten()
     }
 
-    /// Gives these messages again before all others.
-    pub(super) fn hear_again(&mut self, messages: impl IntoIterator<Item = Heard>) {
-        self.early.extend(messages);
-    }
-
     fn receive_with(&mut self, flags: RecvFlags) -> rustix::io::Result<Option<Heard>> {
-        if let Some(heard) = self.early.pop_front() {
-            return Ok(Some(heard));
-        }
         let mut bytes = [0; MESSAGE_LENGTH];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);

@@ -17,6 +17,10 @@ pub(super) fn sibling(prepared: &Prepared<'_>) -> Outcome<i32> {
     let mut arguments: libc::clone_args = unsafe { mem::zeroed() };
     // The signal at its end is that of the intermediate process: none until the exec.
     arguments.flags = libc::CLONE_PARENT.word();
+    if let Some(sibling) = prepared.sibling {
+        arguments.flags |= libc::CLONE_PARENT_SETTID.word();
+        arguments.parent_tid = sibling.address().word();
+    }
     describe(prepared.plan, &mut arguments);
     // SAFETY: as in `start`.
     unsafe { call!(Clone3, ptr::from_ref(&arguments), size_of_val(&arguments)) }.map(int)

@@ -7,8 +7,6 @@ pub(crate) enum Message {
     StageFailed { step: u32, call: u32, errno: i32 },
     /// A step of the process failed.
     Failed { step: u32, call: u32, errno: i32 },
-    /// The intermediate process made the process of this number.
-    Forked { pid: i32 },
     /// All is done but the exec.
     Executing,
     /// All is done; the rest is behind the gate.
@@ -31,7 +29,6 @@ impl Message {
         let (kind, a, b, c) = match self {
             Self::StageFailed { step, call, errno } => (0_u32, step, call, errno),
             Self::Failed { step, call, errno } => (1, step, call, errno),
-            Self::Forked { pid } => (2, 0, 0, pid),
             Self::Executing => (3, 0, 0, 0),
             Self::Waiting => (4, 0, 0, 0),
             Self::Terminal => (5, 0, 0, 0),
@@ -52,7 +49,6 @@ impl Message {
         match u32::from_ne_bytes(kind) {
             0 => Some(Self::StageFailed { step, call, errno: last }),
             1 => Some(Self::Failed { step, call, errno: last }),
-            2 => Some(Self::Forked { pid: last }),
             3 => Some(Self::Executing),
             4 => Some(Self::Waiting),
             5 => Some(Self::Terminal),
@@ -70,7 +66,6 @@ mod tests {
         for message in [
             Message::StageFailed { step: 1, call: 2, errno: 3 },
             Message::Failed { step: u32::MAX, call: 0, errno: libc::EPERM },
-            Message::Forked { pid: 4_194_304 },
             Message::Executing,
             Message::Waiting,
             Message::Terminal,

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use super::sibling::SiblingPid;
 use crate::plan::Plan;
 use crate::plan::step::Step;
 
@@ -22,6 +23,8 @@ pub(crate) struct Prepared<'a> {
     pub(super) reaper: Option<RawFd>,
     /// The numbers that stay open through the exec, sorted.
     pub(super) inherited: Vec<RawFd>,
+    /// Where the kernel writes which process an intermediate one made.
+    pub(super) sibling: Option<&'a SiblingPid>,
     /// What Landlock shall confine the program by.
     pub(super) ruleset: Option<RawFd>,
     /// What is open while the process waits at a gate, sorted.
@@ -29,7 +32,13 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    pub(crate) fn new(plan: &'a Plan, socket: &OwnedFd, reaper: Option<&OwnedFd>, ruleset: Option<&OwnedFd>) -> Self {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        socket: &OwnedFd,
+        reaper: Option<&OwnedFd>,
+        ruleset: Option<&OwnedFd>,
+        sibling: Option<&'a SiblingPid>,
+    ) -> Self {
         let socket = socket.as_raw_fd();
         let reaper = reaper.map(AsRawFd::as_raw_fd);
         let ruleset = ruleset.map(AsRawFd::as_raw_fd);
@@ -60,6 +69,7 @@ impl<'a> Prepared<'a> {
             texts: texts(plan),
             reaper,
             inherited,
+            sibling,
             ruleset,
             kept_at_gate,
         }

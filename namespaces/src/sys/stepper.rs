@@ -33,10 +33,7 @@ fn stage(prepared: &Prepared<'_>) -> ! {
     match clone::sibling(prepared) {
         Err(failure) => fail(prepared, prepared.socket, u32::MAX, failure, template),
         Ok(0) => child(prepared),
-        Ok(pid) => match call::write(prepared.socket, &Message::Forked { pid }.encode()) {
-            Ok(_) => call::exit(0),
-            Err(_) => call::exit(1),
-        },
+        Ok(_) => call::exit(0),
     }
 }
 
