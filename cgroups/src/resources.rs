@@ -58,6 +58,11 @@ pub struct Resources {
 }
 
 impl Resources {
+    /// The controllers of which something is asked, less those that a `unified` file of an unknown name may need.
+    pub fn controllers(&self) -> Vec<Controller> {
+        Controller::ALL.into_iter().filter(|controller| self.ask(*controller)).collect()
+    }
+
     /// Whether something is asked of a controller.
     pub(crate) fn ask(&self, controller: Controller) -> bool {
         let raw = |file: &String| file.split('.').next() == Some(controller.name());

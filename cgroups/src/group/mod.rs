@@ -141,6 +141,17 @@ impl Group {
         kill::listed(&self.members.iter().map(|member| &member.directory).collect::<Vec<_>>())
     }
 
+    /// The content of one of the group's kernel files, word for word; `None` where the group does not have it.
+    ///
+    /// For what has no field in [`Stats`](crate::Stats) or [`Resources`](crate::Resources), such as `memory.stat` whole.
+    /// The file's first word says the hierarchy of v1: `cpuset.cpus` is of the one with `cpuset`.
+    pub fn file(&self, version: Version, name: &str) -> Result<Option<String>> {
+        match self.directory_of(version, name) {
+            Some(directory) if !name.contains('/') => directory.read(name),
+            _ => Ok(None),
+        }
+    }
+
     /// Whether the group was removed.
     pub fn is_gone(&self) -> bool {
         self.members.iter().any(|member| member.directory.is_gone())

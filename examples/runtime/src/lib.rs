@@ -5,8 +5,10 @@
 
 #![deny(unsafe_code)]
 
+mod amount;
 mod cgroup_path;
 pub mod oci;
+mod signal_name;
 #[expect(unsafe_code, reason = "system calls that no safe crate offers")]
 mod sys;
 mod timestamp;

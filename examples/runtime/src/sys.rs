@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::ptr;
 
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {
@@ -56,4 +56,14 @@ pub(crate) fn executed_as() -> Option<CString> {
     let start = ptr::with_exposed_provenance::<c_char>(usize::try_from(address).ok()?);
     // SAFETY: the kernel put a C string there, which stays as long as the process.
     Some(unsafe { CStr::from_ptr(start) }.to_owned())
+}
+
+/// A second descriptor for what the caller left open under this number.
+pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: a number that is not open is refused; the new descriptor is nobody else's.
+    unsafe {
+        let duplicate = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, number);
+        check(duplicate.into())?;
+        Ok(OwnedFd::from_raw_fd(duplicate))
+    }
 }

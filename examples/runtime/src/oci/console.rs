@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -13,6 +13,9 @@ use rustix::net::{
 };
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 
+use windlass_namespaces::Child;
+
+use super::cli::Parsed;
 use super::failure::{Failure, Result};
 
 /// A connection to a socket on which an engine waits for a descriptor.
@@ -47,6 +50,56 @@ impl Receiver {
 fn address(path: &Path) -> Result<SocketAddrUnix> {
     let doing = || Failure::during(format!("name the socket {}", path.display()));
     SocketAddrUnix::new(path).map_err(doing())
+}
+
+/// Who waits for descriptors of a process; connected to before anything is made.
+#[derive(Debug)]
+pub(super) struct Receivers {
+    console: Option<Receiver>,
+    pidfd: Option<Receiver>,
+}
+
+impl Receivers {
+    /// Connects to the sockets that the command line names.
+    pub(super) fn connect(given: &Parsed, terminal: bool, stay: Stay) -> Result<Self> {
+        let console = given.path("console-socket");
+        match (&console, terminal, stay) {
+            (None, true, Stay::Detached) => {
+                let reason = "a detached process needs --console-socket to hand its terminal to";
+                return Err(Failure::new(format!("cannot allocate a terminal: {reason}")));
+            }
+            (Some(_), false, _) | (Some(_), _, Stay::Attached) => {
+                return Err(Failure::new("--console-socket is for a detached process with a terminal"));
+            }
+            _ => {}
+        }
+        let connect = |path: Option<PathBuf>| path.as_deref().map(Receiver::connect).transpose();
+        Ok(Self { console: connect(console)?, pidfd: connect(given.path("pidfd-socket"))? })
+    }
+
+    /// Gives the engine what it listens for; a terminal that nobody else wants stays here.
+    pub(super) fn hand_over(&self, child: &mut Child) -> Result<Option<OwnedFd>> {
+        if let Some(receiver) = &self.pidfd {
+            receiver.send(child.as_fd(), "pidfd")?;
+        }
+        let terminal = child.take_terminal();
+        match (&self.console, &terminal) {
+            (Some(receiver), Some(master)) => {
+                receiver.send(master.as_fd(), "/dev/ptmx")?;
+                Ok(None)
+            }
+            _ => Ok(terminal),
+        }
+    }
+}
+
+/// Whether the runtime stays with a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// Until its end.
+    Attached,
+    /// It leaves, and the process's terminal goes to whoever listens for it.
+    Detached,
 }
 
 /// The caller's terminal in raw mode; as it was before once this is dropped.

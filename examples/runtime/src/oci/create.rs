@@ -1,48 +1,58 @@
 //! `create`: all of a container but the beginning of its program.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use oci_spec::runtime::Hooks;
 use serde_json::value::RawValue;
 use windlass_cgroups::Group;
+use windlass_namespaces::oci::{self, Options};
 use windlass_namespaces::{Child, Gate, Opener};
 
 use super::bundle::{Bundle, CONFIG};
-use super::console::Receiver;
+use super::cli::Parsed;
+use super::console::{Receivers, Stay};
 use super::container::GATE;
+use super::descriptors::Passed;
 use super::failure::{Failure, Result};
 use super::group::{Rights, Wanted};
+use super::home::has_home;
 use super::hooks::{self, Point};
 use super::id::ContainerId;
 use super::identity::Identity;
 use super::log::Log;
 use super::state::{LateHooks, State, Status};
 use super::store::{Place, Store};
-use super::{delete, lower};
+use super::{delete, home};
 use crate::timestamp::Timestamp;
 
 /// What the command line says of a container to be made.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct Request<'a> {
+    pub(super) given: &'a Parsed,
     pub(super) id: ContainerId,
     pub(super) bundle: Option<PathBuf>,
-    pub(super) console: Option<PathBuf>,
-    pub(super) pidfd_socket: Option<PathBuf>,
     pub(super) pid_file: Option<PathBuf>,
+    /// How many descriptors the program gets beside the standard ones.
+    pub(super) preserve: u32,
+    pub(super) keyring: Keyring,
     pub(super) systemd: bool,
     pub(super) rights: Rights,
     pub(super) stay: Stay,
 }
 
-/// Whether the runtime stays with the container.
+/// What keys of the caller's session the container sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stay {
-    /// Until the end of its program.
-    Attached,
-    /// It leaves, and the program's terminal goes to whoever listens for it.
-    Detached,
+pub(super) enum Keyring {
+    /// None: it has a session of its own.
+    New,
+    Callers,
+}
+
+/// The name of a container's session keyring; processes that join it share the container's.
+pub(super) fn keyring_name(id: &ContainerId) -> String {
+    format!("_ses.{id}")
 }
 
 /// Who opens the gate that the container waits at.
@@ -66,36 +76,15 @@ pub(super) struct Created {
     pub(super) opener: Option<Opener>,
 }
 
-/// What is connected to before anything is made.
-#[derive(Debug)]
-struct Receivers {
-    console: Option<Receiver>,
-    pidfd: Option<Receiver>,
-}
-
-pub(super) fn create(store: &Store, log: &Log, request: &Request, doorman: Doorman) -> Result<Created> {
+pub(super) fn create(store: &Store, log: &Log, request: &Request<'_>, doorman: Doorman) -> Result<Created> {
     let bundle = Bundle::read(request.bundle.as_deref())?;
-    let receivers = receivers(request, &bundle)?;
+    let terminal = bundle.process().terminal() == Some(true);
+    let receivers = Receivers::connect(request.given, terminal, request.stay)?;
     let place = store.create(request.id.clone())?;
     match fill(&place, log, request, &bundle, &receivers, doorman) {
         Ok((state, child, terminal, opener)) => Ok(Created { place, state, child, terminal, opener }),
         Err(error) => Err(error.and(undo(&place, log))),
     }
-}
-
-fn receivers(request: &Request, bundle: &Bundle) -> Result<Receivers> {
-    let terminal = bundle.process().terminal().unwrap_or_default();
-    match (&request.console, terminal, request.stay) {
-        (None, true, Stay::Detached) => {
-            return Err(Failure::new("process.terminal: a detached container needs --console-socket to hand it to"));
-        }
-        (Some(_), false, _) | (Some(_), _, Stay::Attached) => {
-            return Err(Failure::new("--console-socket is for a detached container with a terminal"));
-        }
-        _ => {}
-    }
-    let connect = |path: &Option<PathBuf>| path.as_deref().map(Receiver::connect).transpose();
-    Ok(Receivers { console: connect(&request.console)?, pidfd: connect(&request.pidfd_socket)? })
 }
 
 /// Removes what a creation that failed has made so far.
@@ -111,13 +100,13 @@ type Filled = (State, Child, Option<OwnedFd>, Option<Opener>);
 fn fill(
     place: &Place,
     log: &Log,
-    request: &Request,
+    request: &Request<'_>,
     bundle: &Bundle,
     receivers: &Receivers,
     doorman: Doorman,
 ) -> Result<Filled> {
     let mut state = first_state(request, bundle)?;
-    let wanted = Wanted::new(&bundle.spec, place.id(), request.systemd, request.rights)?;
+    let wanted = Wanted::new(bundle.spec(), place.id(), request.systemd, request.rights)?;
     if let Some(wanted) = &wanted {
         wanted.clear()?;
         state.group = Some(wanted.state());
@@ -129,7 +118,20 @@ fn fill(
     if group.is_none() && state.group.take().is_some() {
         place.write(&state)?;
     }
-    let mut command = lower::command(bundle)?;
+    let container = oci::container(&bundle.config, &bundle.path, &Options::new(place.id().as_str()));
+    let container = container.map_err(Failure::during("the configuration"))?;
+    let mut command = container.command;
+    if bundle.process().terminal() != Some(true) {
+        // What is typed at the caller's terminal is not the container's to forge.
+        command.new_session();
+    }
+    Passed::new(request.preserve)?.give(&mut command);
+    if !has_home(bundle.process()) {
+        command.env("HOME", home::of(&bundle.rootfs(), bundle.process().user().uid())?);
+    }
+    if request.keyring == Keyring::New {
+        command.session_keyring(keyring_name(place.id()));
+    }
     for directory in group.iter().flat_map(Group::descriptors) {
         let directory = directory.try_clone_to_owned().map_err(Failure::during("duplicate a group's descriptor"))?;
         command.cgroup(directory);
@@ -143,23 +145,23 @@ fn fill(
     };
     command.gate(gate);
     let mut child = command.spawn().map_err(|error| start_failure(bundle, &error))?;
-    for notice in child.notices() {
+    for notice in container.notices.iter().chain(child.notices()) {
         log.warn(format_args!("{notice}"));
     }
     state.init = Identity::of(child.pid().as_raw())?;
     place.write(&state)?;
     run_hooks(bundle, &state)?;
-    let terminal = hand_over(&mut child, receivers)?;
+    let terminal = receivers.hand_over(&mut child)?;
     if let Some(file) = &request.pid_file {
         write_pid(file, child.pid().as_raw())?;
     }
     Ok((state, child, terminal, opener))
 }
 
-fn first_state(request: &Request, bundle: &Bundle) -> Result<State> {
-    let annotations = bundle.spec.annotations().iter().flatten();
+fn first_state(request: &Request<'_>, bundle: &Bundle) -> Result<State> {
+    let annotations = bundle.spec().annotations().iter().flatten();
     Ok(State {
-        oci_version: bundle.spec.version().clone(),
+        oci_version: bundle.spec().version().clone(),
         id: request.id.to_string(),
         bundle: bundle.path.clone(),
         rootfs: bundle.rootfs(),
@@ -168,7 +170,7 @@ fn first_state(request: &Request, bundle: &Bundle) -> Result<State> {
         annotations: annotations.map(|(key, value)| (key.clone(), value.clone())).collect(),
         init: None,
         group: None,
-        hooks: late_hooks(bundle.spec.hooks().as_ref())?,
+        hooks: late_hooks(bundle.spec().hooks().as_ref())?,
     })
 }
 
@@ -183,27 +185,12 @@ fn late_hooks(hooks: Option<&Hooks>) -> Result<Option<LateHooks>> {
 }
 
 fn run_hooks(bundle: &Bundle, state: &State) -> Result<()> {
-    let Some(configured) = bundle.spec.hooks() else { return Ok(()) };
+    let Some(configured) = bundle.spec().hooks() else { return Ok(()) };
     let prestart = configured.prestart();
     for (point, hooks) in [(Point::Prestart, prestart), (Point::CreateRuntime, configured.create_runtime())] {
         hooks::run(point, hooks.as_deref().unwrap_or_default(), state, Status::Creating)?;
     }
     Ok(())
-}
-
-/// Gives the engine what it listens for; what it does not want stays here.
-fn hand_over(child: &mut Child, receivers: &Receivers) -> Result<Option<OwnedFd>> {
-    if let Some(receiver) = &receivers.pidfd {
-        receiver.send(child.as_fd(), "pidfd")?;
-    }
-    let terminal = child.take_terminal();
-    match (&receivers.console, &terminal) {
-        (Some(receiver), Some(master)) => {
-            receiver.send(master.as_fd(), "/dev/ptmx")?;
-            Ok(None)
-        }
-        _ => Ok(terminal),
-    }
 }
 
 /// Writes a number so that who reads the file sees all of it or no file.

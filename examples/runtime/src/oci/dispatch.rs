@@ -4,18 +4,22 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::cli::{self, GLOBAL, Parsed, VERBS, Verb};
-use super::create::{Doorman, Request, Stay, create};
+use super::console::Stay;
+use super::create::{Doorman, Keyring, Request, create};
 use super::delete::Force;
+use super::events::Print;
 use super::failure::{Failure, Result};
 use super::group::Rights;
 use super::kill::Whom;
 use super::log::{Level, Log};
 use super::query::Form;
 use super::run::After;
+use super::spec::For;
 use super::store::Store;
-use super::{delete, kill, pause, query, run, sealed, start};
+use super::{delete, events, exec, features, kill, pause, ps, query, run, sealed, spec, start, update};
 
 /// What a verb works with.
 struct Context<'a> {
@@ -101,6 +105,28 @@ fn perform(verb: &str, context: &Context<'_>) -> Result<u8> {
             let force = if given.has("force") { Force::Yes } else { Force::No };
             delete::delete(store, log, given.id()?, force)?;
         }
+        "exec" => {
+            sealed::seal(context.words)?;
+            return exec::exec(store, log, given);
+        }
+        "ps" => {
+            let (id, options) = given.id_and_rest()?;
+            // As `ps ID -- OPTIONS`, too.
+            let options = options.strip_prefix(&["--".into()]).unwrap_or(options);
+            return print(&ps::ps(store, id, Form::parse(given.text("format")?)?, options)?);
+        }
+        "events" => {
+            let interval = given.text("interval")?.map_or(Ok(INTERVAL), events::duration)?;
+            let print = if given.has("stats") { Print::Once } else { Print::Every(interval) };
+            events::events(store, given.id()?, print)?;
+        }
+        "update" => update::update(store, log, given)?,
+        "spec" => {
+            let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+            let whom = if given.has("rootless") { For::User(uid, gid) } else { For::Root };
+            spec::spec(given.path("bundle").as_deref(), whom)?;
+        }
+        "features" => return print(&features::features()?),
         "pause" => pause::pause(store, given.id()?)?,
         "resume" => pause::resume(store, given.id()?)?,
         other => return Err(Failure::new(format!("the verb {other} has no code"))),
@@ -108,14 +134,15 @@ fn perform(verb: &str, context: &Context<'_>) -> Result<u8> {
     Ok(0)
 }
 
-fn request(context: &Context<'_>, stay: Stay) -> Result<Request> {
+fn request<'a>(context: &'a Context<'_>, stay: Stay) -> Result<Request<'a>> {
     let given = &context.verb;
     Ok(Request {
+        given,
         id: given.id()?.parse()?,
         bundle: given.path("bundle"),
-        console: given.path("console-socket"),
-        pidfd_socket: given.path("pidfd-socket"),
         pid_file: given.path("pid-file"),
+        preserve: given.parsed("preserve-fds")?.unwrap_or(0),
+        keyring: if given.has("no-new-keyring") { Keyring::Callers } else { Keyring::New },
         systemd: context.global.has("systemd-cgroup"),
         rights: context.rights,
         stay,
@@ -144,6 +171,9 @@ fn root(global: &Parsed, rights: Rights) -> PathBuf {
 fn version() -> String {
     format!("windlass-oci version {}\nspec: {}\n", env!("CARGO_PKG_VERSION"), SPECIFICATION)
 }
+
+/// How often `events` prints when it is not told.
+const INTERVAL: Duration = Duration::from_secs(5);
 
 /// The version of the runtime specification that this runtime keeps to.
 pub(super) const SPECIFICATION: &str = "1.3.0";

@@ -71,8 +71,8 @@ impl Wanted {
         };
         let path = cgroup_path::below_root(&text).map_err(Failure::during(format_args!("cgroupsPath {text:?}")))?;
         let controllers = match rights {
-            Rights::Root => present(&hierarchies),
-            Rights::Rootless => Vec::new(),
+            Rights::Root => present(&hierarchies, &resources),
+            Rights::Rootless => resources.controllers(),
         };
         let freezer = freezer(&hierarchies, &path);
         Ok(Some(Self { hierarchies, path, resources, controllers, rights, freezer }))
@@ -134,7 +134,12 @@ pub(super) fn resources(spec: Option<&LinuxResources>, rights: Rights) -> Result
         Rights::Rootless => None,
     };
     spec.set_devices(devices);
-    Ok(oci::resources(&spec).map_err(Failure::during("linux.resources"))?.resources)
+    limits(&spec)
+}
+
+/// The limits of a configuration as they are.
+pub(super) fn limits(spec: &LinuxResources) -> Result<Resources> {
+    Ok(oci::resources(spec).map_err(Failure::during("linux.resources"))?.resources)
 }
 
 fn default_devices() -> Result<Vec<LinuxDeviceCgroup>> {
@@ -147,9 +152,17 @@ fn default_devices() -> Result<Vec<LinuxDeviceCgroup>> {
     DEVICES.into_iter().map(rule).collect()
 }
 
-/// The controllers of this machine: a container is in a group of its own in each, as with other runtimes.
-fn present(hierarchies: &Hierarchies) -> Vec<Controller> {
-    let is_present = |controller: &Controller| !matches!(hierarchies.home(*controller), Home::Absent(_));
+/// The controllers that a container has a group for: all that there are, as with other runtimes; but beside v1 those of
+/// v2 only if they are needed, since a group of v2 that holds processes cannot pass any on.
+fn present(hierarchies: &Hierarchies, resources: &Resources) -> Vec<Controller> {
+    let needed = resources.controllers();
+    let home = |controller: &Controller| hierarchies.home(*controller);
+    let has_v1 = Controller::ALL.iter().any(|controller| home(controller) == Home::V1);
+    let is_present = |controller: &Controller| match home(controller) {
+        Home::V1 => true,
+        Home::V2 => !has_v1 || needed.contains(controller),
+        Home::Absent(_) => needed.contains(controller),
+    };
     Controller::ALL.into_iter().filter(is_present).collect()
 }
 

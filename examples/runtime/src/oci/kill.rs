@@ -11,6 +11,7 @@ use super::failure::{Failure, Result};
 use super::state::{State, Status};
 use super::store::{Place, Store};
 use super::{container, group, identity};
+use crate::signal_name;
 
 /// How long processes may take to stop before they are signalled one by one.
 const FREEZE_AT_MOST: Duration = Duration::from_millis(500);
@@ -25,7 +26,7 @@ pub(super) enum Whom {
 
 pub(super) fn kill(store: &Store, id: &str, signal: &str, whom: Whom) -> Result<()> {
     let place = store.open(id)?;
-    let signal = signal.parse().map_err(|_| Failure::new(format!("unknown signal {signal:?}")))?;
+    let signal = signal_name::parse(signal).ok_or_else(|| Failure::new(format!("unknown signal {signal:?}")))?;
     let state = container::read(&place)?;
     match whom {
         Whom::First => first(&place, &state, signal),

@@ -1,6 +1,7 @@
 //! `run`: `create` and `start` in one, and in the foreground `delete` as well.
 
-use super::create::{Created, Doorman, Request, Stay, create};
+use super::console::Stay;
+use super::create::{Created, Doorman, Request, create};
 use super::failure::Result;
 use super::foreground::{Signals, attend};
 use super::log::Log;
@@ -15,7 +16,7 @@ pub(super) enum After {
 }
 
 /// Runs a container; returns its exit code, or 0 when it is left to itself.
-pub(super) fn run(store: &Store, log: &Log, request: &Request, after: After) -> Result<u8> {
+pub(super) fn run(store: &Store, log: &Log, request: &Request<'_>, after: After) -> Result<u8> {
     let signals = match request.stay {
         Stay::Attached => Some(Signals::take()?),
         Stay::Detached => None,

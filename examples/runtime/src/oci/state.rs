@@ -100,7 +100,7 @@ impl State {
     /// What is told of the container.
     pub(super) fn report(&self, status: Status, owner: String) -> Report<'_> {
         let pid = match status {
-            Status::Stopped | Status::Creating => 0,
+            Status::Stopped => 0,
             _ => self.init.map_or(0, |init| init.pid),
         };
         Report {
