@@ -19,6 +19,9 @@ fn main() -> ExitCode {
     let mut tests = vec![
         Test::new("controllers_are_where_the_kernel_says", controllers_are_where_the_kernel_says),
         Test::new("a_group_is_below_the_own_one", a_group_is_below_the_own_one).needs(need::root),
+        Test::new("a_group_of_every_hierarchy_is_in_all_of_them", every)
+            .needs(need::root)
+            .needs(has(Version::V1, &[Controller::Pids])),
         Test::new("v1_cpusets_are_filled", v1_cpusets_are_filled)
             .needs(need::root)
             .needs(has(Version::V1, &[Controller::Cpuset])),
@@ -415,4 +418,19 @@ fn a_group_is_below_the_own_one() {
             .unwrap();
         assert_eq!(format!("{base}{path}").trim_end_matches('/'), own_base.trim_end_matches('/'));
     }
+}
+
+fn every() {
+    let all = Hierarchies::discover_every().unwrap();
+    let scratch = Scratch::new(&all, &[]);
+    let actor = Actor::within(&scratch, "sleep");
+    let text = std::fs::read_to_string(format!("/proc/{}/cgroup", actor.pid())).unwrap();
+    let name = scratch.path().as_str().to_owned();
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    // Each hierarchy that is mounted, named ones included.
+    let mounted = mounts.lines().filter(|line| matches!(line.split(' ').nth(2), Some("cgroup" | "cgroup2"))).count();
+    assert_eq!(text.lines().filter(|line| line.ends_with(&format!("/{name}"))).count(), mounted, "{text}");
+    assert_eq!(scratch.tree_pids().unwrap(), [i32::try_from(actor.pid()).unwrap()]);
+    assert!(scratch.group.file(Version::V1, "pids.max").unwrap().is_some());
+    assert!(scratch.group.file(Version::V1, "no.such").unwrap().is_none());
 }

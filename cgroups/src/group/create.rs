@@ -96,6 +96,7 @@ impl Hierarchies {
         }
         let no_unified = self.unified().is_none();
         let needs = |hierarchy: &Hierarchy| match hierarchy.version {
+            _ if self.every => true,
             Version::V2 => true,
             Version::V1 => {
                 let asked = |controller: &Controller| {

@@ -40,6 +40,8 @@ pub enum Anchor {
 pub struct Hierarchies {
     pub(crate) all: Arc<[Hierarchy]>,
     absent: Arc<[(Controller, Reason)]>,
+    /// Whether a group is made in each of them, needed or not.
+    pub(crate) every: bool,
 }
 
 /// One hierarchy and its base.
@@ -77,12 +79,26 @@ impl Hierarchies {
     /// Errors: [`Error::NoHierarchy`] where nothing is mounted, [`Error::NotFound`] where a mount does not show the
     /// group in which the caller is.
     pub fn discover_at(anchor: Anchor) -> Result<Self> {
+        Self::discover_which(anchor, false)
+    }
+
+    /// Finds what is mounted, for groups below the mounted roots that are made in every hierarchy.
+    ///
+    /// A container belongs in a group of its own everywhere, also in named v1 hierarchies and in those of controllers that
+    /// v2 has better: seen from inside a group that it is not in is the machine's own.
+    ///
+    /// Errors: as [`discover`](Self::discover).
+    pub fn discover_every() -> Result<Self> {
+        Self::discover_which(Anchor::MountRoot, true)
+    }
+
+    fn discover_which(anchor: Anchor, every: bool) -> Result<Self> {
         let read = |path| read_proc(path).map_err(|error| Error::sys("read", path, error));
         let mounts = mountinfo::hierarchies(&read("/proc/self/mountinfo")?);
         let own = if anchor == Anchor::MountRoot { String::new() } else { read("/proc/self/cgroup")? };
         let mut all: Vec<Hierarchy> = Vec::new();
         // Of several mounts of one hierarchy the one that shows the most of it wins.
-        let mut mounts: Vec<&Mount> = mounts.iter().filter(|mount| !is_only_named(mount)).collect();
+        let mut mounts: Vec<&Mount> = mounts.iter().filter(|mount| every || !is_only_named(mount)).collect();
         mounts.sort_by_key(|mount| mount.root.len());
         for mount in mounts {
             let seen = all.iter().any(|found| found.version == mount.version && found.subsystems == mount.subsystems);
@@ -97,7 +113,7 @@ impl Hierarchies {
             return Err(Error::NoHierarchy);
         }
         let absent = absent_from(&all);
-        Ok(Self { all: all.into(), absent: absent.into() })
+        Ok(Self { all: all.into(), absent: absent.into(), every })
     }
 
     /// The same, without the hierarchies of the other version.
@@ -116,7 +132,10 @@ impl Hierarchies {
                 base: hierarchy.base.clone(),
             });
         }
-        if all.is_empty() { Err(Error::NoHierarchy) } else { Ok(Self { all: all.into(), absent: self.absent.clone() }) }
+        if all.is_empty() {
+            return Err(Error::NoHierarchy);
+        }
+        Ok(Self { all: all.into(), absent: self.absent.clone(), every: self.every })
     }
 
     /// Every controller that this crate knows, and where it is.

@@ -60,7 +60,11 @@ impl Wanted {
             return Err(Failure::new("--systemd-cgroup: systemd does not run here, so it can make no scope"));
         }
         let resources = resources(linux.and_then(|linux| linux.resources().as_ref()), rights)?;
-        let hierarchies = match Hierarchies::discover() {
+        let found = match rights {
+            Rights::Root => Hierarchies::discover_every(),
+            Rights::Rootless => Hierarchies::discover(),
+        };
+        let hierarchies = match found {
             Err(_) if rights == Rights::Rootless && resources == Resources::default() => return Ok(None),
             found => found.map_err(Failure::during("find the cgroup hierarchies"))?,
         };
@@ -184,7 +188,7 @@ pub(super) fn find(state: Option<&GroupState>) -> Result<Option<Group>> {
     let Some(state) = state else { return Ok(None) };
     let doing = || Failure::during(format!("group {}", state.path));
     let path = GroupPath::new(&state.path).map_err(Failure::during("group of the state"))?;
-    let hierarchies = match Hierarchies::discover() {
+    let hierarchies = match Hierarchies::discover_every() {
         Err(Error::NoHierarchy) => return Ok(None),
         found => found.map_err(doing())?,
     };

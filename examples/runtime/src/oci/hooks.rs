@@ -4,11 +4,12 @@ use std::fmt;
 use std::io::{ErrorKind, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use oci_spec::runtime::Hook;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::value::RawValue;
 
@@ -88,12 +89,13 @@ fn one(hook: &Hook, told: &[u8]) -> Result<()> {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(Failure::during("start"))?;
     tell(&mut child, told)?;
-    let ended = wait(&mut child, timeout);
+    let mut said = Said::of(&mut child);
+    let ended = wait(&mut child, &mut said, timeout);
     let Some(status) = ended? else {
         child.kill().and_then(|()| child.wait()).map_err(Failure::during("end it after its timeout"))?;
         return Err(Failure::new(format!("it was killed after its timeout of {:?}", timeout.unwrap_or_default())));
     };
-    judge(status, &mut child)
+    judge(status, &said)
 }
 
 /// Gives a hook the state; one that does not read it does not need it.
@@ -105,38 +107,71 @@ fn tell(child: &mut Child, told: &[u8]) -> Result<()> {
     }
 }
 
-/// Waits for the end of a hook; `None` when its time is over.
-fn wait(child: &mut Child, timeout: Option<Duration>) -> Result<Option<ExitStatus>> {
-    if let Some(timeout) = timeout {
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child has a number");
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(Failure::during("open its process"))?;
-        let until = Instant::now() + timeout;
-        loop {
-            let left = Timespec::try_from(until.saturating_duration_since(Instant::now()));
-            let left = left.map_err(Failure::during("wait"))?;
-            match poll(&mut [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)], Some(&left)) {
-                Ok(0) => return Ok(None),
-                Ok(_) => break,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(Failure::during("wait")(error)),
-            }
-        }
-    }
-    child.wait().map(Some).map_err(Failure::during("wait"))
+/// What a hook writes to its standard error: all of it is read, and the beginning kept.
+struct Said {
+    /// Open until the other end is closed.
+    pipe: Option<ChildStderr>,
+    beginning: Vec<u8>,
 }
 
-fn judge(status: ExitStatus, child: &mut Child) -> Result<()> {
+/// How much of it is kept.
+const KEPT: usize = 1024;
+
+impl Said {
+    fn of(child: &mut Child) -> Self {
+        Self { pipe: child.stderr.take(), beginning: Vec::new() }
+    }
+
+    /// Reads what is there.
+    fn read(&mut self) -> Result<()> {
+        let Some(pipe) = &self.pipe else { return Ok(()) };
+        let mut buffer = [0; 4096];
+        match rustix::io::read(pipe, &mut buffer) {
+            Ok(0) => self.pipe = None,
+            Ok(length) => {
+                let room = KEPT.saturating_sub(self.beginning.len()).min(length);
+                self.beginning.extend_from_slice(&buffer[..room]);
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(Failure::during("read its standard error")(error)),
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the end of a hook; `None` when its time is over.
+///
+/// What it left running may hold the pipe open: the end of the hook itself counts.
+fn wait(child: &mut Child, said: &mut Said, timeout: Option<Duration>) -> Result<Option<ExitStatus>> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child has a number");
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(Failure::during("open its process"))?;
+    let until = timeout.map(|timeout| Instant::now() + timeout);
+    loop {
+        let left = until.map(|until| Timespec::try_from(until.saturating_duration_since(Instant::now())));
+        let left = left.transpose().map_err(Failure::during("wait"))?;
+        let mut descriptors = vec![PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
+        descriptors.extend(said.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        match poll(&mut descriptors, left.as_ref()) {
+            Ok(0) => return Ok(None),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(Failure::during("wait")(error)),
+        }
+        let ready: Vec<bool> = descriptors.iter().map(|descriptor| !descriptor.revents().is_empty()).collect();
+        drop(descriptors);
+        match ready[..] {
+            // What is in the pipe comes first.
+            [_, true] => said.read()?,
+            [true, ..] => return child.wait().map(Some).map_err(Failure::during("wait")),
+            _ => {}
+        }
+    }
+}
+
+fn judge(status: ExitStatus, said: &Said) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    let mut said = [0; 1024];
-    // What it left running may hold the pipe open: only what is there is read.
-    let errors = child.stderr.take().expect("it was made a pipe");
-    let length = match rustix::io::ioctl_fionread(&errors) {
-        Ok(there) if there > 0 => rustix::io::read(&errors, &mut said).unwrap_or(0),
-        _ => 0,
-    };
-    let said = String::from_utf8_lossy(&said[..length]);
+    let said = String::from_utf8_lossy(&said.beginning);
     Err(Failure::new(format!("{status}, stderr: {}", said.trim())))
 }
 
@@ -191,6 +226,14 @@ mod tests {
         let second = hook(&format!("touch {}/ran", folder.path().display()), None);
         run(Point::Prestart, &[hook("exit 1", None), second], &state(), Status::Created).unwrap_err();
         assert!(!folder.path().join("ran").exists());
+    }
+
+    #[test]
+    fn a_hook_may_say_much_and_leave_something_running() {
+        run_one("cat >/dev/null; head -c 1000000 /dev/zero >&2", Some(20)).unwrap();
+        let begin = Instant::now();
+        run_one("sleep 20 & exit 0", Some(30)).unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(10));
     }
 
     #[test]
