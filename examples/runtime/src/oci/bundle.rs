@@ -7,6 +7,9 @@ use windlass_namespaces::oci::Config;
 
 use super::failure::{Failure, Result};
 
+/// The version of the runtime specification that this runtime keeps to.
+pub(super) const SPECIFICATION: &str = "1.3.0";
+
 /// The name of the configuration in a bundle, and of the copy that is kept of it.
 pub(super) const CONFIG: &str = "config.json";
 

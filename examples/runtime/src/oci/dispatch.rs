@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::bundle::SPECIFICATION;
 use super::cli::{self, GLOBAL, Parsed, VERBS, Verb};
 use super::console::Stay;
 use super::create::{Doorman, Keyring, Request, create};
@@ -174,9 +175,6 @@ fn version() -> String {
 
 /// How often `events` prints when it is not told.
 const INTERVAL: Duration = Duration::from_secs(5);
-
-/// The version of the runtime specification that this runtime keeps to.
-pub(super) const SPECIFICATION: &str = "1.3.0";
 
 fn print(text: &str) -> Result<u8> {
     std::io::stdout().write_all(text.as_bytes()).map_err(Failure::during("write to the standard output"))?;

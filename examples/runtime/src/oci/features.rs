@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use windlass_namespaces::oci::{self, Config, Options};
 use windlass_namespaces::{Capability, Namespace};
 
-use super::dispatch::SPECIFICATION;
+use super::bundle::SPECIFICATION;
 use super::failure::{Failure, Result};
 
 const HOOKS: [&str; 6] = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];

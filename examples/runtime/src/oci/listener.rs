@@ -25,7 +25,7 @@ fn message(listener: &Listener, pid: u32, state: &State, status: Status) -> Resu
     let report =
         serde_json::to_value(state.report(status, String::new())).map_err(Failure::during("encode the state"))?;
     let message = json!({
-        "ociVersion": super::dispatch::SPECIFICATION,
+        "ociVersion": super::bundle::SPECIFICATION,
         "fds": ["seccompFd"],
         "pid": pid,
         "metadata": listener.metadata,
