@@ -35,7 +35,13 @@ impl Failure {
 
     /// A failure to start `program`, told apart as shells do.
     pub(super) fn to_start(program: &str, error: &windlass_namespaces::Error) -> Self {
-        let exec = matches!(error, windlass_namespaces::Error::Child { op, .. } if op.starts_with("exec"));
+        // At a gate the program is looked for before, so that this fails as executing it would.
+        let exec = match error {
+            windlass_namespaces::Error::Child { step, op, .. } => {
+                op.starts_with("exec") || step.starts_with("find the program")
+            }
+            _ => false,
+        };
         let code = match error.errno().map(nix::errno::Errno::from_raw) {
             Some(nix::errno::Errno::ENOENT) if exec => NOT_FOUND,
             Some(_) if exec => CANNOT_RUN,

@@ -21,7 +21,7 @@ use super::mounts::{Mounted, Source};
 use super::network::files;
 use super::record::{Config, NetworkMode, Security, Ulimit};
 use super::volumes::Volumes;
-use super::{limits, rootless};
+use super::{limits, rootless, seccomp};
 
 /// The command that is the container's first process, less its root, its descriptors, its network and its group.
 pub(super) fn first(
@@ -82,8 +82,8 @@ fn set_user(command: &mut Command, account: &Account) -> Result<(), Failure> {
 
 fn confine(command: &mut Command, security: &Security) -> Result<(), Failure> {
     let capabilities = capabilities(security)?;
-    if !security.privileged && !security.seccomp_unconfined {
-        let filter = Policy::container(capabilities).compile();
+    if let Some(policy) = policy(security, capabilities)? {
+        let filter = policy.compile();
         command.seccomp(filter.map_err(Failure::during("compile the filter of system calls"))?);
     }
     if security.no_new_privileges {
@@ -95,6 +95,15 @@ fn confine(command: &mut Command, security: &Security) -> Result<(), Failure> {
     }
     command.capabilities(CapabilitySets::root(capabilities));
     Ok(())
+}
+
+/// Which system calls are allowed; `None` is all.
+pub(super) fn policy(security: &Security, capabilities: CapabilitySet) -> Result<Option<Policy>, Failure> {
+    match &security.seccomp {
+        _ if security.privileged || security.seccomp_unconfined => Ok(None),
+        Some(profile) => seccomp::policy(profile, capabilities).map(Some),
+        None => Ok(Some(Policy::container(capabilities))),
+    }
 }
 
 /// Docker's set, with what was added and without what was dropped.

@@ -49,6 +49,7 @@ mod restart_policy;
 mod rm;
 mod rootless;
 mod run;
+mod seccomp;
 mod socket;
 mod start;
 mod stats;

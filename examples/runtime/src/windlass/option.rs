@@ -1,5 +1,7 @@
 //! Options that are more than a word or a number, as they are typed.
 
+use std::path::PathBuf;
+
 use windlass_namespaces::landlock::Ruleset;
 
 use super::record::{NetworkMode, Ulimit};
@@ -28,6 +30,8 @@ pub(super) fn network(text: &str) -> Result<Network, String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SecurityOption {
     SeccompUnconfined,
+    /// The policy of a file.
+    Seccomp(PathBuf),
     NoNewPrivileges,
 }
 
@@ -38,7 +42,10 @@ pub(super) fn security_option(text: &str) -> Result<SecurityOption, String> {
         "no-new-privileges" | "no-new-privileges=true" | "no-new-privileges:true" => {
             Ok(SecurityOption::NoNewPrivileges)
         }
-        _ => Err(format!("{text:?} is none of seccomp=unconfined, no-new-privileges")),
+        _ => match text.strip_prefix("seccomp=").or_else(|| text.strip_prefix("seccomp:")) {
+            Some(path) if !path.is_empty() => Ok(SecurityOption::Seccomp(path.into())),
+            _ => Err(format!("{text:?} is none of seccomp=unconfined, seccomp=FILE, no-new-privileges")),
+        },
     }
 }
 

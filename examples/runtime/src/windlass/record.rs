@@ -111,6 +111,8 @@ pub(super) struct Security {
     pub(super) cap_drop: Vec<String>,
     pub(super) no_new_privileges: bool,
     pub(super) seccomp_unconfined: bool,
+    /// The policy of system calls, as its file had it; `None` is the usual one.
+    pub(super) seccomp: Option<serde_json::Value>,
     /// Rules of Landlock, in their text form.
     pub(super) landlock: Option<String>,
 }

@@ -14,7 +14,7 @@ use super::mounts::{self, Mounted, Source};
 use super::option::{LogOption, Network, SecurityOption};
 use super::record::{Config, Limits, LogLimits, NetworkMode, Security};
 use super::restart_policy::RestartPolicy;
-use super::{launch, limits};
+use super::{launch, limits, seccomp};
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -84,7 +84,7 @@ pub(super) fn config(options: &Options, image: &Image, id: &str, containers: &Co
         ports: options.publish.clone(),
         limits: recorded_limits(&options.limits),
         devices: options.device.clone(),
-        security: security(options),
+        security: security(options)?,
         ulimits: options.ulimit.clone(),
         init: options.init,
         restart: options.restart,
@@ -102,7 +102,8 @@ pub(super) fn config(options: &Options, image: &Image, id: &str, containers: &Co
 /// What can be known to be wrong before anything is made.
 fn check(config: &Config) -> Result<(), Failure> {
     super::network::check(config)?;
-    launch::capabilities(&config.security)?;
+    let capabilities = launch::capabilities(&config.security)?;
+    launch::policy(&config.security, capabilities)?;
     limits::resources(&config.limits)?;
     limits::device_filter(&config.devices).map(drop)
 }
@@ -193,15 +194,20 @@ fn mounted(options: &Options, of_image: &[String]) -> Result<Vec<Mounted>, Failu
     Ok(found)
 }
 
-fn security(options: &Options) -> Security {
-    Security {
+fn security(options: &Options) -> Result<Security, Failure> {
+    let file = options.security_opt.iter().rev().find_map(|option| match option {
+        SecurityOption::Seccomp(path) => Some(path),
+        SecurityOption::SeccompUnconfined | SecurityOption::NoNewPrivileges => None,
+    });
+    Ok(Security {
         privileged: options.privileged,
         cap_add: options.cap_add.clone(),
         cap_drop: options.cap_drop.clone(),
         no_new_privileges: options.security_opt.contains(&SecurityOption::NoNewPrivileges),
         seccomp_unconfined: options.security_opt.contains(&SecurityOption::SeccompUnconfined),
+        seccomp: file.map(|path| seccomp::read(path)).transpose()?,
         landlock: options.landlock.clone(),
-    }
+    })
 }
 
 fn labels(options: &Options, of_image: &BTreeMap<String, String>) -> BTreeMap<String, String> {

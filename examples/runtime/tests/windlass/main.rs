@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             containers_do_not_share_their_layer, system_calls_are_filtered, environment, users_are_looked_up_inside,
             the_working_directory_is_made, hostname_and_entrypoint, capabilities, no_new_privileges, privileged,
             ulimits, memory_and_processes_are_limited, limits_reach_the_kernel, signals_reach_the_program,
-            an_init_reaps, landlock_confines, wrong_input_is_named;
+            an_init_reaps, landlock_confines, a_policy_of_a_file_decides, wrong_input_is_named;
         lifecycle: create_start_stop_rm, names_are_unique, stop_kills_who_does_not_listen,
             stop_sends_the_containers_signal, kill_sends_any_signal, wait_prints_the_exit_code, restart_begins_anew,
             pause_freezes, update_changes_limits, a_removed_one_is_gone_after_its_end,
@@ -72,6 +72,8 @@ fn main() -> ExitCode {
     );
     tests.push(with("run::devices_have_rates", run::devices_have_rates).needs(disk));
     tests.push(with("network::the_bridge_masquerades", network::the_bridge_masquerades).needs(need::program("nft")));
+    let podman = with("run::the_policy_of_podman_is_understood", run::the_policy_of_podman_is_understood);
+    tests.push(podman.needs(need::path("/usr/share/containers/seccomp.json")));
     tests.push(Test::new("run::info_tells_every_area", run::info_tells_every_area));
     trial::main(tests)
 }

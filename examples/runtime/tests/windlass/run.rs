@@ -70,6 +70,29 @@ pub(crate) fn system_calls_are_filtered() {
     assert_eq!(home.prints(&["--security-opt", "seccomp=unconfined"], script), "Seccomp:\t0\n");
 }
 
+pub(crate) fn a_policy_of_a_file_decides() {
+    let home = Home::new();
+    let file = home.folder().join("policy.json");
+    let policy = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28, "excludes": {"caps": ["CAP_SYS_ADMIN"]}}]}"#;
+    std::fs::write(&file, policy).expect("a file");
+    let option = format!("seccomp={}", file.display());
+    let output = home.sh(&["--security-opt", &option], "mkdir /tmp/never");
+    assert!(!output.status.success() && stderr(&output).contains("No space left"), "{}", stderr(&output));
+    home.prints(&["--security-opt", &option, "--cap-add", "SYS_ADMIN"], "mkdir /tmp/now");
+    home.detach("one", &["--security-opt", &option], "sleep 60");
+    // The file is read once; what runs beside is filtered as well.
+    std::fs::remove_file(&file).expect("it was there");
+    assert!(home.fails(&["exec", "one", "mkdir", "/tmp/never"]).1.contains("No space left"));
+    assert_eq!(home.sh(&["--security-opt", &option], "true").status.code(), Some(125));
+}
+
+pub(crate) fn the_policy_of_podman_is_understood() {
+    let home = Home::new();
+    let option = "seccomp=/usr/share/containers/seccomp.json";
+    assert_eq!(home.prints(&["--security-opt", option], "grep Seccomp: /proc/self/status"), "Seccomp:\t2\n");
+}
+
 pub(crate) fn environment() {
     let home = Home::new();
     let file = home.folder().join("env");

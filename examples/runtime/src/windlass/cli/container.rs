@@ -84,7 +84,7 @@ pub(in crate::windlass) struct Options {
     /// Confines the container by namespaces alone: every capability and device, no filter, nothing hidden
     #[arg(long)]
     pub privileged: bool,
-    /// seccomp=unconfined, or no-new-privileges (repeatable)
+    /// seccomp=unconfined, seccomp=FILE with a policy of OCI or Docker, or no-new-privileges (repeatable)
     #[arg(long, value_name = "OPTION", value_parser = option::security_option)]
     pub security_opt: Vec<option::SecurityOption>,
     /// Confines the program to these accesses, like `read+execute:/usr,write+read:/tmp,connect:443,scope:signal`

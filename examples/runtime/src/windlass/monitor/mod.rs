@@ -135,7 +135,8 @@ impl<'h> Monitor<'h> {
 
     fn launch(&self) -> Result<Run, Failure> {
         let network = self.network.as_ref().and_then(Network::namespace);
-        let run = Run::start(self.home, &self.container, &self.config, &self.volumes, network)?;
+        let before = self.container.state()?;
+        let mut run = Run::start(self.home, &self.container, &self.config, &self.volumes, network)?;
         let started = clock::Time::now();
         self.container.change_state(|state| {
             let (address, ports) = (self.network.as_ref().and_then(|network| network.address), self.forwarder.as_ref());
@@ -151,6 +152,10 @@ impl<'h> Monitor<'h> {
                 ..State::created()
             };
         })?;
+        if let Err(failure) = run.begin(&self.config.command[0]) {
+            self.container.change_state(|state| *state = before)?;
+            return Err(failure);
+        }
         Ok(run)
     }
 

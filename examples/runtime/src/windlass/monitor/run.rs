@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
 use windlass_cgroups::Group;
-use windlass_namespaces::{Child, Command, KillOnDrop, Namespace, Rootfs, Source, Stdio, Terminal};
+use windlass_namespaces::{Child, Command, Gate, KillOnDrop, Namespace, Opener, Rootfs, Source, Stdio, Terminal};
 use windlass_overlay::MountOptions;
 
 use crate::windlass::containers::Container;
@@ -25,6 +25,8 @@ pub(super) struct Run {
     pub(super) group: Option<Group>,
     pub(super) started: Instant,
     pub(super) has_ended: bool,
+    /// What lets the program begin.
+    opener: Option<Opener>,
     /// What was asked for and could not be given.
     pub(super) warnings: Vec<String>,
 }
@@ -45,6 +47,9 @@ impl Run {
         if let Some(namespace) = network {
             command.namespace(Namespace::Net, Source::Join(network::descriptor(namespace)?));
         }
+        // A monitor that is killed before it has written the process down takes it along: the gate closes with it.
+        let (gate, opener) = Gate::pair().map_err(Failure::during("make a gate"))?;
+        command.gate(gate);
         let group = group::create(config)?;
         match Self::spawn(&mut command, config, group.as_ref()) {
             Ok((child, io)) => {
@@ -52,7 +57,16 @@ impl Run {
                 let identity = Identity::of(child.pid().as_raw());
                 // A process that has ended already is still this one's child, and keeps its number.
                 let identity = identity.unwrap_or_else(|| Identity::ended(child.pid().as_raw()));
-                Ok(Self { child, identity, io, group, started: Instant::now(), has_ended: false, warnings })
+                Ok(Self {
+                    child,
+                    identity,
+                    io,
+                    group,
+                    started: Instant::now(),
+                    has_ended: false,
+                    opener: Some(opener),
+                    warnings,
+                })
             }
             Err(failure) => match group.as_ref().map_or(Ok(()), group::remove) {
                 Ok(()) => Err(failure),
@@ -86,6 +100,20 @@ impl Run {
         let child = command.spawn().map_err(started)?;
         let io = Streams::with_pipes(stdin, stdout.into(), stderr.into()).map_err(failed())?;
         Ok((child, io))
+    }
+
+    /// Lets the program begin.
+    pub(super) fn begin(&mut self, program: &str) -> Result<(), Failure> {
+        match self.opener.take().map_or(Ok(()), Opener::open) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let failure = Failure::to_start(program, &error);
+                match self.end() {
+                    Ok(_) => Err(failure),
+                    Err(second) => Err(Failure::told(failure.code, format!("{failure}; and then: {second}"))),
+                }
+            }
+        }
     }
 
     /// Removes the group, with what is left in it; whether the kernel killed for want of memory.
