@@ -13,8 +13,10 @@ use crate::rlimit::Rlimit;
 use crate::rootfs::Rootfs;
 use crate::seccomp::CompiledFilter;
 
+mod hook;
 mod process;
 
+pub(crate) use hook::Hooks;
 pub use process::Init;
 use process::Process;
 
@@ -106,6 +108,7 @@ pub struct Command {
     pub(crate) kill_on_drop: KillOnDrop,
     pub(crate) wait: Wait,
     pub(crate) process: Process,
+    pub(crate) hooks: Hooks,
 }
 
 impl Command {
@@ -138,6 +141,7 @@ impl Command {
             kill_on_drop: KillOnDrop::No,
             wait: Wait::None,
             process: Process::default(),
+            hooks: Hooks::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Why an isolated process could not be started, reached or connected.
 
 use std::io;
+use std::process::ExitStatus;
 
 use crate::signal::Signal;
 
@@ -27,6 +28,16 @@ pub enum Error {
         op: &'static str,
         /// The kernel's answer.
         source: io::Error,
+    },
+    /// A hook failed, and with it the new process, which is gone.
+    #[error("{hook} {}{}{output}", status.map_or_else(|| "took too long and was killed".to_owned(), |status| format!("failed: {status}")), if output.is_empty() { "" } else { ": " })]
+    Hook {
+        /// The hook, as [`Plan`](crate::Plan) prints it.
+        hook: String,
+        /// Its end; `None` when its time was over.
+        status: Option<ExitStatus>,
+        /// The end of what it wrote.
+        output: String,
     },
     /// The new process ended before its program began, and said nothing: something killed it.
     #[error("the new process was ended{} before its program began", signal.map(|signal| format!(" by {signal}")).unwrap_or_default())]
@@ -105,7 +116,8 @@ impl Error {
                 source.raw_os_error()
             }
             Self::CleanUp { first, .. } => first.errno(),
-            Self::Killed { .. }
+            Self::Hook { .. }
+            | Self::Killed { .. }
             | Self::Invalid { .. }
             | Self::NotHonoured { .. }
             | Self::Unsupported { .. }

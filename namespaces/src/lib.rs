@@ -65,7 +65,6 @@ pub mod enter;
 mod error;
 mod etc;
 mod gate;
-#[cfg(feature = "oci")]
 mod hook;
 mod id;
 mod kind;
@@ -95,8 +94,7 @@ pub use child::{Child, Pid};
 pub use command::{Command, Init, KillOnDrop, Stdio};
 pub use error::{Error, Result};
 pub use gate::Gate;
-#[cfg(feature = "oci")]
-pub use hook::Hook;
+pub use hook::{Hook, HookInput, HookPoint};
 pub use id::{Gid, HostGid, HostUid, IdMapping, ParseIdError, Uid};
 pub use kind::{Namespace, Source};
 pub use mount::{Device, DeviceKind, Mount, Propagation};
@@ -110,4 +108,5 @@ pub use scheduling::{
     SchedulerPolicy, TimeOffset,
 };
 pub use signal::{ParseSignalError, Signal};
+pub use spawn::Paused;
 pub use terminal::{Terminal, WindowSize};

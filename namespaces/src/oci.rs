@@ -48,6 +48,7 @@ use attributes::Part;
 
 use crate::command::Command;
 use crate::error::{Error, Result};
+use crate::hook::{HookInput, HookPoint};
 use crate::kind::{Namespace, Source};
 use crate::mount::Propagation;
 use crate::plan::Notice;
@@ -154,17 +155,15 @@ pub fn container(config: &Config, bundle: &Path, options: &Options) -> Result<Co
         command.domainname(name);
     }
     let listener = filter(&mut command, linux, &mut notices)?;
-    let hooks = hooks::hooks(spec.hooks().as_ref())?;
-    if !hooks.create_container.is_empty() || !hooks.start_container.is_empty() {
-        return not_honoured("hooks", "TEMPORARY");
-    }
+    let mut hooks = hooks::hooks(spec.hooks().as_ref())?;
+    own_hooks(&mut command, spec, bundle, options, &mut hooks);
     Ok(Container {
         command,
         hooks: hooks.runtime,
         listener,
         resources: linux.resources().clone(),
         cgroups_path: linux.cgroups_path().clone(),
-        annotations: spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        annotations: annotations(spec),
         notices,
     })
 }
@@ -183,6 +182,26 @@ pub fn process(process: &ProcessConfig, running: Running<'_>) -> Result<Addition
     let linux = running.config.spec().linux().as_ref();
     let listener = linux.map(|linux| filter(&mut command, linux, &mut notices)).transpose()?.flatten();
     Ok(Additional { command, listener, notices })
+}
+
+/// The hooks that the process of the container runs.
+fn own_hooks(command: &mut Command, spec: &Spec, bundle: &Path, options: &Options, hooks: &mut hooks::Taken) {
+    let points = [
+        (HookPoint::BeforePivot, &mut hooks.create_container, Status::Creating),
+        (HookPoint::BeforeExec, &mut hooks.start_container, Status::Created),
+    ];
+    for (point, hooks, status) in points {
+        let (oci_version, id, bundle) = (spec.version().clone(), options.id.clone(), bundle.to_owned());
+        let state = State { oci_version, id, status, pid: None, bundle, annotations: annotations(spec) };
+        let (before, after) = state.around_pid();
+        for hook in hooks.drain(..) {
+            command.hook(point, hook, HookInput::around_pid(before.clone(), after.clone()));
+        }
+    }
+}
+
+fn annotations(spec: &Spec) -> BTreeMap<String, String> {
+    spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn not_honoured<T>(field: impl Into<String>, reason: &'static str) -> Result<T> {

@@ -10,6 +10,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFla
 
 use crate::error::{Error, Result};
 use crate::gate::{Gate, GateKind, RECORD_MAX};
+use crate::spawn::hook_failure;
 use crate::sys::{Call, MESSAGE_LENGTH, Message};
 
 /// Lets the program begin that waits at a [`Gate`]. That of a [pair](Gate::pair), dropped unused, ends the process.
@@ -88,12 +89,18 @@ impl Opener {
 fn failure(record: &[u8]) -> Error {
     let (head, text) = record.split_at(MESSAGE_LENGTH.min(record.len()));
     let message = head.try_into().ok().and_then(Message::decode);
-    let Some(Message::Failed { call, errno, .. }) = message else {
-        return Error::Malformed { reason: "what answers at the gate is no process of this library" };
+    let text = String::from_utf8_lossy(text);
+    let (call, errno) = match message {
+        Some(Message::Failed { call, errno, .. }) => (call, errno),
+        Some(Message::HookFailed { end, .. }) => {
+            let hook = text.lines().next().unwrap_or_default().to_owned();
+            return hook_failure(hook, end, &text);
+        }
+        _ => return Error::Malformed { reason: "what answers at the gate is no process of this library" },
     };
     let op = Call::from_index(call).map_or("system call", Call::name);
     let source = io::Error::from_raw_os_error(errno);
-    Error::Child { step: String::from_utf8_lossy(text).into_owned(), op, source }
+    Error::Child { step: text.into_owned(), op, source }
 }
 
 fn socket() -> Result<OwnedFd> {

@@ -15,6 +15,7 @@ pub(crate) mod cgroup_view;
 mod compile;
 mod credential;
 mod filesystem;
+pub(crate) mod hook;
 pub(crate) mod landlock;
 mod program;
 pub(crate) mod step;

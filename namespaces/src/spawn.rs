@@ -6,8 +6,9 @@ mod line;
 mod mapping;
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 
 use line::{Heard, Line};
 use rustix::process::{WaitId, WaitIdOptions, kill_process, waitid};
@@ -21,7 +22,28 @@ use crate::plan::step::Step;
 use crate::plan::{ParentStep, Plan, compile};
 use crate::rootfs::Rootfs;
 use crate::signal::Signal;
-use crate::sys::{Call, Message, Prepared, Release, SiblingPid, Started, create_ruleset, reaper, start};
+use crate::sys::{Call, HookEnd, Message, Prepared, Release, SiblingPid, Started, create_ruleset, reaper, start};
+
+/// A process whose mounts are made and whose root is still the caller's; see [`Command::spawn_paused`].
+#[derive(Debug)]
+pub struct Paused<'a> {
+    pid: Pid,
+    pidfd: BorrowedFd<'a>,
+}
+
+impl Paused<'_> {
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+}
+
+impl AsFd for Paused<'_> {
+    /// A pidfd.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd
+    }
+}
 
 impl Command {
     /// What [`Command::spawn`] would do, without doing it.
@@ -42,6 +64,38 @@ impl Command {
     /// As [`Command::plan`], and [`Error::Child`] for the step that failed in the new process, [`Error::Killed`] when
     /// something killed it meanwhile. After an error no process is left.
     pub fn spawn(&mut self) -> Result<Child> {
+        self.hooks.pauses = false;
+        self.start(|_| Ok(()))
+    }
+
+    /// As [`spawn`](Self::spawn), and has the caller do something while the process waits: its namespaces exist, its ids
+    /// are mapped, its mounts are made, and its root is still the caller's.
+    ///
+    /// Here the runtime-spec's `prestart` and `createRuntime` hooks belong, right before the command's own
+    /// [`HookPoint::BeforePivot`](crate::HookPoint::BeforePivot).
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn), and what `work` returns; then, too, no process is left.
+    pub fn spawn_paused<E: From<Error>>(
+        &mut self,
+        work: impl FnOnce(&Paused<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Child, E> {
+        self.hooks.pauses = true;
+        let mut failed = None;
+        let started = self.start(|paused| {
+            work(paused).map_err(|error| {
+                failed = Some(error);
+                // Not told: the caller hears of its own error.
+                Error::Killed { signal: None }
+            })
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(started?),
+        }
+    }
+
+    fn start(&mut self, work: impl FnOnce(&Paused<'_>) -> Result<()>) -> Result<Child> {
         self.lift()?;
         id_map::make(self, self.floor())?;
         let plan = self.plan()?;
@@ -63,7 +117,7 @@ impl Command {
             self.root = Root::Spent;
         }
         let made = if plan.stage.is_empty() { made } else { second(&plan, &made, sibling.as_ref(), &mut line)? };
-        match accompany(&plan, &made, &mut line) {
+        match accompany(&plan, &made, &mut line, work) {
             Ok(terminal) => {
                 let child = Child::new(Pid::new(made.pid), made.pidfd, self.kill_on_drop, plan.notices);
                 Ok(child.with_terminal(terminal))
@@ -147,7 +201,7 @@ fn second(plan: &Plan, stage: &Started, sibling: Option<&SiblingPid>, line: &mut
     let status = reap(stage.pidfd.as_fd())?;
     let Some(pid) = sibling.and_then(SiblingPid::get) else {
         let signal = status.signal().and_then(Signal::new);
-        return Err(line.receive_now().map_or(Error::Killed { signal }, |heard| failure(plan, heard.message)));
+        return Err(line.receive_now().map_or(Error::Killed { signal }, |heard| failure(plan, &heard)));
     };
     let number = rustix::process::Pid::from_raw(pid).expect("the kernel numbers processes from 1");
     // The process is this one's child and not reaped: the number is still its own.
@@ -172,7 +226,13 @@ fn bury(pid: rustix::process::Pid, first: Error) -> Error {
 }
 
 /// Does the caller's steps, and waits until the program runs; gives the caller's end of its terminal.
-fn accompany(plan: &Plan, made: &Started, line: &mut Line) -> Result<Option<OwnedFd>> {
+fn accompany(
+    plan: &Plan,
+    made: &Started,
+    line: &mut Line,
+    work: impl FnOnce(&Paused<'_>) -> Result<()>,
+) -> Result<Option<OwnedFd>> {
+    let mut work = Some(work);
     for step in &plan.parent {
         match step {
             ParentStep::MapIds { uid, gid } => mapping::write(made.pid, uid, gid)?,
@@ -183,13 +243,18 @@ fn accompany(plan: &Plan, made: &Started, line: &mut Line) -> Result<Option<Owne
     loop {
         match line.receive()? {
             Some(Heard { message: Message::Executing | Message::Waiting, .. }) => break,
-            Some(Heard { message: Message::Terminal, descriptor }) => terminal = descriptor,
-            Some(heard) => return Err(failure(plan, heard.message)),
+            Some(Heard { message: Message::Terminal, descriptor, .. }) => terminal = descriptor,
+            Some(Heard { message: Message::Paused, .. }) => {
+                let work = work.take().expect("a plan has one pause");
+                work(&Paused { pid: Pid::new(made.pid), pidfd: made.pidfd.as_fd() })?;
+                line.release(Release::Resumed)?;
+            }
+            Some(heard) => return Err(failure(plan, &heard)),
             None => return Err(killed(made)?),
         }
     }
     // The socket closes with the exec, or at the gate.
-    line.receive()?.map_or(Ok(terminal), |heard| Err(failure(plan, heard.message)))
+    line.receive()?.map_or(Ok(terminal), |heard| Err(failure(plan, &heard)))
 }
 
 /// The error that tells of an end without a word.
@@ -199,11 +264,15 @@ fn killed(made: &Started) -> Result<Error> {
 }
 
 /// The error that a message from the new process tells of.
-fn failure(plan: &Plan, message: Message) -> Error {
-    let (steps, step, call, errno) = match message {
+fn failure(plan: &Plan, heard: &Heard) -> Error {
+    let (steps, step, call, errno) = match heard.message {
         Message::StageFailed { step, call, errno } => (&plan.stage, step, call, errno),
         Message::Failed { step, call, errno } => (&plan.child, step, call, errno),
-        Message::Executing | Message::Waiting | Message::Terminal => {
+        Message::HookFailed { step, end } => {
+            let hook = usize::try_from(step).ok().and_then(|index| plan.child.get(index));
+            return hook_failure(hook.map(Step::to_string).unwrap_or_default(), end, &heard.text);
+        }
+        Message::Executing | Message::Waiting | Message::Terminal | Message::Paused => {
             unreachable!("not a failure")
         }
     };
@@ -213,13 +282,21 @@ fn failure(plan: &Plan, message: Message) -> Error {
     Error::Child { step, op, source: io::Error::from_raw_os_error(errno) }
 }
 
+/// The error of a hook that left this text, below a line with its name where no plan is at hand.
+pub(crate) fn hook_failure(hook: String, end: HookEnd, text: &str) -> Error {
+    let (_, output) = text.split_once('\n').unwrap_or_default();
+    let status = match end {
+        HookEnd::Status(status) => Some(ExitStatus::from_raw(status)),
+        HookEnd::Late => None,
+    };
+    Error::Hook { hook, status, output: output.trim_end().to_owned() }
+}
+
 /// Ends a process whose start failed; a failure that it told itself is the better explanation.
 fn abandon(plan: &Plan, made: &Started, line: &mut Line, error: Error) -> Error {
     let first = match (&error, line.receive_now()) {
-        (Error::Child { .. } | Error::Killed { .. }, _) => error,
-        (_, Some(Heard { message: message @ (Message::Failed { .. } | Message::StageFailed { .. }), .. })) => {
-            failure(plan, message)
-        }
+        (Error::Child { .. } | Error::Killed { .. } | Error::Hook { .. }, _) => error,
+        (_, Some(heard)) if heard.message.is_failure() => failure(plan, &heard),
         _ => error,
     };
     let killed = crate::child::send(made.pidfd.as_fd(), Signal::KILL);

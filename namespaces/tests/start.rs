@@ -137,7 +137,7 @@ fn failures() {
 
     let mut command = fresh("true", &[Namespace::Mount]);
     command.rootfs(Rootfs::Path("/does/not/exist".into()));
-    assert_eq!(step_of(&mut command), ("attach root /does/not/exist".to_owned(), "open_tree", libc::ENOENT));
+    assert_eq!(step_of(&mut command), ("attach root /does/not/exist".to_owned(), "openat2", libc::ENOENT));
 
     // In the intermediate process, too: the descriptor is of another kind than it is given as.
     let mut command = Command::new("/bin/true");

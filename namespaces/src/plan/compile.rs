@@ -7,10 +7,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use super::credential::{Mappings, mappings};
 use super::program::{c_string, program};
 use super::step::{Joined, Step, Verify};
-use super::{CgroupVersion, Facts, ParentStep, Plan, attribute, credential, filesystem, landlock, terminal};
+use super::{CgroupVersion, Facts, ParentStep, Plan, attribute, credential, filesystem, hook, landlock, terminal};
 use crate::capability::Capability;
 use crate::command::{Command, Init, Root, Stdio, Wait};
 use crate::error::{Error, Result};
+use crate::hook::HookPoint;
 use crate::kind::{Namespace, Source};
 use crate::mount::Kind;
 use crate::rootfs::Rootfs;
@@ -48,7 +49,9 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     }
     child.extend(surroundings(command)?);
     let terminal = terminal::step(command, credential::owner(command, facts, mappings.as_ref()))?.map(Step::Terminal);
-    child.extend(filesystem::steps(command, facts, cgroup_namespace(command), terminal)?);
+    let pause = command.hooks.pauses.then_some(Step::Pause);
+    let hooks = pause.into_iter().chain(hook::steps(command, HookPoint::BeforePivot)?.into_iter().map(Step::Hook));
+    child.extend(filesystem::steps(command, facts, cgroup_namespace(command), hooks.collect(), terminal)?);
     let confinement = landlock::confinement(command, facts, &mut notices)?;
     let (denied, rules) = confinement.map_or((None, Vec::new()), |(denied, rules)| (Some(denied), rules));
     child.extend(rules.into_iter().map(Step::Allow));
@@ -58,6 +61,7 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     child.extend(directory(command, facts)?);
     child.extend(reaper(command)?);
     child.extend(announce(command, facts)?);
+    child.extend(hook::steps(command, HookPoint::BeforeExec)?.into_iter().map(Step::Hook));
     child.extend(denied.map(|_| Step::Confine));
     child.extend(filter(command)?);
     child.push(Step::Exec(program(command, &facts.environment)?));

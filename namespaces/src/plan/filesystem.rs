@@ -19,16 +19,18 @@ use crate::rootfs::Rootfs;
 /// The group that owns pseudo terminals on every distribution.
 const TTY_GROUP: u32 = 5;
 
-/// Steps up to and including the pivot; `cgroup_namespace` goes before the first mount that shows the cgroups.
+/// Steps up to and including the pivot; `cgroup_namespace` goes before the first mount that shows the cgroups, `hooks`
+/// behind all mounts but those that hide something.
 pub(super) fn steps(
     command: &Command,
     facts: &Facts,
     mut cgroup_namespace: Option<Step>,
+    hooks: Vec<Step>,
     terminal: Option<Step>,
 ) -> Result<Vec<Step>> {
     check(command)?;
     if !command.is_new(Namespace::Mount) {
-        return Ok(cgroup_namespace.into_iter().chain(terminal).collect());
+        return Ok(cgroup_namespace.into_iter().chain(hooks).chain(terminal).collect());
     }
     let mut steps = vec![Step::Umask(0), Step::Propagation(command.propagation.flag())];
     let root = root(command)?;
@@ -36,7 +38,9 @@ pub(super) fn steps(
     if pivots || !command.mounts.is_empty() || command.root_is_read_only {
         steps.push(Step::OpenRoot(root));
     }
-    for mount in &command.mounts {
+    let covers = command.mounts.iter().rev().take_while(|mount| is_cover(mount)).count();
+    let (shown, covers) = command.mounts.split_at(command.mounts.len() - covers);
+    for mount in shown {
         if shows_cgroups(mount) {
             steps.extend(cgroup_namespace.take());
         }
@@ -48,6 +52,10 @@ pub(super) fn steps(
         } else {
             steps.push(step(command, facts, mount)?);
         }
+    }
+    steps.extend(hooks);
+    for mount in covers {
+        steps.push(step(command, facts, mount)?);
     }
     steps.extend(terminal);
     if command.root_is_read_only {
@@ -85,6 +93,11 @@ fn root(command: &Command) -> Result<RootSource> {
         Root::Given(Rootfs::Path(path)) => Ok(RootSource::Path(c_string("rootfs", path.as_os_str().as_bytes())?)),
         Root::Spent => Err(Error::invalid("rootfs", "detached mount", "an earlier spawn attached it")),
     }
+}
+
+/// Whether something is hidden or made read-only, which a hook may still want to see or write.
+fn is_cover(mount: &Mount) -> bool {
+    matches!(mount.kind, Kind::Masked | Kind::ReadOnlyPath)
 }
 
 fn shows_cgroups(mount: &Mount) -> bool {

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::fmt;
 use std::os::fd::RawFd;
 
+use super::hook::HookStep;
 use crate::gate::GateKind;
 use crate::id::IdMapping;
 use crate::kind::Namespace;
@@ -170,6 +171,9 @@ pub(crate) enum Step {
         foreground: bool,
     },
     Propagation(u64),
+    /// Tells the caller that the mounts are made, and waits until it has done what it wants.
+    Pause,
+    Hook(HookStep),
     OpenRoot(RootSource),
     Mount(MountStep),
     Device(DeviceStep),
@@ -302,6 +306,8 @@ impl fmt::Display for Step {
             Self::LoopbackUp => f.write_str("bring the loopback device up"),
             Self::Hostname(name) => write!(f, "set hostname {}", text(name)),
             Self::Attribute(attribute) => attribute.fmt(f),
+            Self::Pause => f.write_str("await the caller"),
+            Self::Hook(hook) => hook.fmt(f),
             Self::Propagation(flag) => write!(f, "set propagation {flag:#x} on every mount"),
             Self::OpenRoot(RootSource::Own) => f.write_str("open the root"),
             Self::OpenRoot(RootSource::Detached(descriptor)) => write!(f, "attach root mount {descriptor}"),

@@ -12,12 +12,15 @@ use rustix::net::{
 
 use super::lift;
 use crate::error::{Error, Result};
+use crate::gate::RECORD_MAX;
 use crate::sys::{MESSAGE_LENGTH, Message, Release};
 
 /// What a new process told, and the descriptor that came along.
 #[derive(Debug)]
 pub(super) struct Heard {
     pub(super) message: Message,
+    /// What was said with it.
+    pub(super) text: String,
     pub(super) descriptor: Option<OwnedFd>,
 }
 
@@ -53,7 +56,7 @@ impl Line {
     }
 
     fn receive_with(&mut self, flags: RecvFlags) -> rustix::io::Result<Option<Heard>> {
-        let mut bytes = [0; MESSAGE_LENGTH];
+        let mut bytes = [0; RECORD_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = flags | RecvFlags::CMSG_CLOEXEC;
@@ -69,7 +72,9 @@ impl Line {
         if length == 0 {
             return Ok(None);
         }
-        let message = Message::decode(bytes).expect("only this crate's code writes to the socket");
-        Ok(Some(Heard { message, descriptor }))
+        let (head, text) = bytes.get(..length).unwrap_or(&bytes).split_at(MESSAGE_LENGTH.min(length));
+        let message = head.try_into().ok().and_then(Message::decode);
+        let message = message.expect("only this crate's code writes to the socket");
+        Ok(Some(Heard { message, text: String::from_utf8_lossy(text).into_owned(), descriptor }))
     }
 }

@@ -98,6 +98,11 @@ calls! {
     Umask = SYS_umask "umask",
     Umount = SYS_umount2 "umount2",
     Unshare = SYS_unshare "unshare",
+    Lseek = SYS_lseek "lseek",
+    MemfdCreate = SYS_memfd_create "memfd_create",
+    Waitid = SYS_waitid "waitid",
+    PidfdSendSignal = SYS_pidfd_send_signal "pidfd_send_signal",
+    Pread64 = SYS_pread64 "pread64",
     Write = SYS_write "write",
 }
 

@@ -62,7 +62,7 @@ fn first(program: &Program, attempt: impl Fn(&CStr) -> Outcome<()>) -> Outcome<(
     Err(worst)
 }
 
-fn executable(path: &CStr) -> Outcome<()> {
+pub(super) fn executable(path: &CStr) -> Outcome<()> {
     if is_directory_at(path)? {
         return Err(Failure { call: Call::Execve, errno: libc::EACCES });
     }
@@ -70,7 +70,7 @@ fn executable(path: &CStr) -> Outcome<()> {
     unsafe { call!(Faccessat2, libc::AT_FDCWD, path.as_ptr(), libc::X_OK, libc::AT_EACCESS) }.map(drop)
 }
 
-fn execve(path: &CStr, arguments: &[*const c_char], environment: &[*const c_char]) -> Outcome<()> {
+pub(super) fn execve(path: &CStr, arguments: &[*const c_char], environment: &[*const c_char]) -> Outcome<()> {
     // SAFETY: a live C string and two live arrays of live C strings that end in null.
     unsafe { call!(Execve, path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) }.map(drop)
 }

@@ -39,7 +39,14 @@ pub(super) fn open_root(source: &RootSource) -> Outcome<RawFd> {
     let mount = match source {
         RootSource::Own => return own_root(),
         RootSource::Detached(descriptor) => *descriptor,
-        RootSource::Path(path) => clone_tree(libc::AT_FDCWD, path, Reach::Below)?,
+        RootSource::Path(path) => {
+            // Where hooks know it.
+            let place = open_place(libc::AT_FDCWD, path, libc::O_DIRECTORY, 0)?;
+            let mount = clone_tree(place, c"", Reach::Below)?;
+            attach(mount, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
+            close(place)?;
+            return Ok(mount);
+        }
     };
     // Over the root of the tree that is left behind: no directory of it need be known to exist.
     attach(mount, libc::AT_FDCWD, c"/", MOVE_MOUNT_F_EMPTY_PATH)?;

@@ -6,6 +6,8 @@ use super::call::{self, Call, Failure, Outcome};
 use super::message::Message;
 use super::prepared::Prepared;
 use crate::gate::{GateKind, RECORD_MAX};
+/// The longest text that a hook leaves.
+pub(super) const TEXT_MAX: usize = 512;
 
 /// Tells the caller that all is prepared, lets go of everything else and waits until somebody opens; gives the socket to
 /// the one who did.
@@ -36,12 +38,15 @@ fn wait(descriptor: RawFd, kind: GateKind) -> Outcome<RawFd> {
     }
 }
 
-/// A message and the words to it, as one record.
-pub(super) fn tell(socket: RawFd, message: &[u8], text: &[u8]) -> Outcome<usize> {
+/// A message and the words to it, on lines of their own, as one record.
+pub(super) fn tell(socket: RawFd, message: Message, text: &[u8], more: &[u8]) -> Outcome<usize> {
     let mut record = [0; RECORD_MAX];
-    let length = (message.len() + text.len()).min(RECORD_MAX);
-    for (slot, byte) in record.iter_mut().zip(message.iter().chain(text)) {
+    let message = message.encode();
+    let newline: &[u8] = if more.is_empty() { b"" } else { b"\n" };
+    let mut length = 0;
+    for (slot, byte) in record.iter_mut().zip(message.iter().chain(text).chain(newline).chain(more)) {
         *slot = *byte;
+        length += 1;
     }
     call::write(socket, record.get(..length).unwrap_or(&record))
 }

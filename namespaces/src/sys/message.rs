@@ -13,6 +13,34 @@ pub(crate) enum Message {
     Waiting,
     /// The caller's end of the terminal, which comes along.
     Terminal,
+    /// The mounts are made; the caller may do what it wants.
+    Paused,
+    /// A hook failed; the end of what it wrote comes along.
+    HookFailed { step: u32, end: HookEnd },
+}
+
+/// How a hook ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HookEnd {
+    /// With this status, in the form of `wait(2)`.
+    Status(i32),
+    /// It was killed, because its time was over.
+    Late,
+}
+
+impl HookEnd {
+    const LATE: i32 = -1;
+
+    const fn number(self) -> i32 {
+        match self {
+            Self::Status(status) => status,
+            Self::Late => Self::LATE,
+        }
+    }
+
+    const fn of(number: i32) -> Self {
+        if number == Self::LATE { Self::Late } else { Self::Status(number) }
+    }
 }
 
 /// The size of an encoded message.
@@ -22,9 +50,15 @@ pub(crate) const MESSAGE_LENGTH: usize = 16;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Release {
     Mapped = 1,
+    Resumed = 2,
 }
 
 impl Message {
+    /// Whether the process that says this ends.
+    pub(crate) const fn is_failure(self) -> bool {
+        matches!(self, Self::StageFailed { .. } | Self::Failed { .. } | Self::HookFailed { .. })
+    }
+
     pub(crate) fn encode(self) -> [u8; MESSAGE_LENGTH] {
         let (kind, a, b, c) = match self {
             Self::StageFailed { step, call, errno } => (0_u32, step, call, errno),
@@ -32,6 +66,8 @@ impl Message {
             Self::Executing => (3, 0, 0, 0),
             Self::Waiting => (4, 0, 0, 0),
             Self::Terminal => (5, 0, 0, 0),
+            Self::Paused => (6, 0, 0, 0),
+            Self::HookFailed { step, end } => (7, step, 0, end.number()),
         };
         let mut bytes = [0; MESSAGE_LENGTH];
         let words = [kind.to_ne_bytes(), a.to_ne_bytes(), b.to_ne_bytes(), c.to_ne_bytes()];
@@ -52,6 +88,8 @@ impl Message {
             3 => Some(Self::Executing),
             4 => Some(Self::Waiting),
             5 => Some(Self::Terminal),
+            6 => Some(Self::Paused),
+            7 => Some(Self::HookFailed { step, end: HookEnd::of(last) }),
             _ => None,
         }
     }
@@ -69,6 +107,9 @@ mod tests {
             Message::Executing,
             Message::Waiting,
             Message::Terminal,
+            Message::Paused,
+            Message::HookFailed { step: 9, end: HookEnd::Status(0x300) },
+            Message::HookFailed { step: 9, end: HookEnd::Late },
         ] {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }

@@ -19,6 +19,8 @@ pub(crate) struct Prepared<'a> {
     pub(super) environment: Vec<*const c_char>,
     /// What is said of the steps that are behind a gate, where no plan is at hand; by their place in the plan.
     pub(super) texts: Vec<Vec<u8>>,
+    /// Arguments and environment of each hook, ending in null.
+    pub(super) hooks: Vec<Pointers>,
     /// What becomes the first process of a pid namespace when the program is not.
     pub(super) reaper: Option<RawFd>,
     /// The numbers that stay open through the exec, sorted.
@@ -67,6 +69,7 @@ impl<'a> Prepared<'a> {
             arguments,
             environment,
             texts: texts(plan),
+            hooks: hooks(plan),
             reaper,
             inherited,
             sibling,
@@ -82,6 +85,19 @@ fn inherited(plan: &Plan) -> Vec<RawFd> {
     let mut numbers: Vec<RawFd> = plan.child.iter().filter_map(number).collect();
     numbers.sort_unstable();
     numbers
+}
+
+type Pointers = (Vec<*const c_char>, Vec<*const c_char>);
+
+/// By the place that each step has among the hooks.
+fn hooks(plan: &Plan) -> Vec<Pointers> {
+    let of = |step: &Step| match step {
+        Step::Hook(hook) => Some((hook.index, (pointers(&hook.arguments), pointers(&hook.environment)))),
+        _ => None,
+    };
+    let mut hooks: Vec<(usize, Pointers)> = plan.child.iter().filter_map(of).collect();
+    hooks.sort_by_key(|(index, _)| *index);
+    hooks.into_iter().map(|(_, pointers)| pointers).collect()
 }
 
 fn texts(plan: &Plan) -> Vec<Vec<u8>> {

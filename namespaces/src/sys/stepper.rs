@@ -5,8 +5,10 @@ use std::os::fd::RawFd;
 use super::call::{self, Call, Failure, Outcome};
 use super::message::{Message, Release};
 use super::prepared::Prepared;
-use super::{attribute, clone, credential, filesystem, gate, init, join, landlock, terminal};
+use super::{attribute, clone, credential, filesystem, gate, hook, init, join, landlock, terminal};
+use crate::hook::HookPoint;
 use crate::kind::Namespace;
+use crate::plan::hook::HookStep;
 use crate::plan::step::{RootSource, Step, Verify};
 
 /// What the steps keep between them.
@@ -46,7 +48,11 @@ fn child(prepared: &Prepared<'_>) -> ! {
 
 fn steps(prepared: &Prepared<'_>, steps: &[Step], state: &mut State, template: Message) {
     for (index, step) in (0_u32..).zip(steps) {
-        if let Err(failure) = perform(prepared, step, state) {
+        let outcome = match step {
+            Step::Hook(step) => hook(prepared, index, step, state),
+            step => perform(prepared, step, state),
+        };
+        if let Err(failure) = outcome {
             fail(prepared, state.socket, index, failure, template);
         }
     }
@@ -59,14 +65,35 @@ fn fail(prepared: &Prepared<'_>, socket: RawFd, step: u32, failure: Failure, tem
         _ => Message::Failed { step, call, errno },
     };
     // If even this cannot be said, the caller sees the end of the process without a message.
-    let texts = match template {
-        Message::Failed { .. } => usize::try_from(step).ok().and_then(|step| prepared.texts.get(step)),
-        _ => None,
+    let text = match template {
+        Message::Failed { .. } => text(prepared, step),
+        _ => &[],
     };
-    match gate::tell(socket, &message.encode(), texts.map_or(&[], Vec::as_slice)) {
+    end(gate::tell(socket, message, text, &[]))
+}
+
+fn end(told: Outcome<usize>) -> ! {
+    match told {
         Ok(_) => call::exit(126),
         Err(_) => call::exit(125),
     }
+}
+
+/// What is said of a step where no plan is at hand.
+fn text<'a>(prepared: &'a Prepared<'_>, step: u32) -> &'a [u8] {
+    let text = usize::try_from(step).ok().and_then(|step| prepared.texts.get(step));
+    text.map_or(&[], Vec::as_slice)
+}
+
+fn hook(prepared: &Prepared<'_>, index: u32, step: &HookStep, state: &State) -> Outcome<()> {
+    let directory = match step.point {
+        HookPoint::BeforePivot => state.root,
+        HookPoint::BeforeExec => -1,
+    };
+    let Some(report) = hook::run(prepared, directory, step)? else { return Ok(()) };
+    let message = Message::HookFailed { step: index, end: report.end };
+    let said = report.text.get(..report.length).unwrap_or_default();
+    end(gate::tell(state.socket, message, text(prepared, index), said))
 }
 
 /// Leaves behind what the caller had open, and its signal mask.
@@ -91,6 +118,10 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
         Step::Attribute(attribute) => attribute::set(attribute),
         Step::Inherit { from, number } => call::dup3(*from, *number, 0),
         Step::Init { foreground } => init::leave(prepared, *foreground),
+        Step::Pause => {
+            call::write(state.socket, &Message::Paused.encode())?;
+            wait(state.socket, Release::Resumed)
+        }
         Step::Propagation(flag) => filesystem::propagate(*flag),
         Step::OpenRoot(source) => open_root(source, state),
         Step::Mount(mount) => filesystem::mount(state.root, mount),
@@ -128,6 +159,8 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
         Step::Confine => landlock::restrict(prepared.ruleset),
         Step::Seccomp(filter) => credential::filter_calls(filter),
         Step::Exec(program) => clone::execute(program, &prepared.arguments, &prepared.environment),
+        // Whose failure has more to tell.
+        Step::Hook(_) => Ok(()),
     }
 }
 
