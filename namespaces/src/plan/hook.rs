@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::program::c_string;
+use super::c_string::c_string;
 use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::hook::{Hook, HookInput, HookPoint};
