@@ -154,8 +154,11 @@ fn a_removed_group_is_gone(all: &Hierarchies) {
     reader.read().unwrap();
     let error = scratch.remove().unwrap_err();
     assert!(matches!(&error, Error::Busy { holder: Holder::Groups(groups), .. } if groups == &["child"]), "{error}");
+    assert_eq!(scratch.groups().unwrap(), ["child"]);
     child.remove().unwrap();
+    assert_eq!(scratch.groups().unwrap(), [""; 0]);
     for error in [
+        child.groups().err(),
         reader.read().err(),
         child.stats().err(),
         child.pids().err(),

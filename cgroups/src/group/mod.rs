@@ -152,6 +152,19 @@ impl Group {
         }
     }
 
+    /// The names of the groups right below this one, in any hierarchy, in order.
+    ///
+    /// Errors: [`Error::Gone`] if the group was removed.
+    pub fn groups(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for member in &self.members {
+            names.extend(member.directory.directories()?);
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
     /// Whether the group was removed.
     pub fn is_gone(&self) -> bool {
         self.members.iter().any(|member| member.directory.is_gone())
