@@ -1,6 +1,8 @@
 //! Interleaved measurement: the subject and its baseline take turns, so that noise hits both.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// What one line of the table measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +36,8 @@ pub type Run = Box<dyn FnMut() -> Result<(), Skipped>>;
 pub enum Baseline {
     /// Something that runs now, in turns with the subject.
     Run(Run),
+    /// The same, where both sides wait for the kernel: the processor's time in this process counts.
+    Cpu(Run),
     /// A figure in the line's unit that was measured elsewhere; the promise says where.
     Figure(f64),
 }
@@ -60,6 +64,7 @@ impl std::fmt::Debug for Baseline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Run(_) => f.write_str("Run"),
+            Self::Cpu(_) => f.write_str("Cpu"),
             Self::Figure(figure) => f.debug_tuple("Figure").field(figure).finish(),
         }
     }
@@ -76,10 +81,14 @@ impl Contest {
     pub fn run(mut self) -> Result<Sample, Skipped> {
         let mut ours = Vec::with_capacity(self.rounds);
         let mut theirs = Vec::with_capacity(self.rounds);
+        let clock = match self.baseline {
+            Baseline::Cpu(_) => ClockId::ProcessCPUTime,
+            Baseline::Run(_) | Baseline::Figure(_) => ClockId::Monotonic,
+        };
         for round in 0..=self.rounds {
-            let value = time(self.calls, &mut self.subject)?;
+            let value = time(clock, self.calls, &mut self.subject)?;
             let other = match &mut self.baseline {
-                Baseline::Run(run) => time(self.calls, run)?,
+                Baseline::Run(run) | Baseline::Cpu(run) => time(clock, self.calls, run)?,
                 Baseline::Figure(_) => Duration::ZERO,
             };
             if round > 0 {
@@ -88,19 +97,23 @@ impl Contest {
             }
         }
         let baseline = match self.baseline {
-            Baseline::Run(_) => median_us(&mut theirs, self.calls),
+            Baseline::Run(_) | Baseline::Cpu(_) => median_us(&mut theirs, self.calls),
             Baseline::Figure(figure) => figure,
         };
         Ok(Sample { value: median_us(&mut ours, self.calls), baseline })
     }
 }
 
-fn time(calls: u32, body: &mut Run) -> Result<Duration, Skipped> {
-    let start = Instant::now();
+fn time(clock: ClockId, calls: u32, body: &mut Run) -> Result<Duration, Skipped> {
+    let start = now(clock);
     for _ in 0..calls {
         body()?;
     }
-    Ok(start.elapsed())
+    Ok(now(clock).saturating_sub(start))
+}
+
+fn now(clock: ClockId) -> Duration {
+    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }
 
 fn median_us(rounds: &mut [Duration], calls: u32) -> f64 {

@@ -236,6 +236,101 @@ mod tests {
         }
     }
 
+    /// The lists of the kernel's device controller of v1, changed by the writes that this crate plans for it.
+    struct DevicesOfV1 {
+        allows: bool,
+        exceptions: Vec<DeviceRule>,
+    }
+
+    impl DevicesOfV1 {
+        fn new(filter: &DeviceFilter) -> Option<Self> {
+            let mut settings = Vec::new();
+            crate::v1::devices::plan(filter, &mut settings).ok()?;
+            let mut list = Self { allows: true, exceptions: Vec::new() };
+            for setting in settings {
+                let crate::setting::Action::Write { writes, .. } = setting.action else { continue };
+                for write in writes {
+                    list.write(&write.file, &write.value);
+                }
+            }
+            Some(list)
+        }
+
+        /// `a` empties the list; other rules are exceptions, which are joined where their numbers are the same.
+        fn write(&mut self, file: &str, value: &str) {
+            let allow = file == crate::v1::devices::ALLOW;
+            if value == "a" {
+                (self.allows, self.exceptions) = (allow, Vec::new());
+                return;
+            }
+            assert_ne!(allow, self.allows, "a rule that is no exception");
+            let words: Vec<&str> = value.split([' ', ':']).collect();
+            let [kind, major, minor, access] = words[..] else { panic!("{value}") };
+            let number = |text: &str| (text != "*").then(|| text.parse().unwrap());
+            let rule = DeviceRule {
+                action: DeviceAction::Allow,
+                kind: if kind == "c" { DeviceKind::Character } else { DeviceKind::Block },
+                major: number(major),
+                minor: number(minor),
+                access: DeviceAccess {
+                    read: access.contains('r'),
+                    write: access.contains('w'),
+                    mknod: access.contains('m'),
+                },
+            };
+            self.exceptions.push(rule);
+        }
+    }
+
+    #[test]
+    fn every_small_filter_answers_as_v1() {
+        let accesses =
+            (1_u8..8).map(|bits| DeviceAccess { read: bits & 1 != 0, write: bits & 2 != 0, mknod: bits & 4 != 0 });
+        let mut rules = Vec::new();
+        for access in accesses {
+            for kind in [DeviceKind::All, DeviceKind::Character, DeviceKind::Block] {
+                for (major, minor) in [(None, None), (Some(5), None), (None, Some(7)), (Some(5), Some(7))] {
+                    for action in [DeviceAction::Allow, DeviceAction::Deny] {
+                        rules.push(DeviceRule { action, kind, major, minor, access });
+                    }
+                }
+            }
+        }
+        let requests: Vec<Request> = (0..56)
+            .map(|number| Request {
+                kind: [BLOCK, CHARACTER][number % 2],
+                access: i32::try_from(number / 2 % 7 + 1).unwrap(),
+                major: [0, 5][number / 14 % 2],
+                minor: [0, 7][number / 28],
+            })
+            .collect();
+        let (mut compared, mut refused) = (0_u32, 0_u32);
+        let lists = rules.iter().flat_map(|first| {
+            let pairs = rules.iter().map(move |second| vec![*first, *second]);
+            pairs.chain([vec![*first]])
+        });
+        for list in lists.chain([vec![]]) {
+            for default in [DeviceAction::Allow, DeviceAction::Deny] {
+                let filter = DeviceFilter { default, rules: list.clone() };
+                // Both versions refuse the same filters.
+                let (Some(v1_list), Ok(exceptions)) = (DevicesOfV1::new(&filter), filter.exceptions()) else {
+                    assert!(filter.exceptions().is_err());
+                    refused += 1;
+                    continue;
+                };
+                let of_v1 = if v1_list.allows { DeviceAction::Allow } else { DeviceAction::Deny };
+                let program = compile(default, exceptions);
+                for request in &requests {
+                    let answer = run(&program.instructions, *request);
+                    assert_eq!(answer, v1(of_v1, &v1_list.exceptions, *request), "{program} {request:?}");
+                }
+                compared += 1;
+            }
+        }
+        assert_eq!(compared + refused, 2 * (168 * 168 + 168 + 1));
+        assert!(compared > 40_000, "{compared} compared, {refused} refused");
+    }
+
     #[test]
     fn denied_writing_cannot_be_had_beside_reading() {
         let rule = DeviceRule {

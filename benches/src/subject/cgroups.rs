@@ -1,52 +1,90 @@
-//! Groups and their statistics.
+//! Groups and their statistics, against bare calls on the same files.
 
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use windlass_cgroups::{
-    Action, Bytes, Controller, Cpu, CpuMax, Group, GroupPath, Hierarchies, Limit, Memory, Pids, Resources,
-    StatSelection, Stats,
+    Action, Bytes, Controller, Cpu, CpuMax, CpuShares, DeviceAccess, DeviceAction, DeviceFilter, DeviceKind,
+    DeviceRule, Group, GroupPath, Hierarchies, Limit, Memory, Pids, Resources, StatSelection, Stats, Version,
 };
 
 use crate::measure::{Baseline, Contest, Skipped};
 
 const CONTROLLERS: [Controller; 3] = [Controller::Cpu, Controller::Memory, Controller::Pids];
+/// With these a group is in every hierarchy of v1 that the machine has, of which cpu is two.
+const ALL: [Controller; 7] = [
+    Controller::Cpu,
+    Controller::Cpuset,
+    Controller::Memory,
+    Controller::Io,
+    Controller::Devices,
+    Controller::Freezer,
+    Controller::Pids,
+];
+const SOON: Duration = Duration::from_secs(10);
 
 /// A group of the bench that goes away with it.
-struct Temporary(Group);
+pub(super) struct Temporary(pub(super) Group);
 
 impl Temporary {
-    fn new(hierarchies: &Hierarchies, name: &str) -> Result<Self, Skipped> {
-        let path = GroupPath::new(&format!("windlass-bench-{name}-{}", std::process::id()))
-            .map_err(Skipped::because("name"))?;
-        hierarchies.create(&path, &CONTROLLERS).map(Self).map_err(Skipped::because("create a group"))
+    pub(super) fn new(hierarchies: &Hierarchies, name: &str, controllers: &[Controller]) -> Result<Self, Skipped> {
+        let path = GroupPath::new(&unique(name)).map_err(Skipped::because("name"))?;
+        hierarchies.create(&path, controllers).map(Self).map_err(Skipped::because("create a group"))
     }
 }
 
-fn discover() -> Result<Hierarchies, Skipped> {
+pub(super) fn unique(name: &str) -> String {
+    format!("windlass-bench-{name}-{}", std::process::id())
+}
+
+pub(super) fn discover() -> Result<Hierarchies, Skipped> {
     Hierarchies::discover().map_err(Skipped::because("find the hierarchies"))
+}
+
+/// The hierarchies of v1 alone, for peers that know no mixture.
+pub(super) fn only_v1() -> Result<Hierarchies, Skipped> {
+    discover()?.only(Version::V1).map_err(Skipped::because("find hierarchies of v1"))
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if let Err(error) = self.0.remove() {
+        let ended = self.0.kill_and_wait(SOON).and_then(|()| self.0.remove());
+        if let Err(error) = ended {
             // A bench that cannot clean up must not look well.
             panic!("a group is left behind: {error}");
         }
     }
 }
 
-/// All statistics of a group from files kept open, against bare `pread` of the same files.
+/// A process to be moved about.
+pub(super) struct Sleeper(pub(super) Child);
+
+impl Sleeper {
+    pub(super) fn new() -> Result<Self, Skipped> {
+        let mut command = Command::new("sleep");
+        command.arg("infinity").stdin(Stdio::null()).spawn().map(Self).map_err(Skipped::because("start sleep"))
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("a child of this process can be ended");
+    }
+}
+
+/// All statistics of a group from files kept open.
 pub(super) fn stats() -> Result<Contest, Skipped> {
-    let group = Temporary::new(&discover()?, "stats")?;
+    let group = Temporary::new(&discover()?, "stats", &CONTROLLERS)?;
     let mut reader = group.0.reader(StatSelection::ALL).map_err(Skipped::because("open the statistics"))?;
-    let files: Vec<File> =
-        reader.paths().map(File::open).collect::<Result<_, _>>().map_err(Skipped::because("open the statistics"))?;
+    let bare = bare_statistics(&group.0)?;
     let mut stats = Stats::default();
-    let mut buffer = vec![0; 4096];
     Ok(Contest {
         calls: 200,
         rounds: 21,
@@ -54,106 +92,214 @@ pub(super) fn stats() -> Result<Contest, Skipped> {
             black_box(&group.0);
             reader.read_into(black_box(&mut stats)).map_err(Skipped::because("read the statistics"))
         }),
-        baseline: Baseline::Run(Box::new(move || {
-            for file in &files {
-                black_box(file.read_at(&mut buffer, 0).map_err(Skipped::because("pread"))?);
-            }
-            Ok(())
-        })),
+        baseline: Baseline::Run(bare),
     })
 }
 
-/// The same statistics, against the crate `cgroups-rs`, which opens every file anew.
-#[cfg(feature = "peers")]
-pub(super) fn stats_of_peer() -> Result<Contest, Skipped> {
-    use cgroups_rs::fs::{Cgroup, hierarchies};
-
-    let ours = stats()?;
-    let group = Temporary::new(&discover()?, "peer")?;
-    let name = group.0.path().as_str().to_owned();
+/// All statistics of a group, as for one that is looked at once.
+pub(super) fn once() -> Result<Contest, Skipped> {
+    let group = Temporary::new(&discover()?, "once", &CONTROLLERS)?;
+    let bare = bare_statistics(&group.0)?;
     Ok(Contest {
-        calls: 20,
-        rounds: 15,
-        subject: ours.subject,
-        baseline: Baseline::Run(Box::new(move || {
-            black_box(&group.0);
-            let peer = Cgroup::load(hierarchies::auto(), &name);
-            for subsystem in peer.subsystems() {
-                use cgroups_rs::fs::Subsystem;
-                match subsystem {
-                    Subsystem::Mem(memory) => _ = black_box(memory.memory_stat()),
-                    Subsystem::CpuAcct(cpuacct) => _ = black_box(cpuacct.cpuacct()),
-                    Subsystem::Cpu(cpu) => _ = black_box(cpu.cpu()),
-                    Subsystem::Pid(pids) => _ = black_box(pids.get_pid_current().map_err(Skipped::because("pids"))?),
-                    Subsystem::BlkIo(blkio) => _ = black_box(blkio.blkio()),
-                    _ => {}
-                }
-            }
-            Ok(())
-        })),
+        calls: 100,
+        rounds: 21,
+        subject: Box::new(move || group.0.stats().map(drop).map_err(Skipped::because("read the statistics"))),
+        baseline: Baseline::Run(bare),
     })
 }
 
-/// The same statistics, against the crate `cgroups-rs`.
-#[cfg(not(feature = "peers"))]
-pub(super) fn stats_of_peer() -> Result<Contest, Skipped> {
-    Err(Skipped::without_peers())
+/// A bare `pread` of every file of a group's statistics.
+fn bare_statistics(group: &Group) -> Result<crate::measure::Run, Skipped> {
+    let reader = group.reader(StatSelection::ALL).map_err(Skipped::because("open the statistics"))?;
+    let files: Vec<File> =
+        reader.paths().map(File::open).collect::<Result<_, _>>().map_err(Skipped::because("open the statistics"))?;
+    let mut buffer = vec![0; 4096];
+    Ok(Box::new(move || {
+        for file in &files {
+            black_box(file.read_at(&mut buffer, 0).map_err(Skipped::because("pread"))?);
+        }
+        Ok(())
+    }))
 }
 
-/// A group created, limited in cpu, memory and processes, and removed, against bare file calls for the same.
-pub(super) fn lifecycle() -> Result<Contest, Skipped> {
-    let hierarchies = discover()?;
-    let model = Temporary::new(&hierarchies, "model")?;
-    let resources = Resources {
-        cpu: Cpu { max: Some(CpuMax::millicores(500)), ..Cpu::default() },
+pub(super) fn four_limits() -> Resources {
+    let shares = CpuShares::new(512).expect("it is in the range");
+    Resources {
+        cpu: Cpu { max: Some(CpuMax::millicores(500)), weight: Some(shares.into()), ..Cpu::default() },
         memory: Memory { max: Some(Limit::At(Bytes::mib(64))), ..Memory::default() },
         pids: Pids { max: Some(Limit::At(64)) },
         ..Resources::default()
-    };
-    let writes = writes(&model.0, &resources)?;
+    }
+}
+
+/// One life of a group: made, limited, with a process that comes and goes, and removed.
+pub(super) fn live(
+    hierarchies: &Hierarchies,
+    controllers: &[Controller],
+    resources: &Resources,
+    pid: u32,
+    away: &Group,
+) -> Result<(), Skipped> {
+    let path = GroupPath::new(&unique("life")).map_err(Skipped::because("name"))?;
+    let group = hierarchies.create(&path, controllers).map_err(Skipped::because("create a group"))?;
+    group.apply(resources).map_err(Skipped::because("limit the group"))?;
+    group.add(pid).map_err(Skipped::because("add a process"))?;
+    away.add(pid).map_err(Skipped::because("move a process away"))?;
+    group.remove().map_err(Skipped::because("remove the group"))
+}
+
+/// The life of a group in all hierarchies of v1.
+pub(super) fn lifecycle() -> Result<Contest, Skipped> {
+    lives(&only_v1()?, &ALL)
+}
+
+/// The life of a group in the hierarchies that its limits need, against bare calls in all of v1.
+pub(super) fn needed() -> Result<Contest, Skipped> {
+    lives(&discover()?, &CONTROLLERS)
+}
+
+fn lives(hierarchies: &Hierarchies, controllers: &'static [Controller]) -> Result<Contest, Skipped> {
+    let hierarchies = hierarchies.clone();
+    let resources = four_limits();
+    let away = Temporary::new(&hierarchies, "away", controllers)?;
+    let everywhere = only_v1()?;
+    let bare_away = Temporary::new(&everywhere, "bare-away", &ALL)?;
+    let model = Temporary::new(&everywhere, "model", &ALL)?;
+    let bare = Bare::new(&model.0, &bare_away.0, &resources)?;
     drop(model);
+    let sleeper = Sleeper::new()?;
+    let bare_sleeper = Sleeper::new()?;
     Ok(Contest {
-        calls: 10,
+        calls: 5,
         rounds: 21,
-        subject: Box::new(move || {
-            let group = Temporary::new(&hierarchies, "life")?;
-            group.0.apply(&resources).map(drop).map_err(Skipped::because("limit the group"))
-        }),
-        baseline: Baseline::Run(Box::new(move || bare(&writes).map_err(Skipped::because("bare calls")))),
+        subject: Box::new(move || live(&hierarchies, controllers, &resources, sleeper.0.id(), &away.0)),
+        baseline: Baseline::Cpu(Box::new(move || {
+            black_box(&bare_away.0);
+            bare.live(bare_sleeper.0.id()).map_err(Skipped::because("bare calls"))
+        })),
     })
 }
 
-/// A directory to make and the files to write in it.
-struct Bare {
+/// What a plan for a group writes, for a group of another name beside it.
+struct Bare(Vec<BareGroup>);
+
+struct BareGroup {
     directory: PathBuf,
+    away: PathBuf,
+    cpuset: bool,
     files: Vec<(PathBuf, String)>,
 }
 
-/// What the plan for a group writes, for a group of another name beside it.
-fn writes(group: &Group, resources: &Resources) -> Result<Vec<Bare>, Skipped> {
-    let plan = group.plan(resources).map_err(Skipped::because("plan the limits"))?;
-    let mut all = Vec::new();
-    for descriptor in group.descriptors() {
-        let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&descriptor));
-        let model = fs::read_link(&link).map_err(Skipped::because(&link))?;
-        let directory = model.with_file_name(format!("windlass-bench-bare-{}", std::process::id()));
-        let writes = plan.settings.iter().filter_map(|setting| match &setting.action {
-            Action::Write { writes, .. } => Some(writes),
-            _ => None,
-        });
-        let here = writes.flatten().filter(|write| model.join(&*write.file).exists());
-        let files = here.map(|write| (directory.join(&*write.file), write.value.clone())).collect();
-        all.push(Bare { directory, files });
+impl Bare {
+    fn new(model: &Group, away: &Group, resources: &Resources) -> Result<Self, Skipped> {
+        let plan = model.plan(resources).map_err(Skipped::because("plan the limits"))?;
+        let mut all = Vec::new();
+        for (descriptor, away) in model.descriptors().zip(away.descriptors()) {
+            let path = |descriptor: std::os::fd::BorrowedFd<'_>| {
+                fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd())).map_err(Skipped::because("readlink"))
+            };
+            let model = path(descriptor)?;
+            let directory = model.with_file_name(unique("bare"));
+            let writes = plan.settings.iter().filter_map(|setting| match &setting.action {
+                Action::Write { writes, .. } => Some(writes),
+                _ => None,
+            });
+            let here = writes.flatten().filter(|write| model.join(&*write.file).exists());
+            let files = here.map(|write| (directory.join(&*write.file), write.value.clone())).collect();
+            let cpuset = model.join("cpuset.cpus").exists();
+            all.push(BareGroup { directory, away: path(away)?, cpuset, files });
+        }
+        Ok(Self(all))
     }
-    Ok(all)
+
+    fn live(&self, pid: u32) -> std::io::Result<()> {
+        let pid = pid.to_string();
+        for group in &self.0 {
+            fs::create_dir(&group.directory)?;
+            if group.cpuset {
+                for file in ["cpuset.cpus", "cpuset.mems"] {
+                    let above = group.directory.with_file_name(file);
+                    write(&group.directory.join(file), &fs::read(above)?)?;
+                }
+            }
+            for (file, value) in &group.files {
+                write(file, value.as_bytes())?;
+            }
+        }
+        for group in &self.0 {
+            write(&group.directory.join("cgroup.procs"), pid.as_bytes())?;
+        }
+        for group in &self.0 {
+            write(&group.away.join("cgroup.procs"), pid.as_bytes())?;
+        }
+        self.0.iter().try_for_each(|group| fs::remove_dir(&group.directory))
+    }
 }
 
-fn bare(groups: &[Bare]) -> std::io::Result<()> {
-    for group in groups {
-        fs::create_dir(&group.directory)?;
-        for (file, bytes) in &group.files {
-            File::options().write(true).open(file)?.write_all(bytes.as_bytes())?;
+fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    File::options().write(true).open(file)?.write_all(bytes)
+}
+
+/// A device filter as containers have it: compiled, loaded and put in the place of the last.
+pub(super) fn filter() -> Result<Contest, Skipped> {
+    let hierarchies = discover()?.only(Version::V2).map_err(Skipped::because("find v2"))?;
+    let group = Temporary::new(&hierarchies, "filter", &[])?;
+    let allow = |major, minor| DeviceRule {
+        action: DeviceAction::Allow,
+        kind: DeviceKind::Character,
+        major: Some(major),
+        minor,
+        access: DeviceAccess::ALL,
+    };
+    let mut rules: Vec<DeviceRule> = [3, 5, 7, 8, 9].map(|minor| allow(1, Some(minor))).into();
+    rules.extend([allow(5, Some(0)), allow(5, Some(2)), allow(136, None)]);
+    let devices = Some(DeviceFilter { default: DeviceAction::Deny, rules });
+    let resources = Resources { devices, ..Resources::default() };
+    Ok(Contest {
+        calls: 20,
+        rounds: 21,
+        subject: Box::new(move || group.0.apply(&resources).map(drop).map_err(Skipped::because("attach a filter"))),
+        baseline: Baseline::Figure(200.0),
+    })
+}
+
+/// From the order to kill until the group is removed; the kernel's part is the same on both sides.
+pub(super) fn kill() -> Result<Contest, Skipped> {
+    let hierarchies = discover()?.only(Version::V2).map_err(Skipped::because("find v2"))?;
+    let base = hierarchies
+        .controllers()
+        .into_iter()
+        .find_map(|placement| (placement.controller == Controller::Freezer).then_some(placement.base).flatten());
+    let directory = Path::new(&base.ok_or(Skipped("v2 has no base".into()))?).join(unique("bare-kill"));
+    Ok(Contest {
+        calls: 5,
+        rounds: 21,
+        subject: Box::new(move || {
+            let path = GroupPath::new(&unique("kill")).map_err(Skipped::because("name"))?;
+            let group = hierarchies.create(&path, &[]).map_err(Skipped::because("create a group"))?;
+            let sleeper = Sleeper::new()?;
+            group.add(sleeper.0.id()).map_err(Skipped::because("add a process"))?;
+            group.kill_and_wait(SOON).map_err(Skipped::because("kill"))?;
+            group.remove().map_err(Skipped::because("remove the group"))
+        }),
+        baseline: Baseline::Run(Box::new(move || bare_kill(&directory))),
+    })
+}
+
+fn bare_kill(directory: &Path) -> Result<(), Skipped> {
+    let fail = || Skipped::because::<std::io::Error>("bare calls");
+    fs::create_dir(directory).map_err(fail())?;
+    let sleeper = Sleeper::new()?;
+    write(&directory.join("cgroup.procs"), sleeper.0.id().to_string().as_bytes()).map_err(fail())?;
+    let events = File::open(directory.join("cgroup.events")).map_err(fail())?;
+    let mut buffer = [0; 128];
+    write(&directory.join("cgroup.kill"), b"1").map_err(fail())?;
+    loop {
+        let read = events.read_at(&mut buffer, 0).map_err(fail())?;
+        if buffer[..read].starts_with(b"populated 0") {
+            break;
         }
+        poll(&mut [PollFd::new(&events, PollFlags::PRI)], None).map_err(Skipped::because("poll"))?;
     }
-    groups.iter().try_for_each(|group| fs::remove_dir(&group.directory))
+    fs::remove_dir(directory).map_err(fail())
 }

@@ -3,6 +3,11 @@
 #![expect(clippy::unnecessary_wraps, reason = "every line is prepared by a function of one signature")]
 
 mod cgroups;
+#[cfg(feature = "peers")]
+mod cgroups_peers;
+#[cfg(not(feature = "peers"))]
+#[path = "cgroups_without_peers.rs"]
+mod cgroups_peers;
 mod image;
 mod namespaces;
 mod overlay;
@@ -15,12 +20,20 @@ use crate::measure::{Contest, Skipped};
 pub type Prepare = fn() -> Result<Contest, Skipped>;
 
 /// The lines that can be measured, by crate and name, in the order of `BUDGETS.toml`.
-pub const LINES: [(&str, &str, Prepare); 23] = [
+pub const LINES: [(&str, &str, Prepare); 31] = [
     ("namespaces", "spawn", namespaces::spawn),
     ("namespaces", "plain", namespaces::plain),
     ("cgroups", "stats", cgroups::stats),
-    ("cgroups", "stats-cgroups-rs", cgroups::stats_of_peer),
+    ("cgroups", "stats-cgroups-rs", cgroups_peers::stats_of_cgroups_rs),
+    ("cgroups", "stats-libcgroups", cgroups_peers::stats_of_libcgroups),
+    ("cgroups", "once", cgroups::once),
+    ("cgroups", "once-cgroups-rs", cgroups_peers::once_of_cgroups_rs),
     ("cgroups", "lifecycle", cgroups::lifecycle),
+    ("cgroups", "lifecycle-cgroups-rs", cgroups_peers::lifecycle_of_cgroups_rs),
+    ("cgroups", "lifecycle-libcgroups", cgroups_peers::lifecycle_of_libcgroups),
+    ("cgroups", "needed", cgroups::needed),
+    ("cgroups", "filter", cgroups::filter),
+    ("cgroups", "kill", cgroups::kill),
     ("overlay", "apply", overlay::apply),
     ("overlay", "container", overlay::container),
     ("image", "reference", image::reference),

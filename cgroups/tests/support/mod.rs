@@ -129,7 +129,7 @@ pub(crate) struct Actor {
     child: Child,
 }
 
-const ROLE: &str = "WINDLASS_CGROUPS_ROLE";
+pub(crate) const ROLE: &str = "WINDLASS_CGROUPS_ROLE";
 
 impl Actor {
     /// Starts it held: it does nothing until [`go`](Self::go).
