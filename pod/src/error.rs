@@ -70,6 +70,16 @@ pub enum Error {
         /// What the field takes and what was found.
         reason: String,
     },
+    /// The bytes are no protobuf message of the kind.
+    #[error("byte {offset}: {path}{}{reason}", if path.is_empty() { "" } else { ": " })]
+    Protobuf {
+        /// The path of the field; empty for the whole object.
+        path: String,
+        /// How many bytes stand before what is wrong.
+        offset: usize,
+        /// What was expected.
+        reason: String,
+    },
     /// Strict decoding met fields that are unknown or stand twice.
     #[error("{}", Problems(problems))]
     Strict {

@@ -20,7 +20,8 @@
 //! - **Wire.** [`kinds`] has a struct for each kind and each part of one, made from tables of fields. [`decode_json`]
 //!   and [`decode_yaml`] read text into them with one reader, which keeps fields that it does not know, names the path,
 //!   line and column of a wrong one ([`Decoder`] can be strict), and holds to [`Limits`]; [`encode_json`] and
-//!   [`encode_yaml`] write them back with everything they had.
+//!   [`encode_yaml`] write them back with everything they had. [`decode_protobuf`] and [`encode_protobuf`] carry all
+//!   but unknown fields.
 //! - **Rules.** [`defaults::apply`] fills in what is not set, [`strategy`] does what the server does before it looks,
 //!   [`validate`] and [`validate_update`] return every [`Violation`], and [`warnings`](warnings::warnings) what is odd
 //!   but taken. [`Quantity`], [`Selector`] and [`names`] are the values that rules speak of; [`difference`] tells where
@@ -70,8 +71,10 @@ mod wire;
 pub use error::{Error, Position, Problem, ProblemKind, Result};
 #[doc(no_inline)]
 pub use kinds::*;
-pub use object::decode::{Decoded, Decoder, Strictness, decode_json, decode_json_as, decode_yaml, decode_yaml_as};
-pub use object::{Object, encode_json, encode_yaml};
+pub use object::decode::{
+    Decoded, Decoder, Strictness, decode_json, decode_json_as, decode_protobuf, decode_yaml, decode_yaml_as,
+};
+pub use object::{Object, encode_json, encode_protobuf, encode_yaml};
 pub use quantity::{ParseQuantityError, Quantity};
 pub use selector::{FieldSelector, Selector, SelectorError};
 pub use validate::{covers, is_namespaced, validate, validate_update};

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::kinds::Kind;
-use crate::object::Object;
+use crate::object::{Object, protobuf};
 use crate::wire::json::Lexer;
 use crate::wire::limits::Limits;
 use crate::wire::places::Places;
@@ -80,6 +80,14 @@ pub fn decode_yaml_as<K: Kind>(text: &[u8]) -> Result<K> {
     Decoder::default().yaml_as(text)
 }
 
+/// The object in Kubernetes' protobuf; fields with numbers that its kind does not have are passed over.
+///
+/// # Errors
+/// [`Error`] says where the bytes are wrong.
+pub fn decode_protobuf(bytes: &[u8]) -> Result<Object> {
+    Decoder::new(Strictness::Lenient).protobuf(bytes)
+}
+
 impl Decoder {
     /// A decoder with the default limits.
     pub fn new(strictness: Strictness) -> Self {
@@ -101,6 +109,20 @@ impl Decoder {
         let object = object(&mut reader, None)?;
         reader.end()?;
         self.decoded(object, reader)
+    }
+
+    /// The object in Kubernetes' protobuf, envelope and all.
+    ///
+    /// # Errors
+    /// [`Error`] says where the bytes are wrong; a strict decoder refuses fields with numbers that the kind has not.
+    pub fn protobuf(&self, bytes: &[u8]) -> Result<Object> {
+        let (object, unknown) = protobuf::envelope(bytes, self.limits)?;
+        match unknown.first() {
+            Some((number, offset)) if self.strictness == Strictness::Strict => {
+                Err(Error::Protobuf { path: String::new(), offset: *offset, reason: format!("unknown field {number}") })
+            }
+            _ => Ok(object),
+        }
     }
 
     /// The object of a known kind in a JSON text, which need not name its kind.

@@ -1,13 +1,16 @@
 //! An object of any kind.
 
 pub(crate) mod decode;
+mod protobuf;
 
 use crate::error::{Error, Result};
 use crate::kinds;
 use crate::kinds::Kind;
 use crate::kinds::ObjectMeta;
 use crate::wire::record::{self, Record};
+
 use crate::wire::writer::{Style, Writer};
+pub use protobuf::encode_protobuf;
 
 macro_rules! objects {
     ($($kind:ident),* $(,)?) => {

@@ -1,7 +1,9 @@
 //! The wire layer: one reader and one writer for all kinds, over the tables in [`kinds`](crate::kinds).
 
+pub(crate) mod input;
 pub(crate) mod json;
 pub(crate) mod limits;
+pub(crate) mod message;
 pub(crate) mod path;
 pub(crate) mod places;
 pub(crate) mod raw;

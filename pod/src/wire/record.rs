@@ -2,6 +2,7 @@
 
 use crate::error::{ProblemKind, Result};
 use crate::quantity::Quantity;
+use crate::wire::input::{Input, Wire};
 use crate::wire::path::Segment;
 use crate::wire::raw::{Raw, Unknown};
 use crate::wire::reader::Reader;
@@ -41,6 +42,28 @@ pub struct Shape {
     pub name: &'static str,
     /// The fields, sorted by name.
     pub fields: &'static [FieldInfo],
+    /// By the number in protobuf: one more than the index of the field, or [`NESTED`], or 0 for none.
+    pub(crate) by_number: [u8; NUMBERS],
+}
+
+/// How many field numbers a type may have.
+pub(crate) const NUMBERS: usize = 64;
+/// Under this number protobuf has a message of fields that JSON has inline.
+pub(crate) const NESTED: u8 = u8::MAX;
+
+/// Turns field numbers into the index that [`Shape`] has.
+pub(crate) const fn by_number(fields: &[&[u32]]) -> [u8; NUMBERS] {
+    let mut table = [0; NUMBERS];
+    let mut index = 0;
+    while index < fields.len() {
+        let numbers = fields[index];
+        index += 1;
+        #[expect(clippy::cast_possible_truncation, reason = "no type has 255 fields")]
+        if numbers[0] != 0 {
+            table[numbers[0] as usize] = if numbers.len() > 1 { NESTED } else { index as u8 };
+        }
+    }
+    table
 }
 
 impl Shape {
@@ -158,6 +181,10 @@ pub trait Value {
     /// Takes the next value of the reader.
     #[doc(hidden)]
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<()>;
+
+    /// Takes the next value of a protobuf message; a list grows by it.
+    #[doc(hidden)]
+    fn merge(&mut self, input: &mut Input<'_>, wire: Wire, presence: Presence) -> Result<()>;
 
     /// Writes the value, or the zero of its type when it is unset.
     #[doc(hidden)]

@@ -49,9 +49,19 @@ impl MicroTime {
         Self { seconds: i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX), micros: elapsed.subsec_micros() }
     }
 
+    /// The time this many seconds and microseconds after 1970-01-01T00:00:00Z.
+    pub(crate) fn from_unix(seconds: i64, micros: u32) -> Self {
+        Self { seconds, micros }
+    }
+
     /// The whole seconds since 1970-01-01T00:00:00Z.
     pub fn unix_seconds(self) -> i64 {
         self.seconds
+    }
+
+    /// The microseconds that are left of a second.
+    pub fn subsec_micros(self) -> u32 {
+        self.micros
     }
 }
 

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::error::{ProblemKind, Result};
 use crate::quantity::Quantity;
+use crate::wire::input::{Input, Wire};
+use crate::wire::json::Lexer;
+use crate::wire::limits::Limits;
+use crate::wire::message;
 use crate::wire::path::Segment;
 use crate::wire::raw::Raw;
-use crate::wire::reader::Reader;
-use crate::wire::record::{self, Entries, Items, Record, Shape, Value, View};
+use crate::wire::reader::{Reader, Source};
+use crate::wire::record::{self, Entries, Items, Presence, Record, Shape, Value, View};
 use crate::wire::scalar::{Bytes, IntOrString};
 use crate::wire::time::{MicroTime, Time};
 use crate::wire::token::Kind;
@@ -20,6 +24,8 @@ trait Scalar: Default {
     fn put(&self, writer: &mut Writer);
     fn is_zero(&self) -> bool;
     fn view(&self) -> View<'_>;
+    /// Takes the next value of a protobuf message; an empty time is none.
+    fn decode(input: &mut Input<'_>, wire: Wire) -> Result<Option<Self>>;
     /// Writes what stands for an unset one.
     fn put_zero(writer: &mut Writer) {
         Self::default().put(writer);
@@ -29,6 +35,9 @@ trait Scalar: Default {
 impl Scalar for String {
     fn view(&self) -> View<'_> {
         View::Text(self)
+    }
+    fn decode(input: &mut Input<'_>, wire: Wire) -> Result<Option<Self>> {
+        input.text(wire).map(|text| Some(text.to_owned()))
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         reader.string().map(std::borrow::Cow::into_owned)
@@ -44,6 +53,9 @@ impl Scalar for String {
 impl Scalar for bool {
     fn view(&self) -> View<'_> {
         View::Bool(*self)
+    }
+    fn decode(input: &mut Input<'_>, wire: Wire) -> Result<Option<Self>> {
+        input.number(wire).map(|value| Some(value != 0))
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         reader.bool()
@@ -70,6 +82,10 @@ impl Scalar for i32 {
     fn view(&self) -> View<'_> {
         View::Int32(*self)
     }
+    fn decode(input: &mut Input<'_>, wire: Wire) -> Result<Option<Self>> {
+        let value = input.number(wire)?.cast_signed();
+        Self::try_from(value).map(Some).map_err(|_| input.error(format!("{value} is not an integer of 32 bits")))
+    }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         let value = take_integer(reader, 32)?;
         Ok(Self::try_from(value).expect("take_integer checked the range"))
@@ -86,6 +102,9 @@ impl Scalar for i64 {
     fn view(&self) -> View<'_> {
         View::Int64(*self)
     }
+    fn decode(input: &mut Input<'_>, wire: Wire) -> Result<Option<Self>> {
+        input.number(wire).map(|value| Some(value.cast_signed()))
+    }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         take_integer(reader, 64)
     }
@@ -100,6 +119,9 @@ impl Scalar for i64 {
 impl Scalar for IntOrString {
     fn view(&self) -> View<'_> {
         View::IntOrString(self)
+    }
+    fn decode(input: &mut Input<'_>, wire: Wire) -> Result<Option<Self>> {
+        int_or_string(input, wire).map(Some)
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         if reader.peek()? == Kind::String {
@@ -122,6 +144,9 @@ impl Scalar for IntOrString {
 impl Scalar for Quantity {
     fn view(&self) -> View<'_> {
         View::Quantity(self)
+    }
+    fn decode(input: &mut Input<'_>, wire: Wire) -> Result<Option<Self>> {
+        quantity(input, wire).map(Some)
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         let place = reader.place();
@@ -146,6 +171,9 @@ impl Scalar for Bytes {
     fn view(&self) -> View<'_> {
         View::Bytes(&self.0)
     }
+    fn decode(input: &mut Input<'_>, wire: Wire) -> Result<Option<Self>> {
+        input.bytes(wire).map(|bytes| Some(Self(bytes.to_vec())))
+    }
     fn take(reader: &mut Reader<'_>) -> Result<Self> {
         let place = reader.place();
         let text = reader.string()?;
@@ -161,10 +189,13 @@ impl Scalar for Bytes {
 }
 
 macro_rules! scalar_times {
-    ($($time:ident),*) => { $(
+    ($($time:ident: $from:expr),*) => { $(
         impl Scalar for $time {
             fn view(&self) -> View<'_> {
                 View::$time(*self)
+            }
+            fn decode(input: &mut Input<'_>, wire: Wire) -> Result<Option<Self>> {
+                Ok(timestamp(input, wire)?.map(|(seconds, nanos)| $from(seconds, nanos)))
             }
             fn take(reader: &mut Reader<'_>) -> Result<Self> {
                 let place = reader.place();
@@ -190,7 +221,10 @@ macro_rules! scalar_times {
         }
     )* };
 }
-scalar_times!(Time, MicroTime);
+scalar_times!(
+    Time: |seconds, _| Time::from_unix_seconds(seconds),
+    MicroTime: |seconds, nanos| MicroTime::from_unix(seconds, nanos / 1000)
+);
 
 macro_rules! optional_scalars {
     ($($type:ty),*) => { $(
@@ -213,6 +247,12 @@ macro_rules! optional_scalars {
             }
             fn is_zero(&self) -> bool {
                 self.as_ref().is_none_or(Scalar::is_zero)
+            }
+            fn merge(&mut self, input: &mut Input<'_>, wire: Wire, presence: Presence) -> Result<()> {
+                // Kubernetes writes what is unset as the zero of its type where it cannot tell them apart.
+                *self = <$type>::decode(input, wire)?
+                    .filter(|value| presence == Presence::Pointer || !Scalar::is_zero(value));
+                Ok(())
             }
         }
     )* };
@@ -245,6 +285,20 @@ macro_rules! scalar_lists {
             fn write(&self, writer: &mut Writer) {
                 write_list(self, writer, Scalar::put);
             }
+            fn merge(&mut self, input: &mut Input<'_>, wire: Wire, _: Presence) -> Result<()> {
+                let packed = wire == Wire::Bytes && !matches!(<$type>::default().view(), View::Text(_));
+                if !packed {
+                    self.push(<$type>::decode(input, wire)?.unwrap_or_default());
+                    return Ok(());
+                }
+                input.within(wire, |input| {
+                    while !input.is_empty() {
+                        input.count()?;
+                        self.push(<$type>::decode(input, Wire::Varint)?.unwrap_or_default());
+                    }
+                    Ok(())
+                })
+            }
             fn is_unset(&self) -> bool {
                 self.is_empty()
             }
@@ -274,6 +328,12 @@ macro_rules! scalar_maps {
             fn write(&self, writer: &mut Writer) {
                 write_map(self, writer, Scalar::put);
             }
+            fn merge(&mut self, input: &mut Input<'_>, wire: Wire, _: Presence) -> Result<()> {
+                merge_entry(self, input, wire, |value, input, wire| {
+                    *value = <$type>::decode(input, wire)?.unwrap_or_default();
+                    Ok(())
+                })
+            }
             fn is_unset(&self) -> bool {
                 self.is_empty()
             }
@@ -298,6 +358,23 @@ impl Value for BTreeMap<String, Vec<String>> {
     fn write(&self, writer: &mut Writer) {
         write_map(self, writer, Value::write);
     }
+    fn merge(&mut self, input: &mut Input<'_>, wire: Wire, _: Presence) -> Result<()> {
+        // The value is a message whose first field is the list.
+        merge_entry(self, input, wire, |list, input, wire| {
+            input.within(wire, |input| {
+                while !input.is_empty() {
+                    let (number, wire) = input.key()?;
+                    if number == 1 {
+                        list.push(input.text(wire)?.to_owned());
+                        input.count()?;
+                    } else {
+                        input.skip(wire)?;
+                    }
+                }
+                Ok(())
+            })
+        })
+    }
     fn is_unset(&self) -> bool {
         self.is_empty()
     }
@@ -317,6 +394,26 @@ impl Value for Option<Raw> {
             None => writer.literal("null"),
         }
     }
+    fn merge(&mut self, input: &mut Input<'_>, wire: Wire, _: Presence) -> Result<()> {
+        input.within(wire, |input| {
+            while !input.is_empty() {
+                let (number, wire) = input.key()?;
+                if number != 1 {
+                    input.skip(wire)?;
+                    continue;
+                }
+                let text = input.text(wire)?;
+                *self = None;
+                if !text.is_empty() {
+                    let mut reader = Reader::new(Source::Json(Lexer::new(text)), Limits::default());
+                    let value = reader.raw().and_then(|value| reader.end().map(|()| value));
+                    *self =
+                        Some(value.map_err(|error| input.error(error.to_string()))?).filter(|raw| raw.json() != "null");
+                }
+            }
+            Ok(())
+        })
+    }
     fn is_unset(&self) -> bool {
         self.is_none()
     }
@@ -334,6 +431,9 @@ impl<T: Record> Value for T {
     }
     fn write(&self, writer: &mut Writer) {
         record::write(self, writer);
+    }
+    fn merge(&mut self, input: &mut Input<'_>, wire: Wire, _: Presence) -> Result<()> {
+        input.within(wire, |input| message::merge(self, input))
     }
     fn is_unset(&self) -> bool {
         record::is_unset(self)
@@ -359,6 +459,10 @@ impl<T: Record + Default> Value for Option<Box<T>> {
             Some(value) => record::write(&**value, writer),
             None => writer.literal("null"),
         }
+    }
+    fn merge(&mut self, input: &mut Input<'_>, wire: Wire, _: Presence) -> Result<()> {
+        let record = &mut **self.get_or_insert_default();
+        input.within(wire, |input| message::merge(record, input))
     }
     fn is_unset(&self) -> bool {
         self.is_none()
@@ -387,6 +491,11 @@ impl<T: Record + Default> Value for Vec<T> {
     fn write(&self, writer: &mut Writer) {
         write_list(self, writer, |value, writer| record::write(value, writer));
     }
+    fn merge(&mut self, input: &mut Input<'_>, wire: Wire, _: Presence) -> Result<()> {
+        self.push(T::default());
+        let Some(record) = self.last_mut() else { return Ok(()) };
+        input.within(wire, |input| message::merge(record, input))
+    }
     fn is_unset(&self) -> bool {
         self.is_empty()
     }
@@ -407,6 +516,9 @@ impl<T: Record + Default> Value for BTreeMap<String, T> {
     }
     fn write(&self, writer: &mut Writer) {
         write_map(self, writer, |value, writer| record::write(value, writer));
+    }
+    fn merge(&mut self, input: &mut Input<'_>, wire: Wire, _: Presence) -> Result<()> {
+        merge_entry(self, input, wire, |value, input, wire| input.within(wire, |input| message::merge(value, input)))
     }
     fn is_unset(&self) -> bool {
         self.is_empty()
@@ -483,4 +595,85 @@ fn write_map<T>(map: &BTreeMap<String, T>, writer: &mut Writer, put: impl Fn(&T,
         put(value, writer);
     }
     writer.end_map();
+}
+
+/// An entry of a map is a message of its key and its value.
+fn merge_entry<T: Default>(
+    map: &mut BTreeMap<String, T>,
+    input: &mut Input<'_>,
+    wire: Wire,
+    mut take: impl FnMut(&mut T, &mut Input<'_>, Wire) -> Result<()>,
+) -> Result<()> {
+    let (key, value) = input.within(wire, |input| {
+        let (mut key, mut value) = ("", T::default());
+        while !input.is_empty() {
+            let (number, wire) = input.key()?;
+            match number {
+                1 => key = input.text(wire)?,
+                2 => take(&mut value, input, wire)?,
+                _ => input.skip(wire)?,
+            }
+        }
+        Ok((key.to_owned(), value))
+    })?;
+    map.insert(key, value);
+    Ok(())
+}
+
+fn int_or_string(input: &mut Input<'_>, wire: Wire) -> Result<IntOrString> {
+    input.within(wire, |input| {
+        let (mut is_text, mut number, mut text) = (false, 0, "");
+        while !input.is_empty() {
+            let (field, wire) = input.key()?;
+            match field {
+                1 => is_text = input.number(wire)? == 1,
+                2 => number = i32::decode(input, wire)?.unwrap_or(0),
+                3 => text = input.text(wire)?,
+                _ => input.skip(wire)?,
+            }
+        }
+        Ok(if is_text { IntOrString::String(text.to_owned()) } else { IntOrString::Int(number) })
+    })
+}
+
+fn quantity(input: &mut Input<'_>, wire: Wire) -> Result<Quantity> {
+    input.within(wire, |input| {
+        let mut amount = Quantity::default();
+        while !input.is_empty() {
+            let (field, wire) = input.key()?;
+            if field == 1 {
+                let text = input.text(wire)?;
+                amount = text
+                    .parse()
+                    .map_err(|error: crate::quantity::ParseQuantityError| input.error(error.to_string()))?;
+            } else {
+                input.skip(wire)?;
+            }
+        }
+        Ok(amount)
+    })
+}
+
+/// Seconds and nanoseconds; `None` for an empty message, which is no time.
+fn timestamp(input: &mut Input<'_>, wire: Wire) -> Result<Option<(i64, u32)>> {
+    input.within(wire, |input| {
+        if input.is_empty() {
+            return Ok(None);
+        }
+        let (mut seconds, mut nanos) = (0, 0);
+        while !input.is_empty() {
+            let (field, wire) = input.key()?;
+            match field {
+                1 => seconds = input.number(wire)?.cast_signed(),
+                2 => nanos = input.number(wire)?,
+                _ => input.skip(wire)?,
+            }
+        }
+        // The years 1 to 9999, which is what a time can be written with.
+        let good = (-62_135_596_800..=253_402_300_799).contains(&seconds) && nanos < 1_000_000_000;
+        match u32::try_from(nanos) {
+            Ok(nanos) if good => Ok(Some((seconds, nanos))),
+            _ => Err(input.error("the time is out of range")),
+        }
+    })
 }
