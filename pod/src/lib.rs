@@ -58,6 +58,7 @@ pub mod quota;
 pub mod rbac;
 pub mod replication;
 pub mod resources;
+pub mod rollout;
 pub mod schedule;
 pub mod selector;
 pub mod status;
