@@ -29,7 +29,7 @@
 //! - **Behaviour.** Plain functions over objects: [`replication`] decides what to create and delete, [`endpoints`]
 //!   what a service publishes, [`resources`] what a pod asks for and the cgroup numbers of it, [`status`] what it
 //!   reports; [`allocation`] gives out addresses and ports, [`limit_range`] and [`quota`] hold a namespace to what it
-//!   may use, [`rbac`] says who may do what and why. And machines that are told what happened and answer what to do:
+//!   may use, [`rbac`] says who may do what and why, [`rollout`] takes workloads to their next version. And machines that are told what happened and answer what to do:
 //!   [`probe::Prober`], [`backoff::Backoff`], [`lifecycle::PodMachine`]. Time is an argument everywhere: a
 //!   [`Duration`](std::time::Duration) since an epoch that the caller chooses.
 //!

@@ -56,7 +56,7 @@ fn samples(choice: u64) -> Vec<Value> {
     vec![
         json!(text),
         json!(number),
-        json!(number % 2 == 0),
+        json!(number.is_multiple_of(2)),
         json!(["100m", "1.5Gi", "2", "12e6", "1Ki"][usize::try_from(number).unwrap() % 5]),
         json!("2025-06-15T15:06:40Z"),
         json!("2025-06-15T15:06:40.123456Z"),

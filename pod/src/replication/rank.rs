@@ -30,9 +30,27 @@ pub fn rank<'a>(pods: &[&'a Pod], related: &[Pod], now: Time) -> Vec<&'a Pod> {
     for pod in pods.iter().copied().chain(related).filter(|pod| pod.is_active()) {
         *crowds.entry(pod.spec.node_name.text()).or_default() += 1;
     }
-    let mut keys: Vec<Key<'a>> = pods.iter().map(|pod| key(pod, &crowds)).collect();
-    keys.sort_by(|a, b| compare(a, b, now));
-    keys.into_iter().map(|key| key.pod).collect()
+    let keys: Vec<Key<'a>> = pods.iter().map(|pod| key(pod, &crowds)).collect();
+    let order = merge_sorted((0..keys.len()).collect(), &|a, b| compare(&keys[a], &keys[b], now));
+    order.into_iter().map(|index| keys[index].pod).collect()
+}
+
+/// A merge sort. The original's comparison is no total order: of three pods each may go before the next in a circle,
+/// which the sort of the standard library answers with a panic.
+fn merge_sorted(mut items: Vec<usize>, compare: &impl Fn(usize, usize) -> Ordering) -> Vec<usize> {
+    if items.len() < 2 {
+        return items;
+    }
+    let right = items.split_off(items.len() / 2);
+    let (left, right) = (merge_sorted(items, compare), merge_sorted(right, compare));
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+        merged.extend(if compare(*a, *b) == Ordering::Greater { right.next() } else { left.next() });
+    }
+    merged.extend(left);
+    merged.extend(right);
+    merged
 }
 
 fn key<'a>(pod: &'a Pod, crowds: &BTreeMap<&str, usize>) -> Key<'a> {

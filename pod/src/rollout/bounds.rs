@@ -30,7 +30,8 @@ pub(super) fn scaled(value: Option<&IntOrString>, total: i32, rounding: Rounding
         Some(IntOrString::String(text)) => {
             let percent: i64 = text.strip_suffix('%').and_then(|digits| digits.parse().ok()).unwrap_or(0);
             let product = percent.saturating_mul(total.into());
-            let part = if rounding == Rounding::Up { product.saturating_add(99).div_euclid(100) } else { product / 100 };
+            let part =
+                if rounding == Rounding::Up { product.saturating_add(99).div_euclid(100) } else { product / 100 };
             i32::try_from(part).unwrap_or(i32::MAX)
         }
     }
@@ -46,9 +47,8 @@ impl Bounds {
             return Self { replicas, max_surge: 0, max_unavailable: replicas };
         }
         let default = IntOrString::from("25%");
-        let value = |value: Option<&IntOrString>, rounding| {
-            scaled(Some(value.unwrap_or(&default)), replicas, rounding).max(0)
-        };
+        let value =
+            |value: Option<&IntOrString>, rounding| scaled(Some(value.unwrap_or(&default)), replicas, rounding).max(0);
         let max_surge = value(rolling.and_then(|own| own.max_surge.as_ref()), Rounding::Up);
         let max_unavailable = value(rolling.and_then(|own| own.max_unavailable.as_ref()), Rounding::Down);
         let max_unavailable = if max_surge == 0 && max_unavailable == 0 { 1 } else { max_unavailable };

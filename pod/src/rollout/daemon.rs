@@ -109,12 +109,12 @@ pub fn daemon_set(set: &DaemonSet, pods: &[Pod], nodes: &[Node], now: Time) -> D
         let (starts, stays) = belongs(set, node);
         let failed: Vec<&Pod> = own.iter().copied().filter(|pod| pod.is_terminal()).collect();
         let active: Vec<&Pod> = own.iter().copied().filter(|pod| pod.is_active()).collect();
-        if !starts && !(stays && !active.is_empty()) {
+        if !starts && (!stays || active.is_empty()) {
             misplaced += i32::from(!active.is_empty());
-            actions.extend(own.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(delete));
+            actions.extend(own.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(|pod| delete(pod)));
             continue;
         }
-        actions.extend(failed.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(delete));
+        actions.extend(failed.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(|pod| delete(pod)));
         let is_new = |pod: &&Pod| pod.metadata.labels.get(HASH) == Some(&hash);
         let (new, old) = active.into_iter().partition(is_new);
         let leaving = own.iter().any(|pod| pod.metadata.deletion_timestamp.is_some());
@@ -126,13 +126,13 @@ pub fn daemon_set(set: &DaemonSet, pods: &[Pod], nodes: &[Node], now: Time) -> D
     }
     // What is left is on nodes that are gone.
     let lost = by_node.values().flatten().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-    actions.extend(lost.map(delete));
+    actions.extend(lost.map(|pod| delete(pod)));
     update(set, &wanted, &hash, now, &mut actions);
     let status = status(set, &wanted, misplaced, now);
     DaemonStep { actions, status }
 }
 
-fn delete(pod: &&Pod) -> DaemonAction {
+fn delete(pod: &Pod) -> DaemonAction {
     DaemonAction::Delete { pod: pod.metadata.name.clone().unwrap_or_default() }
 }
 
@@ -146,7 +146,7 @@ fn update(set: &DaemonSet, nodes: &[OnNode<'_>], hash: &str, now: Time, actions:
         for list in [&node.old, &node.new] {
             let mut list = list.clone();
             list.sort_by_key(|pod| (!pod.is_ready(), pod.metadata.creation_timestamp));
-            actions.extend(list.iter().skip(1).map(delete));
+            actions.extend(list.iter().skip(1).map(|pod| delete(pod)));
         }
     }
     if set.spec.update_strategy.type_.text() == "OnDelete" {
@@ -159,15 +159,14 @@ fn update(set: &DaemonSet, nodes: &[OnNode<'_>], hash: &str, now: Time, actions:
     let unavailable = if unavailable.is_none() && surge == 0 { 1 } else { scaled(unavailable, total, Rounding::Up) };
     let is_available = |pod: &&&Pod| pod.is_available(min_ready(set), now);
     if surge > 0 {
-        let mut starting = i32::try_from(
-            nodes.iter().filter(|node| !node.old.is_empty() && !node.new.is_empty()).count(),
-        )
-        .unwrap_or(i32::MAX);
+        let mut starting =
+            i32::try_from(nodes.iter().filter(|node| !node.old.is_empty() && !node.new.is_empty()).count())
+                .unwrap_or(i32::MAX);
         for node in nodes.iter().filter(|node| !node.old.is_empty()) {
             let ready = node.new.iter().any(|pod| is_available(&pod));
             let broken = node.old.iter().all(|pod| !is_available(&pod));
             if ready || (broken && !node.new.is_empty()) {
-                actions.extend(node.old.iter().map(delete));
+                actions.extend(node.old.iter().map(|pod| delete(pod)));
             } else if node.new.is_empty() && starting < surge {
                 starting += 1;
                 actions.push(DaemonAction::Create { node: node.node.to_owned(), hash: hash.to_owned() });
@@ -185,7 +184,7 @@ fn update(set: &DaemonSet, nodes: &[OnNode<'_>], hash: &str, now: Time, actions:
             }
             room -= 1;
         }
-        actions.extend(node.old.iter().take(1).map(delete));
+        actions.extend(node.old.iter().take(1).map(|pod| delete(pod)));
     }
 }
 

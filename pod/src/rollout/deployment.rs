@@ -185,13 +185,7 @@ fn roll(own: &Deployment, newest: Option<&ReplicaSet>, old: &[&ReplicaSet], acti
 }
 
 /// Takes from old sets what is not needed: first what does not work, then as much as may be missing.
-fn shrink(
-    own: &Deployment,
-    newest: &ReplicaSet,
-    old: &[&ReplicaSet],
-    total: i32,
-    actions: &mut Vec<DeploymentAction>,
-) {
+fn shrink(own: &Deployment, newest: &ReplicaSet, old: &[&ReplicaSet], total: i32, actions: &mut Vec<DeploymentAction>) {
     let bounds = Bounds::of(own);
     let starting = (size(newest) - available(newest)).max(0);
     let mut spare = total - bounds.available() - starting;

@@ -79,11 +79,7 @@ impl Plan<'_> {
     }
 
     fn create(&self, number: i32) -> StatefulAction {
-        StatefulAction::Create {
-            pod: self.name(number),
-            claims: self.claims(number),
-            revision: self.revision(number),
-        }
+        StatefulAction::Create { pod: self.name(number), claims: self.claims(number), revision: self.revision(number) }
     }
 
     fn is_available(&self, pod: &Pod) -> bool {

@@ -107,9 +107,7 @@ fn progress(
         status.conditions.retain(|own| own.type_.text() != "Progressing");
         let since = old.filter(|old| old.status.text() == "True").and_then(|old| old.last_transition_time);
         let new = condition("Progressing", "True", "ReplicaSetUpdated", message, now);
-        status
-            .conditions
-            .push(DeploymentCondition { last_transition_time: since.or(new.last_transition_time), ..new });
+        status.conditions.push(DeploymentCondition { last_transition_time: since.or(new.last_transition_time), ..new });
         return Some(Time::from_unix_seconds(now.unix_seconds() + i64::from(seconds)));
     }
     let since = old.and_then(|old| old.last_update_time)?;

@@ -36,12 +36,11 @@ fn merge_nested(record: &mut dyn Record, outer: u32, input: &mut Input<'_>) -> R
     let shape = record.shape();
     while !input.is_empty() {
         let (number, wire) = input.key()?;
-        match shape.fields.iter().position(|info| info.numbers == [outer, number]) {
-            Some(index) => merge_field(record, index, input, wire)?,
-            None => {
-                input.note_unknown(number);
-                input.skip(wire)?;
-            }
+        if let Some(index) = shape.fields.iter().position(|info| info.numbers == [outer, number]) {
+            merge_field(record, index, input, wire)?;
+        } else {
+            input.note_unknown(number);
+            input.skip(wire)?;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ pub(crate) mod raw;
 pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod scalar;
+mod scalar_message;
 pub(crate) mod scalar_yaml;
 pub(crate) mod semantic;
 pub(crate) mod table;

@@ -13,6 +13,7 @@ use crate::wire::raw::Raw;
 use crate::wire::reader::{Reader, Source};
 use crate::wire::record::{self, Entries, Items, Presence, Record, Shape, Value, View};
 use crate::wire::scalar::{Bytes, IntOrString};
+use crate::wire::scalar_message::{int_or_string, merge_entry, quantity, timestamp};
 use crate::wire::time::{MicroTime, Time};
 use crate::wire::token::Kind;
 use crate::wire::writer::Writer;
@@ -595,85 +596,4 @@ fn write_map<T>(map: &BTreeMap<String, T>, writer: &mut Writer, put: impl Fn(&T,
         put(value, writer);
     }
     writer.end_map();
-}
-
-/// An entry of a map is a message of its key and its value.
-fn merge_entry<T: Default>(
-    map: &mut BTreeMap<String, T>,
-    input: &mut Input<'_>,
-    wire: Wire,
-    mut take: impl FnMut(&mut T, &mut Input<'_>, Wire) -> Result<()>,
-) -> Result<()> {
-    let (key, value) = input.within(wire, |input| {
-        let (mut key, mut value) = ("", T::default());
-        while !input.is_empty() {
-            let (number, wire) = input.key()?;
-            match number {
-                1 => key = input.text(wire)?,
-                2 => take(&mut value, input, wire)?,
-                _ => input.skip(wire)?,
-            }
-        }
-        Ok((key.to_owned(), value))
-    })?;
-    map.insert(key, value);
-    Ok(())
-}
-
-fn int_or_string(input: &mut Input<'_>, wire: Wire) -> Result<IntOrString> {
-    input.within(wire, |input| {
-        let (mut is_text, mut number, mut text) = (false, 0, "");
-        while !input.is_empty() {
-            let (field, wire) = input.key()?;
-            match field {
-                1 => is_text = input.number(wire)? == 1,
-                2 => number = i32::decode(input, wire)?.unwrap_or(0),
-                3 => text = input.text(wire)?,
-                _ => input.skip(wire)?,
-            }
-        }
-        Ok(if is_text { IntOrString::String(text.to_owned()) } else { IntOrString::Int(number) })
-    })
-}
-
-fn quantity(input: &mut Input<'_>, wire: Wire) -> Result<Quantity> {
-    input.within(wire, |input| {
-        let mut amount = Quantity::default();
-        while !input.is_empty() {
-            let (field, wire) = input.key()?;
-            if field == 1 {
-                let text = input.text(wire)?;
-                amount = text
-                    .parse()
-                    .map_err(|error: crate::quantity::ParseQuantityError| input.error(error.to_string()))?;
-            } else {
-                input.skip(wire)?;
-            }
-        }
-        Ok(amount)
-    })
-}
-
-/// Seconds and nanoseconds; `None` for an empty message, which is no time.
-fn timestamp(input: &mut Input<'_>, wire: Wire) -> Result<Option<(i64, u32)>> {
-    input.within(wire, |input| {
-        if input.is_empty() {
-            return Ok(None);
-        }
-        let (mut seconds, mut nanos) = (0, 0);
-        while !input.is_empty() {
-            let (field, wire) = input.key()?;
-            match field {
-                1 => seconds = input.number(wire)?.cast_signed(),
-                2 => nanos = input.number(wire)?,
-                _ => input.skip(wire)?,
-            }
-        }
-        // The years 1 to 9999, which is what a time can be written with.
-        let good = (-62_135_596_800..=253_402_300_799).contains(&seconds) && nanos < 1_000_000_000;
-        match u32::try_from(nanos) {
-            Ok(nanos) if good => Ok(Some((seconds, nanos))),
-            _ => Err(input.error("the time is out of range")),
-        }
-    })
 }
