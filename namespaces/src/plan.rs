@@ -124,6 +124,8 @@ impl Facts {
 pub(crate) enum ParentStep {
     MapIds { uid: IdMap, gid: IdMap },
     ReleaseMapped,
+    MoveDevice { name: String, inside: String },
+    ReleaseDevices,
 }
 
 /// Everything that [`Command::spawn`](crate::Command::spawn) will do, in order.
@@ -186,6 +188,8 @@ impl fmt::Display for ParentStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MapIds { uid, gid } => write!(f, "map users {uid}; groups {gid}"),
+            Self::MoveDevice { name, inside } => write!(f, "move network device {name} to the process as {inside}"),
+            Self::ReleaseDevices => f.write_str("tell the process that its network devices are there"),
             Self::ReleaseMapped => f.write_str("tell the process that its ids are mapped"),
         }
     }

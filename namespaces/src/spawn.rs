@@ -18,6 +18,7 @@ use crate::command::{Command, Init, Root, Stdio, Wait};
 use crate::error::{Error, Result};
 use crate::kind::Source;
 use crate::mount::Kind;
+use crate::net::link::Links;
 use crate::plan::step::Step;
 use crate::plan::{ParentStep, Plan, compile};
 use crate::rootfs::Rootfs;
@@ -237,6 +238,8 @@ fn accompany(
         match step {
             ParentStep::MapIds { uid, gid } => mapping::write(made.pid, uid, gid)?,
             ParentStep::ReleaseMapped => line.release(Release::Mapped)?,
+            ParentStep::MoveDevice { name, inside } => move_device(made.pid, name, inside)?,
+            ParentStep::ReleaseDevices => line.release(Release::Devices)?,
         }
     }
     let mut terminal = None;
@@ -255,6 +258,12 @@ fn accompany(
     }
     // The socket closes with the exec, or at the gate.
     line.receive()?.map_or(Ok(terminal), |heard| Err(failure(plan, &heard)))
+}
+
+fn move_device(pid: i32, name: &str, inside: &str) -> Result<()> {
+    let path = format!("/proc/{pid}/ns/net");
+    let netns = std::fs::File::open(&path).map_err(|source| Error::sys("open", path, source))?;
+    Links::open()?.move_with_addresses(name, netns.as_fd(), inside)
 }
 
 /// The error that tells of an end without a word.

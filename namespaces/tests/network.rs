@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Test::new("a_pod_reaches_its_node_by_a_gateway_off_its_network", pod).needs(root),
         Test::new("a_refusal_is_typed_and_explained", refusals).needs(root),
         Test::new("a_batch_tells_which_message_was_refused", batch).needs(root).needs(nftables),
+        Test::new("a_device_moves_into_the_process_with_its_addresses", moved).needs(root).needs(program("ip")),
         Test::new("settings_are_those_of_the_namespace", settings).needs(root),
     ])
 }
@@ -352,4 +353,26 @@ fn settings() {
     assert_eq!(fails("net.ipv4.nothing").errno(), Some(libc::ENOENT));
     assert!(matches!(fails("kernel.hostname"), Error::Invalid { field: "sysctl", .. }));
     assert!(matches!(fails("net/../kernel/hostname"), Error::Invalid { field: "sysctl", .. }));
+}
+
+fn moved() {
+    // The caller is a process in a namespace of this test's, so that nothing of the host's moves.
+    let netns = create();
+    let mut outside = links(&netns);
+    outside.add_veth(here("device"), here("peer")).unwrap();
+    let index = outside.index("device").unwrap().unwrap();
+    outside.set_mtu(index, 1400).unwrap();
+    outside.add_address(index, address("10.9.8.7"), 24).unwrap();
+    outside.add_address(index, address("fd09:8::7"), 64).unwrap();
+    outside.set_up(index).unwrap();
+    let script = "ip -o addr show dev eth0 scope global | awk '{print $4}'; cat /sys/class/net/eth0/mtu; \
+        ip -o link show eth0 | grep -c 'NO-CARRIER,BROADCAST,MULTICAST,UP\\|BROADCAST,MULTICAST,UP'";
+    let mut command = support::fresh(script, &[Namespace::Net, Namespace::Mount]);
+    command.mount(windlass_namespaces::Mount::sysfs("/sys")).net_device("device", "eth0");
+    let text = enter::within(&[(Namespace::Net, netns.as_fd())], || said(&mut command)).unwrap();
+    assert_eq!(text, "10.9.8.7/24\nfd09:8::7/64\n1400\n1");
+    assert_eq!(outside.index("device").unwrap(), None);
+    // One that is not there.
+    let failed = enter::within(&[(Namespace::Net, netns.as_fd())], || command.spawn().map(drop)).unwrap();
+    assert_eq!(failed.unwrap_err().errno(), Some(libc::ENODEV));
 }

@@ -37,6 +37,8 @@ pub(crate) struct Process {
     pub(crate) session_keyring: Option<OsString>,
     pub(crate) memory_policy: Option<MemoryPolicy>,
     pub(crate) landlock: Option<Ruleset>,
+    /// The name outside and the one inside.
+    pub(crate) net_devices: Vec<(String, String)>,
 }
 
 impl Command {
@@ -139,6 +141,18 @@ impl Command {
     /// [`Notice::NoKeyrings`](crate::Notice::NoKeyrings).
     pub fn session_keyring(&mut self, name: impl Into<OsString>) -> &mut Self {
         self.process.session_keyring = Some(name.into());
+        self
+    }
+
+    /// Moves a network device of the caller's network namespace into the new one of the process, under a name there; its
+    /// addresses go along, its routes do not, and it is up.
+    ///
+    /// With the end of the namespace a hardware device comes back to the first network namespace, and a virtual one goes.
+    ///
+    /// # Kernel
+    /// Needs `CAP_NET_ADMIN` over both.
+    pub fn net_device(&mut self, name: impl Into<String>, name_inside: impl Into<String>) -> &mut Self {
+        self.process.net_devices.push((name.into(), name_inside.into()));
         self
     }
 

@@ -182,6 +182,29 @@ impl Links {
         })
     }
 
+    /// Moves a device to another network namespace under a name there, with its addresses, and sets it up. Those that the
+    /// kernel makes itself from the hardware address are made anew.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`] with `ENODEV` when there is none of that name, with `EEXIST` when the new name is taken there.
+    pub fn move_with_addresses(&mut self, name: &str, netns: BorrowedFd<'_>, new_name: &str) -> Result<()> {
+        let missing = || Error::sys("find link", name, std::io::Error::from_raw_os_error(libc::ENODEV));
+        let index = self.index(name)?.ok_or_else(missing)?;
+        let addresses = self.addresses()?.into_iter().filter(|address| address.link == index);
+        let addresses: Vec<Address> = addresses.filter(|address| !address.is_link_local()).collect();
+        let number = namespace_number(netns)?;
+        self.change("move", index, 0, |message| {
+            message.u32(IFLA_NET_NS_FD, number).string(IFLA_IFNAME, new_name);
+        })?;
+        let mut there = Self::open_in(netns)?;
+        let missing = Error::Malformed { reason: "a device that was just moved is not there" };
+        let index = there.index(new_name)?.ok_or(missing)?;
+        for address in addresses {
+            there.add_address(index, address.address, address.prefix)?;
+        }
+        there.set_up(index)
+    }
+
     /// Removes a device; the other end of a veth pair goes with it.
     pub fn delete(&mut self, index: u32) -> Result<()> {
         let mut message = Message::new(DELETE_LINK, 0);

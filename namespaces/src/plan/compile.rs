@@ -70,6 +70,7 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     if let Some(Mappings { uid, gid, .. }) = mappings {
         parent.extend([ParentStep::MapIds { uid, gid }, ParentStep::ReleaseMapped]);
     }
+    parent.extend(devices(command)?);
     // The process makes these itself: a cgroup namespace once it is in its groups, a time namespace before it has offsets.
     let later = |kind| match kind {
         Namespace::Cgroup => true,
@@ -148,6 +149,9 @@ fn surroundings(command: &Command) -> Result<Vec<Step>> {
     if command.is_new(Namespace::Net) {
         steps.push(Step::LoopbackUp);
     }
+    if !command.process.net_devices.is_empty() {
+        steps.push(Step::AwaitDevices);
+    }
     if let Some(name) = &command.hostname {
         if command.source(Namespace::Uts).is_none() {
             return Err(Error::invalid("hostname", name.to_string_lossy(), "needs a uts namespace of its own"));
@@ -156,6 +160,21 @@ fn surroundings(command: &Command) -> Result<Vec<Step>> {
     }
     steps.extend(attribute::of_namespaces(command)?.into_iter().map(Step::Attribute));
     Ok(steps)
+}
+
+fn devices(command: &Command) -> Result<Vec<ParentStep>> {
+    let devices = &command.process.net_devices;
+    let is_name = |name: &str| !name.is_empty() && name.len() < 16 && !name.contains(['/', '\0', ' ']);
+    if let Some((name, inside)) = devices.iter().find(|(name, inside)| !is_name(name) || !is_name(inside)) {
+        return Err(Error::invalid("net_device", format!("{name} as {inside}"), "is not the name of a device"));
+    }
+    if !devices.is_empty() && !command.is_new(Namespace::Net) {
+        return Err(Error::invalid("net_device", "net namespace", "needs a new one"));
+    }
+    let step =
+        |(name, inside): &(String, String)| ParentStep::MoveDevice { name: name.clone(), inside: inside.clone() };
+    let release = (!devices.is_empty()).then_some(ParentStep::ReleaseDevices);
+    Ok(devices.iter().map(step).chain(release).collect())
 }
 
 /// The caller moved the descriptors above all numbers that they are given here.
@@ -405,6 +424,24 @@ process: execute /bin/app
         assert!(hidden.contains("find the program\nprocess: become undumpable\nprocess: wait at gate"), "{hidden}");
         command.wait = Wait::Spent;
         assert!(compile(&command, &facts(0, ptrace)).is_err());
+    }
+
+    #[test]
+    fn devices_are_moved_before_the_process_goes_on() {
+        let mut command = Command::new("/x");
+        command.namespace(Namespace::Net, Source::New).net_device("eth7", "eth0");
+        let text = compile(&command, &facts(0, CapabilitySet::EMPTY)).unwrap().to_string();
+        let expected = "caller: move network device eth7 to the process as eth0\n\
+            caller: tell the process that its network devices are there\n";
+        assert!(text.contains(expected), "{text}");
+        assert!(text.contains("loopback device up\nprocess: await the network devices\n"), "{text}");
+        for (name, inside) in [("", "eth0"), ("eth0", "a/b"), ("a-name-too-long-for-it", "eth0")] {
+            let mut command = Command::new("/x");
+            command.namespace(Namespace::Net, Source::New).net_device(name, inside);
+            assert!(compile(&command, &facts(0, CapabilitySet::EMPTY)).is_err(), "{name} {inside}");
+        }
+        let mut command = Command::new("/x");
+        assert!(compile(command.net_device("a", "b"), &facts(0, CapabilitySet::EMPTY)).is_err());
     }
 
     #[test]

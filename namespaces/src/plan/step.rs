@@ -155,6 +155,7 @@ pub(crate) enum Step {
     NotDumpable,
     Join(Vec<(Namespace, Joined)>),
     AwaitMapped,
+    AwaitDevices,
     AssumeIds {
         uid: u32,
         gid: u32,
@@ -300,6 +301,7 @@ impl fmt::Display for Step {
                 f.write_str("join namespaces")?;
                 namespaces.iter().try_for_each(|(kind, joined)| write!(f, " {kind}:{joined}"))
             }
+            Self::AwaitDevices => f.write_str("await the network devices"),
             Self::AwaitMapped => f.write_str("await the mapping of ids"),
             Self::AssumeIds { uid, gid } => write!(f, "assume uid {uid} gid {gid}"),
             Self::NewSession => f.write_str("begin a session"),

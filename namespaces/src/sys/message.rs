@@ -51,6 +51,7 @@ pub(crate) const MESSAGE_LENGTH: usize = 16;
 pub(crate) enum Release {
     Mapped = 1,
     Resumed = 2,
+    Devices = 3,
 }
 
 impl Message {

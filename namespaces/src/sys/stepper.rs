@@ -110,6 +110,7 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
         Step::EnterCgroup(directory) => filesystem::write_below(*directory, c"tasks", b"0"),
         Step::NotDumpable => call::prctl(libc::PR_SET_DUMPABLE, 0, 0),
         Step::Join(namespaces) => join::join(namespaces),
+        Step::AwaitDevices => wait(state.socket, Release::Devices),
         Step::AwaitMapped => wait(state.socket, Release::Mapped),
         Step::AssumeIds { uid, gid } | Step::Ids { uid, gid } => credential::set_ids(*uid, *gid),
         Step::NewSession => call::setsid(),

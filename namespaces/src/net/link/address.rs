@@ -27,6 +27,16 @@ pub struct Address {
     pub prefix: u8,
 }
 
+impl Address {
+    /// Whether it reaches no further than the link, as those of IPv6 that every device makes for itself.
+    pub fn is_link_local(&self) -> bool {
+        match self.address {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        }
+    }
+}
+
 pub(super) const fn family(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => FAMILY_4,
