@@ -143,7 +143,7 @@ fn unpack(home: &Home, image: &Image) -> Result<Vec<LayerId>, Failure> {
             let rootless = rootless::is_inside();
             let options = ApplyOptions {
                 expect: Some(layer),
-                id_map: if rootless { IdMap::CurrentUser } else { IdMap::Identity },
+                id_map: if rootless::has_one_id() { IdMap::CurrentUser } else { IdMap::Identity },
                 devices: if rootless { Devices::Skip } else { Devices::Create },
                 ..ApplyOptions::default()
             };

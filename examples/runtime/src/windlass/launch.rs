@@ -68,12 +68,13 @@ pub(super) fn program(config: &Config, arguments: &[String], account: &Account) 
 }
 
 fn set_user(command: &mut Command, account: &Account) -> Result<(), Failure> {
-    if !rootless::is_inside() {
+    if !rootless::has_one_id() {
         command.user(account.uid, account.gid, account.groups.clone());
     } else if account.uid.as_raw() != 0 || account.gid.as_raw() != 0 {
         // The only user that is mapped is 0, which the process already is.
         return Err(Failure::new(format!(
-            "user {}:{}: an ordinary user's container has user 0 only, which is that user outside: run as root",
+            "user {}:{}: this container has user 0 only, which is its caller outside: run as root, or have ids granted \
+             in /etc/subuid and /etc/subgid",
             account.uid, account.gid
         )));
     }

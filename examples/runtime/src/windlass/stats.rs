@@ -43,7 +43,7 @@ pub(super) fn stats(containers: &Containers, request: &cli::Stats) -> Result<u8,
                 out::line(&as_json(of, reading).to_string())?;
             }
         } else {
-            if !request.no_stream {
+            if !request.no_stream && rustix::termios::isatty(rustix::stdio::stdout()) {
                 // Home, and clear what is below.
                 out::line("\x1b[H\x1b[2J")?;
             }

@@ -27,6 +27,8 @@ const GROUP: &str = "root:x:0:\ndaemon:x:1:\nwheel:x:10:two\n";
 pub(crate) struct Home {
     folder: tempfile::TempDir,
     user: Option<u32>,
+    /// Files that windlass finds in the place of those of `/etc`.
+    etc: Option<PathBuf>,
     program: PathBuf,
 }
 
@@ -36,7 +38,7 @@ impl Home {
         // In memory what is written for good is there at once.
         let place = if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/var/tmp" };
         let folder = tempfile::tempdir_in(place).expect("a temporary folder");
-        Self { folder, user: None, program: env!("CARGO_BIN_EXE_windlass").into() }
+        Self { folder, user: None, etc: None, program: env!("CARGO_BIN_EXE_windlass").into() }
     }
 
     /// One with the image `box`: busybox, and some accounts.
@@ -59,6 +61,21 @@ impl Home {
             chown_all(&entry, user);
         }
         home.user = Some(user);
+        home
+    }
+
+    /// One of an ordinary user to whom ids are granted from this one on, in a mount namespace with its own account files.
+    pub(crate) fn of_granted_user(user: u32, first: u32) -> Self {
+        let mut home = Self::of_user(user);
+        let etc = home.folder.path().join("etc");
+        std::fs::create_dir(&etc).expect("a folder");
+        let grant = format!("tester:{first}:65536\n");
+        for (name, text) in
+            [("passwd", format!("tester:x:{user}:{user}::/:/bin/sh\n")), ("subuid", grant.clone()), ("subgid", grant)]
+        {
+            std::fs::write(etc.join(name), text).expect("a file");
+        }
+        home.etc = Some(etc);
         home
     }
 
@@ -104,9 +121,19 @@ impl Home {
 
     /// A command of windlass in this home.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match (&self.etc, self.user) {
+            (Some(etc), Some(user)) => {
+                let script = "for file in passwd subuid subgid; do mount --bind $0/$file /etc/$file || exit 99; done; exec \"$@\"";
+                let mut command = Command::new("unshare");
+                command.args(["-m", "sh", "-c", script]).arg(etc);
+                let ids = [format!("--reuid={user}"), format!("--regid={user}")];
+                command.arg("setpriv").args(ids).arg("--clear-groups").arg(&self.program);
+                command
+            }
+            _ => Command::new(&self.program),
+        };
         command.arg("--root").arg(self.root()).args(arguments).current_dir("/").stdin(Stdio::null());
-        if let Some(user) = self.user {
+        if let (Some(user), None) = (self.user, &self.etc) {
             std::os::unix::process::CommandExt::uid(&mut command, user);
             std::os::unix::process::CommandExt::gid(&mut command, user);
         }

@@ -72,6 +72,9 @@ fn main() -> ExitCode {
     );
     tests.push(with("run::devices_have_rates", run::devices_have_rates).needs(disk));
     tests.push(with("network::the_bridge_masquerades", network::the_bridge_masquerades).needs(need::program("nft")));
+    let granted =
+        with("rootless::granted_ids_are_users_of_the_container", rootless::granted_ids_are_users_of_the_container);
+    tests.push(granted.needs(need::program("newuidmap")).needs(need::program("setpriv")));
     let podman = with("run::the_policy_of_podman_is_understood", run::the_policy_of_podman_is_understood);
     tests.push(podman.needs(need::path("/usr/share/containers/seccomp.json")));
     tests.push(Test::new("run::info_tells_every_area", run::info_tells_every_area));

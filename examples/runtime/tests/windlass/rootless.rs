@@ -16,6 +16,21 @@ pub(crate) fn runs_and_isolates() {
     assert_eq!(home.ok(&["ps", "-aq"]), "");
 }
 
+pub(crate) fn granted_ids_are_users_of_the_container() {
+    const FIRST: u32 = 3_000_000;
+    let home = Home::of_granted_user(USER + 1, FIRST);
+    home.detach("one", &["-u", "two", "-v", "data:/data"], "id -u; id -G; echo x > /tmp/mine; sleep 60");
+    home.await_log("one", "10");
+    let process = home.pid("one", "process");
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    assert!(status.contains(&format!("Uid:\t{}\t", FIRST + 999)), "{status}");
+    assert_eq!(home.ok(&["exec", "-u", "daemon", "one", "sh", "-c", "id -u; stat -c %u /tmp/mine"]), "1\n1000\n");
+    home.ok(&["stop", "-t", "0", "one"]);
+    assert_eq!(home.ok(&["diff", "one"]), "C /tmp\nA /tmp/mine\n");
+    home.ok(&["rm", "one"]);
+    assert_eq!(std::fs::read_dir(home.root().join("layers/snapshots")).expect("a folder").count(), 0);
+}
+
 pub(crate) fn lives_and_ends() {
     let home = Home::of_user(USER);
     home.detach("one", &[], "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done");
@@ -86,7 +101,7 @@ pub(crate) fn a_killed_monitor_is_told() {
 pub(crate) fn what_cannot_be_says_the_way_out() {
     let home = Home::of_user(USER);
     for (options, words) in
-        [(&["--network", "bridge"][..], "--publish"), (&["-m", "8m"], "Delegate"), (&["-u", "two"], "run as root")]
+        [(&["--network", "bridge"][..], "--publish"), (&["-m", "8m"], "Delegate"), (&["-u", "two"], "/etc/subuid")]
     {
         let output = home.sh(options, "true");
         assert_eq!(output.status.code(), Some(125), "{options:?}: {}", stderr(&output));
