@@ -24,7 +24,7 @@ use super::identity::Identity;
 use super::log::Log;
 use super::state::{LateHooks, State, Status};
 use super::store::{Place, Store};
-use super::{delete, home};
+use super::{delete, group, home};
 use crate::timestamp::Timestamp;
 
 /// What the command line says of a container to be made.
@@ -74,6 +74,7 @@ pub(super) struct Created {
     pub(super) terminal: Option<OwnedFd>,
     /// For the creator as the doorman.
     pub(super) opener: Option<Opener>,
+    pub(super) group: Option<Group>,
 }
 
 pub(super) fn create(store: &Store, log: &Log, request: &Request<'_>, doorman: Doorman) -> Result<Created> {
@@ -82,7 +83,7 @@ pub(super) fn create(store: &Store, log: &Log, request: &Request<'_>, doorman: D
     let receivers = Receivers::connect(request.given, terminal, request.stay)?;
     let place = store.create(request.id.clone())?;
     match fill(&place, log, request, &bundle, &receivers, doorman) {
-        Ok((state, child, terminal, opener)) => Ok(Created { place, state, child, terminal, opener }),
+        Ok((state, child, terminal, opener, group)) => Ok(Created { place, state, child, terminal, opener, group }),
         Err(error) => Err(error.and(undo(&place, log))),
     }
 }
@@ -90,12 +91,12 @@ pub(super) fn create(store: &Store, log: &Log, request: &Request<'_>, doorman: D
 /// Removes what a creation that failed has made so far.
 fn undo(place: &Place, log: &Log) -> Result<()> {
     match place.read()? {
-        Some(state) => delete::remove(place, &state, log),
+        Some(state) => delete::remove(place, &state, group::find(state.group.as_ref())?.as_ref(), log),
         None => place.remove(),
     }
 }
 
-type Filled = (State, Child, Option<OwnedFd>, Option<Opener>);
+type Filled = (State, Child, Option<OwnedFd>, Option<Opener>, Option<Group>);
 
 fn fill(
     place: &Place,
@@ -155,7 +156,7 @@ fn fill(
     if let Some(file) = &request.pid_file {
         write_pid(file, child.pid().as_raw())?;
     }
-    Ok((state, child, terminal, opener))
+    Ok((state, child, terminal, opener, group))
 }
 
 fn first_state(request: &Request<'_>, bundle: &Bundle) -> Result<State> {

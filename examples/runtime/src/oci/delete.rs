@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use windlass_cgroups::Group;
 use windlass_namespaces::Signal;
 
 use super::failure::{Failure, Result};
@@ -42,16 +43,16 @@ pub(super) fn delete(store: &Store, log: &Log, id: &str, force: Force) -> Result
             return Err(Failure::new(format!("cannot delete container {id} that is not stopped: {status}")));
         }
     }
-    remove(&place, &state, log)
+    let group = group::find(state.group.as_ref())?;
+    remove(&place, &state, group.as_ref(), log)
 }
 
 /// Ends every process of a container and removes all that there is of it.
-pub(super) fn remove(place: &Place, state: &State, log: &Log) -> Result<()> {
-    let group = group::find(state.group.as_ref())?;
+pub(super) fn remove(place: &Place, state: &State, group: Option<&Group>, log: &Log) -> Result<()> {
     if let Some(init) = state.init {
-        end(init, group.as_ref())?;
+        end(init, group)?;
     }
-    if let Some(group) = &group {
+    if let Some(group) = group {
         group::remove(group)?;
     }
     place.remove()?;
@@ -62,7 +63,7 @@ pub(super) fn remove(place: &Place, state: &State, log: &Log) -> Result<()> {
 }
 
 /// Kills the first process and waits for its end, which takes along all others of its pid namespace.
-fn end(init: identity::Identity, group: Option<&windlass_cgroups::Group>) -> Result<()> {
+fn end(init: identity::Identity, group: Option<&Group>) -> Result<()> {
     let Some(pidfd) = init.open()? else { return Ok(()) };
     if !identity::send(&pidfd, Signal::KILL)? {
         return Ok(());

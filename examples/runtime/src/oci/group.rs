@@ -1,6 +1,6 @@
 //! The control group of a container: where it is, how it is made, and how it goes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxResources, Spec};
@@ -92,6 +92,11 @@ impl Wanted {
     /// An empty one may be what a killed runtime left; in one that was killed the kernel kills newcomers too.
     pub(super) fn clear(&self) -> Result<()> {
         let doing = || Failure::during(format!("group {}", self.path));
+        // A group is in every hierarchy: where the one with the freezer has none, others have it only after a failure.
+        let is_there = |file: &PathBuf| file.parent().is_some_and(Path::exists);
+        if self.rights == Rights::Root && !self.freezer.as_ref().is_none_or(is_there) {
+            return Ok(());
+        }
         let Some(group) = self.hierarchies.find(&self.path).map_err(doing())? else { return Ok(()) };
         let pids = group.tree_pids().map_err(doing())?;
         if !pids.is_empty() {
@@ -203,13 +208,18 @@ pub(super) fn open(id: &ContainerId, state: Option<&GroupState>) -> Result<Group
 /// Kills whatever is in a group, and removes it.
 pub(super) fn remove(group: &Group) -> Result<()> {
     let doing = || Failure::during(format!("group {}", group.path()));
-    if !group.tree_pids().map_err(doing())?.is_empty() {
-        group.kill_and_wait(KILL_TIMEOUT).map_err(doing())?;
+    // In most cases nothing is in it any more.
+    match group.remove_within(Duration::ZERO) {
+        Ok(()) | Err(Error::Gone { .. }) => return Ok(()),
+        Err(Error::Busy { .. }) => {}
+        Err(error) => return Err(doing()(error)),
     }
-    match group.remove() {
-        Ok(()) | Err(Error::Gone { .. }) => Ok(()),
-        // The container's processes made groups of their own.
-        Err(Error::Busy { .. }) => group.remove_tree().map_err(doing()),
-        Err(error) => Err(doing()(error)),
+    // Some of its directories may be gone by now; what is left is removed all the same.
+    for step in [|group: &Group| group.kill_and_wait(KILL_TIMEOUT), Group::remove_tree] {
+        match step(group) {
+            Ok(()) | Err(Error::Gone { .. }) => {}
+            Err(error) => return Err(doing()(error)),
+        }
     }
+    Ok(())
 }

@@ -22,7 +22,7 @@ pub(super) fn run(store: &Store, log: &Log, request: &Request<'_>, after: After)
         Stay::Detached => None,
     };
     let created = create(store, log, request, Doorman::Creator)?;
-    let Created { place, state, mut child, terminal, opener } = created;
+    let Created { place, state, mut child, terminal, opener, group } = created;
     let opener = opener.expect("the creator is the doorman");
     let begun = start::open(&place, &state, opener, log);
     let ended = match (&begun, &signals) {
@@ -33,7 +33,7 @@ pub(super) fn run(store: &Store, log: &Log, request: &Request<'_>, after: After)
     if after == After::Keep && begun.is_ok() {
         return ended;
     }
-    let removed = delete::remove(&place, &state, log);
+    let removed = delete::remove(&place, &state, group.as_ref(), log);
     match begun.and(ended) {
         Ok(code) => removed.map(|()| code),
         Err(error) => Err(error.and(removed)),
