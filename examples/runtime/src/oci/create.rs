@@ -145,13 +145,17 @@ fn fill(
         }
     };
     command.gate(gate);
-    let mut child = command.spawn().map_err(|error| start_failure(bundle, &error))?;
+    let mut child = command
+        .spawn_paused(|paused| {
+            // Whoever deletes the container knows its process before that stops to depend on this one.
+            state.init = Identity::of(paused.pid().as_raw())?;
+            place.write(&state)?;
+            run_hooks(bundle, &state)
+        })
+        .map_err(|error: NotStarted| error.explain(bundle))?;
     for notice in container.notices.iter().chain(child.notices()) {
         log.warn(format_args!("{notice}"));
     }
-    state.init = Identity::of(child.pid().as_raw())?;
-    place.write(&state)?;
-    run_hooks(bundle, &state)?;
     let terminal = receivers.hand_over(&mut child)?;
     if let Some(file) = &request.pid_file {
         write_pid(file, child.pid().as_raw())?;
@@ -185,7 +189,7 @@ fn late_hooks(hooks: Option<&Hooks>) -> Result<Option<LateHooks>> {
     Ok((late.poststart.is_some() || late.poststop.is_some()).then_some(late))
 }
 
-fn run_hooks(bundle: &Bundle, state: &State) -> Result<()> {
+fn run_hooks(bundle: &Bundle, state: &State) -> std::result::Result<(), NotStarted> {
     let Some(configured) = bundle.spec().hooks() else { return Ok(()) };
     let prestart = configured.prestart();
     for (point, hooks) in [(Point::Prestart, prestart), (Point::CreateRuntime, configured.create_runtime())] {
@@ -203,6 +207,33 @@ pub(super) fn write_pid(file: &Path, pid: u32) -> Result<()> {
     let new = file.with_file_name(hidden);
     std::fs::write(&new, pid.to_string()).map_err(doing())?;
     std::fs::rename(&new, file).map_err(doing())
+}
+
+/// Why a container's process was not started.
+enum NotStarted {
+    Start(windlass_namespaces::Error),
+    Own(Failure),
+}
+
+impl From<windlass_namespaces::Error> for NotStarted {
+    fn from(error: windlass_namespaces::Error) -> Self {
+        Self::Start(error)
+    }
+}
+
+impl From<Failure> for NotStarted {
+    fn from(failure: Failure) -> Self {
+        Self::Own(failure)
+    }
+}
+
+impl NotStarted {
+    fn explain(self, bundle: &Bundle) -> Failure {
+        match self {
+            Self::Start(error) => start_failure(bundle, &error),
+            Self::Own(failure) => failure,
+        }
+    }
 }
 
 /// Why a program was not started, in the words by which engines tell a wrong command from a broken runtime.
