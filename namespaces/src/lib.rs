@@ -21,8 +21,10 @@
 //!
 //! # How data flows
 //!
-//! - Values: [`Namespace`] and [`Source`], [`IdMapping`], [`Mount`], [`Rootfs`], [`CapabilitySets`], [`Rlimit`];
-//!   [`seccomp`] compiles a policy of system calls into a filter.
+//! - Values: [`Namespace`] and [`Source`], [`IdMapping`], [`Mount`], [`Rootfs`], [`CapabilitySets`], [`Rlimit`],
+//!   [`Scheduler`] and its like, [`Terminal`]; [`seccomp`] compiles a policy of system calls into a filter, [`landlock`]
+//!   holds rules for files, ports and signals. [`account`] finds users by the names of a root file system, [`subid`] the
+//!   ids that an ordinary user may map.
 //! - [`Command`] collects them; [`Command::plan`] checks them together and orders what has to be done into a [`Plan`]
 //!   of steps, plain data that prints a line a step. Every string is already as the kernel takes it.
 //! - [`Command::spawn`] makes the process with one `clone3`: into its new namespaces, with a pidfd, into its cgroup2
@@ -33,20 +35,23 @@
 //!   `spawn` returns when the program runs, or when no process is left.
 //! - With a [`Gate`] it returns when the process is prepared to the last; an [`Opener`], in whatever process, lets the
 //!   program begin, and hears what failed behind the gate.
+//! - [`Child::take_terminal`] gives the caller's end of a [`Terminal`], which [`pty`] resizes. With [`Init::Reaper`] a
+//!   small program of this crate is the first process, and the child's status is the program's.
 //! - [`enter::within`] runs code of the caller inside other namespaces; [`net`] makes network namespaces, devices,
 //!   addresses and routes.
 //!
 //! # Hygiene
 //!
-//! The program gets three descriptors and no other, default signal actions and an empty signal mask. Mounts inside never
+//! The program gets three descriptors and those of [`Command::inherit`] and no other, default signal actions and an empty signal mask. Mounts inside never
 //! reach the host's tree. All below the root file system is done by descriptor and resolved inside it, so that links of
-//! a hostile image lead nowhere else. What the caller asked for and cannot give is an error or, for capabilities, a
-//! [`Notice`] of the [`Child`].
+//! a hostile image lead nowhere else. What is written below `/proc` goes through an instance of it that nobody else has
+//! mounted, or is proven to have nothing mounted on its way. What the caller asked for and cannot give is an error or,
+//! where it said so, a [`Notice`] of the [`Child`].
 //!
 //! # What it does not do
 //!
 //! It makes no image, layer or control group: it takes a mount descriptor or a path, and directory descriptors. It has
-//! no default policy: nothing is isolated that was not asked for. It installs no signal handler and no reaper: a child
+//! no default policy: nothing is isolated that was not asked for. It installs no signal handler, and reaps in the caller nothing but its own: a child
 //! that nobody waits for stays a zombie. A filter of system calls decides alone: no listener is asked
 //! ([`seccomp::Action::Notify`] is refused). OCI configurations are not part of it yet.
 //!

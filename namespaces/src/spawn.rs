@@ -47,11 +47,12 @@ impl AsFd for Paused<'_> {
 }
 
 impl Command {
-    /// What [`Command::spawn`] would do, without doing it.
+    /// What [`Command::spawn`] would do, without doing it: the dry run. `Display` prints it, a line a step.
     ///
     /// # Errors
     /// [`Error::Invalid`] for values that cannot be honoured together; [`Error::Sys`] when `/proc` cannot tell about
     /// the caller.
+    #[doc(alias = "dry_run")]
     pub fn plan(&self) -> Result<Plan> {
         compile(self, &facts::read(self)?)
     }

@@ -77,6 +77,12 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
+        // What a test made inside and did not come to remove.
+        for entry in fs::read_dir(&self.0).into_iter().flatten().filter_map(Result::ok) {
+            if entry.path().is_dir() {
+                drop(fs::remove_dir(entry.path()));
+            }
+        }
         // A group is busy until its last process has been buried.
         let until = Instant::now() + Duration::from_secs(5);
         while fs::remove_dir(&self.0).is_err() && Instant::now() < until {
