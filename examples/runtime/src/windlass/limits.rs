@@ -8,6 +8,8 @@ use windlass_cgroups::{
     DeviceKind, DeviceNumber, DeviceRule, Io, IoMax, Limit, Memory, Pids, Resources, swap_of_total,
 };
 
+pub(super) use crate::amount::bytes;
+
 use super::failure::Failure;
 use super::record::{DeviceNode, Limits};
 
@@ -25,20 +27,6 @@ pub(super) fn millicores(text: &str) -> Result<u32, String> {
         None | Some(0..10) => Err(format!("{text:?} is not between 0.01 and what the machine has")),
         Some(millicores) => Ok(millicores),
     }
-}
-
-/// Bytes from a number with an optional unit of 1024: `b`, `k`, `m`, `g`.
-pub(super) fn bytes(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 0,
-        "k" | "kb" => 10,
-        "m" | "mb" => 20,
-        "g" | "gb" => 30,
-        _ => return Err(format!("{text:?}: the unit is none of b, k, m, g")),
-    };
-    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is no number of bytes like 64m"))?;
-    number.checked_mul(1 << shift).ok_or_else(|| format!("{text:?} does not fit in 64 bits"))
 }
 
 /// Memory and swap together; -1 is no limit.
@@ -208,15 +196,9 @@ mod tests {
     }
 
     #[test]
-    fn bytes_have_units_of_1024() {
-        assert_eq!(
-            ["1024", "4b", "2k", "64m", "1G"].map(|text| bytes(text).unwrap()),
-            [1024, 4, 2048, 64 << 20, 1 << 30]
-        );
-        for wrong in ["", "m", "-1", "1.5g", "1x", "99999999999999g"] {
-            assert!(bytes(wrong).is_err(), "{wrong:?}");
-        }
+    fn no_limit_of_swap_is_below_zero() {
         assert_eq!((memory_swap("-1"), memory_swap("1k")), (Ok(-1), Ok(1024)));
+        assert!(memory_swap("-2").is_err());
     }
 
     #[test]

@@ -64,7 +64,7 @@ fn main() -> ExitCode {
             published_ports_lead_inside, a_taken_port_is_an_error, published_datagrams_find_back,
             much_passes_a_published_port, a_killed_monitor_leaves_no_device;
         rootless: runs_and_isolates, lives_and_ends, passes_input, keeps_volumes, copies_and_commits, publishes_ports,
-            a_killed_monitor_is_told, what_cannot_be_says_the_way_out;
+            a_killed_monitor_is_told, a_monitor_killed_at_any_time_leaves_nothing, what_cannot_be_says_the_way_out;
     };
     let with = |name, body: fn()| Test::new(name, body).needs(need::root).needs(need::path("/bin/busybox"));
     tests.push(

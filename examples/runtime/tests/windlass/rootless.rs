@@ -98,6 +98,52 @@ pub(crate) fn a_killed_monitor_is_told() {
     assert!(!runs(process));
 }
 
+/// The monitor of a container: the one process with both words in its command line.
+fn monitor_of(id: &str) -> Option<i32> {
+    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.into_iter().find(|pid| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut words = words.split(|byte| *byte == 0);
+        words.any(|word| word == b"monitor") && words.any(|word| word == id.as_bytes())
+    })
+}
+
+/// Whether a program with this argument runs.
+fn argument_runs(argument: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.into_iter().any(|pid| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.starts_with(b"/bin/sleep\0") && words.ends_with(format!("{argument}\0").as_bytes()) && runs(pid)
+    })
+}
+
+pub(crate) fn a_monitor_killed_at_any_time_leaves_nothing() {
+    let home = Home::of_user(USER);
+    for step in 0..12_u64 {
+        // No other process sleeps so long.
+        let seconds = format!("{}{step:02}", std::process::id());
+        let id = home.ok(&["create", "box", "/bin/sleep", &seconds]).trim().to_owned();
+        let mut start = home.command(&["start", &id]).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
+        let start = start.as_mut().expect("windlass starts");
+        let mut monitor = None;
+        eventually("there is a monitor", || {
+            monitor = monitor_of(&id);
+            monitor.is_some() || start.try_wait().is_ok_and(|ended| ended.is_some())
+        });
+        std::thread::sleep(std::time::Duration::from_millis(step * 2));
+        // It may have failed by itself, or the container be up; both are well.
+        let pid = nix::unistd::Pid::from_raw(monitor.unwrap_or_else(|| home.pid(&id, "monitor")));
+        _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        start.wait().expect("it ends");
+        home.ok(&["rm", "-f", &id]);
+        eventually("its process is gone", || !argument_runs(&seconds));
+        assert!(!home.root().join("containers").join(&id).exists());
+        assert!(!home.root().join("layers/snapshots").join(&id).exists());
+    }
+}
+
 pub(crate) fn what_cannot_be_says_the_way_out() {
     let home = Home::of_user(USER);
     for (options, words) in
