@@ -93,7 +93,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    pub(crate) fn new(output: Output) -> Self {
+    pub(crate) fn new(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -119,7 +119,7 @@ impl Said {
 
 /// Fills a folder with busybox as a root file system.
 pub(crate) fn fill(rootfs: &Path) {
-    for folder in ["bin", "dev", "etc", "proc", "sys", "tmp", "run", "root"] {
+    for folder in ["bin", "dev", "etc", "mnt", "proc", "sys", "tmp", "run", "root"] {
         std::fs::create_dir_all(rootfs.join(folder)).expect("the folder is ours");
     }
     let everybody = PermissionsExt::from_mode(0o1777);
@@ -149,6 +149,8 @@ impl Bundle {
     /// The same for a runtime of this path or name.
     pub(crate) fn of(program: &Path) -> Self {
         let folder = tempfile::tempdir_in("/var/tmp").expect("a temporary folder");
+        // Users of other namespaces pass through.
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).expect("the folder is ours");
         fill(&folder.path().join("rootfs"));
         let spec = serde_json::from_str(include_str!("default.json")).expect("the default specification is JSON");
         Self { folder, program: program.to_owned(), id: unique("windlass-test"), spec }
@@ -199,7 +201,7 @@ impl Bundle {
 
     /// Runs the runtime; what it starts must not keep its output open.
     pub(crate) fn call(&self, arguments: &[&str]) -> Said {
-        Said::new(self.command(arguments).output().expect("the runtime starts"))
+        Said::new(&self.command(arguments).output().expect("the runtime starts"))
     }
 
     /// Runs a verb on this container.

@@ -50,7 +50,7 @@ fn counted(sandbox: &Sandbox, body: &str) {
     std::fs::write(sandbox.path("before"), "").expect("the folder is ours");
     std::fs::write(sandbox.path("after"), "").expect("the folder is ours");
     let said = sandbox.within(30 + cycles(), &["bash", "-c", &script]).output().expect("timeout starts");
-    let said = crate::bundle::Said::new(said);
+    let said = crate::bundle::Said::new(&said);
     assert!(said.out.ends_with("same\n"), "{said:?}");
 }
 

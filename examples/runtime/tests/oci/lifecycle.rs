@@ -199,7 +199,7 @@ fn preserve_fds() {
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", r#"exec 3<three 4<four 5<four; exec "$@""#, "sh"]);
     shell.arg(program.get_program()).args(program.get_args()).current_dir(bundle.path(""));
-    let said = crate::bundle::Said::new(shell.output().expect("sh starts")).fine();
+    let said = crate::bundle::Said::new(&shell.output().expect("sh starts")).fine();
     // Standard input, output, error, the two, and the one with which ls reads the folder.
     assert_eq!(said, "three\nfour\n6\n");
 }
@@ -232,9 +232,9 @@ fn exec_detached() {
     let pid = std::fs::read_to_string(file).expect("it was written");
     let command = until("it runs the program", || {
         let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("it lives");
-        (line == "sleep\0601\0").then_some(line)
+        (line == "sleep\x00601\0").then_some(line)
     });
-    assert_eq!(command, "sleep\0601\0");
+    assert_eq!(command, "sleep\x00601\0");
     // It is in every group that the container is in.
     let groups = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it lives");
     assert_eq!(groups(&pid), groups(&bundle.state()["pid"].to_string()));

@@ -36,7 +36,7 @@ impl Podman {
         podman
     }
 
-    fn words<'a>(&self, program: &'a str, arguments: &[&'a str]) -> Vec<String> {
+    fn words<'a>(program: &'a str, arguments: &[&'a str]) -> Vec<String> {
         let runtime = runtime();
         let mut words = vec![program.to_owned()];
         if program == "podman" {
@@ -50,7 +50,7 @@ impl Podman {
     }
 
     fn call(&self, arguments: &[&str]) -> Said {
-        let words = self.words("podman", arguments);
+        let words = Self::words("podman", arguments);
         self.0.call(&words.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
@@ -179,7 +179,7 @@ fn stops() {
 fn terminal() {
     let podman = Podman::new();
     let script = "tty; stty size; read -r line; echo \"got $line\"; exit 9";
-    let words = podman.words("podman", &["run", "-it", "--rm", "--network=none", image::NAME, "sh", "-c", script]);
+    let words = Podman::words("podman", &["run", "-it", "--rm", "--network=none", image::NAME, "sh", "-c", script]);
     let mut seat = Seat::new(&podman.0.bare(&words.iter().map(String::as_str).collect::<Vec<_>>()));
     let said = seat.read_until("21 93");
     assert!(said.contains("/dev/pts/0"), "{said}");
@@ -187,7 +187,7 @@ fn terminal() {
     seat.read_until("got hello");
     assert_eq!(seat.child.wait().expect("it ends").code(), Some(9));
     podman.call(&["run", "-d", "--name", "kept", "--network=none", image::NAME, "sleep", "600"]).fine();
-    let words = podman.words("podman", &["exec", "-it", "kept", "sh", "-c", script]);
+    let words = Podman::words("podman", &["exec", "-it", "kept", "sh", "-c", script]);
     let mut seat = Seat::new(&podman.0.bare(&words.iter().map(String::as_str).collect::<Vec<_>>()));
     assert!(seat.read_until("21 93").contains("/dev/pts/"));
     seat.type_line("world");
@@ -282,7 +282,7 @@ fn builds() {
     )
     .expect("the folder is ours");
     let runtime = runtime();
-    let words = podman.words(
+    let words = Podman::words(
         "buildah",
         &[
             "bud",

@@ -141,7 +141,7 @@ impl Sandbox {
 
     /// Runs a program inside to its end.
     pub(crate) fn call(&self, words: &[&str]) -> Said {
-        Said::new(self.within(60, words).output().expect("timeout starts"))
+        Said::new(&self.within(60, words).output().expect("timeout starts"))
     }
 
     /// Runs a script inside to its end.

@@ -37,7 +37,7 @@ fn compare(cases: &[Case]) {
     let mut differing = Vec::new();
     for (name, setting, script) in cases {
         let theirs = said(Path::new(RUNC), *setting, script);
-        assert!(!theirs.out.is_empty(), "{name}: runc shows nothing: {theirs:?}");
+        assert!(!theirs.out.is_empty() && theirs.code != Some(124), "{name}: runc shows nothing: {theirs:?}");
         let ours = said(&crate::bundle::runtime(), *setting, script);
         if (ours.code, &ours.out) != (theirs.code, &theirs.out) {
             differing.push(format!("{name}:\n  ours {ours:?}\n  runc {theirs:?}"));
@@ -139,7 +139,7 @@ const FILES: &[Case] = &[
     (
         "the device rules",
         |_| (),
-        "for d in null zero full random urandom tty ptmx; do (head -c1 </dev/$d) >/dev/null 2>&1; echo $d $?; done; mknod /dev/disk b 254 0; echo $?",
+        "for d in null zero full random urandom tty ptmx; do (: </dev/$d) 2>/dev/null; echo $d $?; done; mknod /dev/disk b 254 0; echo $?",
     ),
     (
         "masked files",
@@ -243,7 +243,6 @@ fn with_user_namespace(spec: &mut Value, size: u32) {
     with_namespace(spec, json!({"type": "user"}));
     spec["linux"]["uidMappings"] = json!([{"containerID": 0, "hostID": 200_000, "size": size}]);
     spec["linux"]["gidMappings"] = json!([{"containerID": 0, "hostID": 300_000, "size": size}]);
-    // The folder of the bundle is root's alone; these ids may not pass it otherwise.
     add(spec, json!({"destination": "/mnt", "type": "tmpfs", "source": "t"}));
 }
 
@@ -302,7 +301,7 @@ const NAMESPACES: &[Case] = &[
     ),
 ];
 
-fn filter(spec: &mut Value, default: &str, rules: Value) {
+fn filter(spec: &mut Value, default: &str, rules: &Value) {
     spec["linux"]["seccomp"] =
         json!({"defaultAction": default, "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], "syscalls": rules});
 }
@@ -310,7 +309,7 @@ fn filter(spec: &mut Value, default: &str, rules: Value) {
 const FILTERS: &[Case] = &[
     (
         "an error",
-        |spec| filter(spec, "SCMP_ACT_ALLOW", json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}])),
+        |spec| filter(spec, "SCMP_ACT_ALLOW", &json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}])),
         "mkdir /tmp/x 2>&1; grep Seccomp: /proc/self/status",
     ),
     (
@@ -319,7 +318,7 @@ const FILTERS: &[Case] = &[
             filter(
                 spec,
                 "SCMP_ACT_ALLOW",
-                json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 17}]),
+                &json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 17}]),
             );
         },
         "mkdir /tmp/x 2>&1; echo",
@@ -327,7 +326,11 @@ const FILTERS: &[Case] = &[
     (
         "a killed process",
         |spec| {
-            filter(spec, "SCMP_ACT_ALLOW", json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]));
+            filter(
+                spec,
+                "SCMP_ACT_ALLOW",
+                &json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]),
+            );
         },
         "(mkdir /tmp/x); echo $?",
     ),
@@ -337,7 +340,7 @@ const FILTERS: &[Case] = &[
             filter(
                 spec,
                 "SCMP_ACT_ALLOW",
-                json!([{"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 3, "args": [{"index": 1, "value": 12, "op": "SCMP_CMP_EQ"}]}]),
+                &json!([{"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 3, "args": [{"index": 1, "value": 12, "op": "SCMP_CMP_EQ"}]}]),
             );
         },
         "trap 'echo ten' USR1; kill -USR2 $$ 2>&1; kill -USR1 $$",
@@ -348,7 +351,7 @@ const FILTERS: &[Case] = &[
             filter(
                 spec,
                 "SCMP_ACT_ALLOW",
-                json!([{"names": ["unshare"], "action": "SCMP_ACT_ERRNO", "errnoRet": 22, "args": [{"index": 0, "value": 0x1000_0000, "valueTwo": 0x1000_0000, "op": "SCMP_CMP_MASKED_EQ"}]}]),
+                &json!([{"names": ["unshare"], "action": "SCMP_ACT_ERRNO", "errnoRet": 22, "args": [{"index": 0, "value": 0x1000_0000, "valueTwo": 0x1000_0000, "op": "SCMP_CMP_MASKED_EQ"}]}]),
             );
         },
         "unshare -U true 2>&1; echo $?",
@@ -359,7 +362,7 @@ const FILTERS: &[Case] = &[
             filter(
                 spec,
                 "SCMP_ACT_ALLOW",
-                json!([{"names": ["nosuchcall", "mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]),
+                &json!([{"names": ["nosuchcall", "mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]),
             );
         },
         "mkdir /tmp/x 2>&1; echo",
@@ -368,7 +371,7 @@ const FILTERS: &[Case] = &[
         "together with new privileges",
         |spec| {
             spec["process"]["noNewPrivileges"] = json!(false);
-            filter(spec, "SCMP_ACT_ALLOW", json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]));
+            filter(spec, "SCMP_ACT_ALLOW", &json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]));
         },
         "mkdir /tmp/x 2>&1; grep -E 'Seccomp:|NoNew' /proc/self/status",
     ),

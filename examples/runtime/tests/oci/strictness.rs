@@ -52,12 +52,14 @@ fn unknown_ids() {
     for arguments in [&["create", "--bundle", folder, ""][..], &["create", "--bundle", folder], &["run", ""]] {
         bundle.leaving(arguments).refused();
     }
-    assert_eq!(list(&bundle), json!(null));
+    assert!(listed_none(&bundle));
 }
 
-/// `list` in JSON.
-fn list(bundle: &Bundle) -> Value {
-    serde_json::from_str(&bundle.call(&["list", "--format", "json"]).fine()).expect("list gives JSON")
+/// Whether no container is known. Debian's runc says so with `null`.
+fn listed_none(bundle: &Bundle) -> bool {
+    let list: Value =
+        serde_json::from_str(&bundle.call(&["list", "--format", "json"]).fine()).expect("list gives JSON");
+    list == json!(null) || list == json!([])
 }
 
 fn ids_that_are_paths() {
@@ -121,7 +123,7 @@ fn bad_version() {
         bundle.spec["ociVersion"] = version;
         let said = bundle.create().refused();
         assert!(said.contains("ociVersion"), "{said}");
-        assert_eq!(list(&bundle), json!(null));
+        assert!(listed_none(&bundle));
     }
     for version in ["1.0.0", "1.0.2-dev", "1.1.0+dev", "1.2.1", "1.3.0"] {
         let mut bundle = Bundle::new();
@@ -154,7 +156,7 @@ fn refuse(cases: &[(&str, Spoil)]) {
         let said = bundle.create();
         assert!(said.code.is_some_and(|code| code != 0 && code != 124), "{name}: {said:?}");
         assert!(!said.err.trim().is_empty(), "{name}: a failure says why");
-        assert_eq!(list(&bundle), json!(null), "{name}");
+        assert!(listed_none(&bundle), "{name}");
         assert_eq!(groups_of(&bundle.id), Vec::<String>::new(), "{name}");
     }
 }
@@ -162,7 +164,7 @@ fn refuse(cases: &[(&str, Spoil)]) {
 /// Groups whose name holds this one.
 pub(crate) fn groups_of(name: &str) -> Vec<String> {
     let found = std::process::Command::new("find").args(["/sys/fs/cgroup", "-name", &format!("*{name}*")]).output();
-    Said::new(found.expect("find starts")).out.lines().map(str::to_owned).collect()
+    Said::new(&found.expect("find starts")).out.lines().map(str::to_owned).collect()
 }
 
 fn bad_config() {

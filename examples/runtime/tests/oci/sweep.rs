@@ -86,7 +86,7 @@ fn work(points: &[String]) -> String {
     let mut input = child.stdin.take().expect("it is piped");
     input.write_all((points.join("\n") + "\n").as_bytes()).expect("it fits into a pipe");
     drop(input);
-    let said = Said::new(child.wait_with_output().expect("it ends"));
+    let said = Said::new(&child.wait_with_output().expect("it ends"));
     assert_eq!(said.code, Some(0), "{said:?}");
     said.out
 }
