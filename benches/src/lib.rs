@@ -4,6 +4,7 @@
 //! both together. Promises are ratios, because absolute times differ between machines and hours.
 
 pub mod budget;
+pub mod floor;
 pub mod measure;
 // The examples of the workspace's README are compiled and run as this crate's, which knows all the others.
 #[cfg(doctest)]

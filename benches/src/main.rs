@@ -1,6 +1,7 @@
 //! `benches table`: prints every promise of `BUDGETS.toml` with what is measured now.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use benches::measure::Contest;
@@ -26,11 +27,23 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Measures lines of runtimes right here; `table` calls it where they can meet
+    #[command(hide = true)]
+    Measure {
+        /// The folder of the runtimes' programs
+        #[arg(long)]
+        programs: PathBuf,
+        /// The lines
+        lines: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
-    let Verb::Table { subject, json } = Arguments::parse().verb;
-    match table(subject.as_deref(), json) {
+    let done = match Arguments::parse().verb {
+        Verb::Table { subject, json } => table(subject.as_deref(), json),
+        Verb::Measure { programs, lines } => subject::measure(&programs, &lines).map_err(Into::into),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             _ = writeln!(std::io::stderr(), "benches: {error}"); // nowhere is left to say that this failed

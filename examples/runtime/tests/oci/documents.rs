@@ -78,7 +78,10 @@ fn spec() {
             let text = std::fs::read_to_string(bundle.path("config.json")).expect("it was written");
             // It does not write over what is there.
             bundle.call(&[arguments, &[folder.to_str().expect("UTF-8")]].concat()).refused();
-            serde_json::from_str::<Value>(&text).expect("a specification is JSON")
+            let mut spec: Value = serde_json::from_str(&text).expect("a specification is JSON");
+            // Later versions of runc leave this out: beside an empty inheritable set it holds nothing.
+            spec["process"]["capabilities"].as_object_mut().expect("sets").remove("ambient");
+            spec
         });
         if let Err(missing) = has_shape(&ours, &theirs, "") {
             panic!("{arguments:?}: {missing}\nours {ours:#}\nruncs {theirs:#}");
