@@ -36,14 +36,8 @@ fn corner() -> Sandbox {
 /// The calls of a verb, each as often as the process that makes it most often does.
 fn points(verb: &str) -> Vec<String> {
     let sandbox = corner();
-    // Of `create` the calls of whoever waits for the start count too: the tracer lets go of it at the end.
-    let script = format!(
-        "strace -f -qq -o trace '{}' --root \"$PWD/state\" {verb} victim </dev/null >/dev/null 2>&1 & tracer=$!; \
-         while [ -n \"$(cat /proc/$tracer/task/$tracer/children 2>/dev/null)\" ]; do sleep 0.02; done; \
-         kill $tracer 2>/dev/null; wait $tracer; cat trace",
-        runtime().display()
-    );
-    let trace = sandbox.script(&script).out;
+    let program = runtime();
+    let trace = sandbox.call(&["bash", "sweep.sh", program.to_str().expect("UTF-8"), "trace", verb]).out;
     let mut counts: BTreeMap<(&str, &str), u32> = BTreeMap::new();
     for line in trace.lines() {
         let Some((process, rest)) = line.split_once(' ') else { continue };

@@ -9,24 +9,36 @@ kept() {
     ls /run /tmp /dev/shm
 }
 processes() { for p in /proc/[0-9]*; do p=${p#/proc/}; [ $p = $$ ] || [ $p = 1 ] || [ "$(cut -d' ' -f4 /proc/$p/stat 2>/dev/null)" = $$ ] || readlink /proc/$p/exe; done 2>/dev/null; }
+# Waits for a hundredth of a second without a process.
+mkfifo pipe && exec 8<>pipe
+nap() { read -rt 0.01 -u 8; }
+# The traced program is the child here, and the tracer somewhere: it would follow the container's first process for as
+# long as that lives, so it is let go.
 traced() {
-    strace -f -qq -o /dev/null -e "trace=$2" -e "inject=$2:signal=KILL:when=$3" "$runtime" --root "$PWD/state" "$1" victim \
-        </dev/null >/dev/null 2>&1 &
-    tracer=$!
-    # The tracer would follow the container's first process for as long as that lives: it is let go.
+    strace -D -f -qq -o trace "$@" </dev/null >/dev/null 2>&1 &
     limit=0
-    while [ -n "$(cat /proc/$tracer/task/$tracer/children 2>/dev/null)" ]; do
-        sleep 0.01
+    while [ -d /proc/$! ]; do
+        nap
         limit=$((limit + 1))
-        if [ $limit -gt 1500 ]; then echo "HANGS $*"; kill -KILL $(cat /proc/$tracer/task/$tracer/children); fi
+        if [ $limit -gt 1500 ]; then
+            echo "HANGS $*"
+            kill -KILL $!
+        fi
     done
-    kill -TERM $tracer 2>/dev/null
-    wait $tracer
+    for process in /proc/[0-9]*; do
+        if [ "$(cat $process/comm)" = strace ]; then kill -TERM ${process#/proc/}; fi
+    done
+    wait
 } 2>/dev/null
+if [ "$2" = trace ]; then
+    traced "$runtime" --root "$PWD/state" "$3" victim
+    cat trace
+    exit
+fi
 oci run warm </dev/null >/dev/null 2>&1
 kept >before
 while read -r verb call number; do
-    traced "$verb" "$call" "$number"
+    traced -e "trace=$call" -e "inject=$call:signal=KILL:when=$number" "$runtime" --root "$PWD/state" "$verb" victim
     said=$(oci delete --force victim 2>&1) || echo "DELETE $verb $call $number: $said"
     tries=0
     # What has been killed is dead soon.
@@ -39,7 +51,7 @@ while read -r verb call number; do
             kept >before
             break
         fi
-        sleep 0.02
+        nap
     done
     echo "TRIED $verb $call $number"
 done
