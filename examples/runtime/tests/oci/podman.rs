@@ -81,7 +81,8 @@ fn runs() {
 
 fn confines() {
     let podman = Podman::new();
-    assert_eq!(podman.run(&["--read-only"], &["touch", "/x"]).code, Some(1));
+    let said = podman.run(&["--read-only"], &["touch", "/x"]);
+    assert!(said.code == Some(1) && said.err.contains("Read-only"), "{said:?}");
     assert_eq!(podman.sh(&["--read-only", "--tmpfs", "/mnt:size=1m"], "touch /mnt/x /tmp/x && echo fine"), "fine\n");
     assert_eq!(podman.sh(&["--user", "12:34"], "id -u; id -g"), "12\n34\n");
     let effective = "grep CapEff /proc/self/status";

@@ -54,10 +54,7 @@ for group in "${groups[@]}"; do
         cgroup2*)
             mount -t cgroup2 cgroup2 "$hierarchy"
             mkdir "$hierarchy/corner"
-            echo 1 >"$hierarchy/corner/cgroup.procs"
-            for controller in $(cat "$hierarchy/cgroup.controllers"); do
-                echo "+$controller" >"$hierarchy/cgroup.subtree_control" || true
-            done ;;
+            echo 1 >"$hierarchy/corner/cgroup.procs" ;;
         *name=*) mount -t cgroup -o "none,name=${rest##*name=}" cgroup "$hierarchy" ;;
         *) mount -t cgroup -o "$(basename "$hierarchy")" cgroup "$hierarchy" ;;
     esac
@@ -102,7 +99,11 @@ impl Sandbox {
             let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it lives");
             children.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("it has a child")
         };
-        let init = child(child(around.id()));
+        let parent = child(around.id());
+        let init = child(parent);
+        for hierarchy in &hierarchies {
+            delegate(&hierarchy.join(&group), parent);
+        }
         let folder = tempfile::tempdir_in("/var/tmp").expect("a temporary folder");
         Self { around, input, init, group, hierarchies, folder }
     }
@@ -154,6 +155,15 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         drop(self.input.take());
         _ = self.around.wait(); // it ends after the corner
+    }
+}
+
+/// Hands the controllers of a group of the second version down, which its last process must have left for that.
+fn delegate(group: &Path, last: u32) {
+    let Ok(controllers) = std::fs::read_to_string(group.join("cgroup.controllers")) else { return };
+    std::fs::write(group.join("corner/cgroup.procs"), last.to_string()).expect("the group is ours");
+    for controller in controllers.split_whitespace() {
+        std::fs::write(group.join("cgroup.subtree_control"), format!("+{controller}")).expect("no process is there");
     }
 }
 
