@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use super::runtime;
-use crate::measure::{Baseline, Contest, Run, Sample, Skipped};
+use super::runtime::{self, Duel};
+use crate::measure::{Baseline, Contest, Sample, Skipped};
 
 /// Before each line that carries a result.
 const MARK: &str = "measured: ";
@@ -41,7 +41,7 @@ fn programs() -> Result<&'static Path, Skipped> {
 pub fn measure(programs: &Path, lines: &[String]) -> std::io::Result<()> {
     use std::io::Write as _;
     for line in lines {
-        let sample = runtime::prepare(line, programs).and_then(Contest::run);
+        let sample = runtime::prepare(line, programs).and_then(Duel::run);
         let result = match sample {
             Ok(sample) => json!({"line": line, "value": sample.value, "baseline": sample.baseline}),
             Err(skipped) => json!({"line": line, "skipped": skipped.0}),
@@ -67,12 +67,7 @@ fn results(output: &Output) -> BTreeMap<String, Result<Sample, Skipped>> {
 
 /// A contest that was held already.
 fn held(sample: Sample) -> Contest {
-    Contest {
-        calls: 1,
-        rounds: 1,
-        subject: Run::read(move || Ok(sample.value)),
-        baseline: Baseline::Figure(sample.baseline),
-    }
+    Contest { calls: 1, rounds: 1, subject: Box::new(|| Ok(())), baseline: Baseline::Held(sample) }
 }
 
 fn verdict(line: &str, output: &Output) -> Result<Contest, Skipped> {

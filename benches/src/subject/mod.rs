@@ -2,6 +2,7 @@
 
 #![expect(clippy::unnecessary_wraps, reason = "every line is prepared by a function of one signature")]
 
+mod arena;
 mod cgroups;
 #[cfg(feature = "peers")]
 mod cgroups_peers;
@@ -12,7 +13,10 @@ mod image;
 mod namespaces;
 mod overlay;
 mod pod;
+mod runtime;
 mod scheduler_core;
+
+pub use arena::measure;
 
 use crate::measure::{Contest, Skipped};
 
@@ -20,9 +24,29 @@ use crate::measure::{Contest, Skipped};
 pub type Prepare = fn() -> Result<Contest, Skipped>;
 
 /// The lines that can be measured, by crate and name, in the order of `BUDGETS.toml`.
-pub const LINES: [(&str, &str, Prepare); 31] = [
+pub const LINES: [(&str, &str, Prepare); 51] = [
     ("namespaces", "spawn", namespaces::spawn),
     ("namespaces", "plain", namespaces::plain),
+    ("namespaces", "lifecycle-crun", || arena::here("lifecycle-crun")),
+    ("namespaces", "lifecycle-runc", || arena::here("lifecycle-runc")),
+    ("namespaces", "lifecycle-floor", || arena::here("lifecycle-floor")),
+    ("namespaces", "create", || arena::here("create")),
+    ("namespaces", "start", || arena::here("start")),
+    ("namespaces", "exec", || arena::here("exec")),
+    ("namespaces", "delete", || arena::here("delete")),
+    ("namespaces", "state", || arena::here("state")),
+    ("namespaces", "library", || arena::here("library")),
+    ("namespaces", "seccomp", || arena::here("seccomp")),
+    ("namespaces", "calls", || arena::here("calls")),
+    ("namespaces", "memory", || arena::here("memory")),
+    ("namespaces", "hangs", || arena::here("hangs")),
+    ("namespaces", "lifecycle-crun-v2", || arena::guest("lifecycle-crun")),
+    ("namespaces", "lifecycle-floor-v2", || arena::guest("lifecycle-floor")),
+    ("namespaces", "create-v2", || arena::guest("create")),
+    ("namespaces", "start-v2", || arena::guest("start")),
+    ("namespaces", "exec-v2", || arena::guest("exec")),
+    ("namespaces", "delete-v2", || arena::guest("delete")),
+    ("namespaces", "state-v2", || arena::guest("state")),
     ("cgroups", "stats", cgroups::stats),
     ("cgroups", "stats-cgroups-rs", cgroups_peers::stats_of_cgroups_rs),
     ("cgroups", "stats-libcgroups", cgroups_peers::stats_of_libcgroups),
