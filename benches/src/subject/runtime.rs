@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use windlass_namespaces::oci;
 
 use crate::floor::Floor;
-use crate::measure::{Baseline, Contest, Run, Skipped};
+use crate::measure::{Sample, Skipped};
 
 /// Debian's.
 pub(super) const CRUN: &str = "/usr/bin/crun";
@@ -24,6 +24,55 @@ pub(super) const IN_GUEST: [&str; 7] =
 
 /// Runs of the line that counts hangs.
 const RUNS: u32 = 1_000;
+
+/// What measures one call of a side and gives the figure, in the line's unit.
+type Side = Box<dyn FnMut() -> Result<f64, Skipped>>;
+
+/// What a runtime is compared with.
+enum Against {
+    /// Something that runs in turns with it.
+    Side(Side),
+    /// A figure in the line's unit.
+    Figure(f64),
+}
+
+/// Two sides, ready to run.
+pub(super) struct Duel {
+    /// Rounds whose median counts, after one that does not; none measures once.
+    rounds: usize,
+    ours: Side,
+    against: Against,
+}
+
+impl Duel {
+    /// The median figure of each side.
+    pub(super) fn run(mut self) -> Result<Sample, Skipped> {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for round in 0..=self.rounds {
+            let value = (self.ours)()?;
+            let other = match &mut self.against {
+                Against::Side(side) => side()?,
+                Against::Figure(figure) => *figure,
+            };
+            if round > 0 || self.rounds == 0 {
+                ours.push(value);
+                theirs.push(other);
+            }
+        }
+        let median = |figures: &mut Vec<f64>| {
+            figures.sort_unstable_by(f64::total_cmp);
+            figures[figures.len() / 2]
+        };
+        Ok(Sample { value: median(&mut ours), baseline: median(&mut theirs) })
+    }
+}
+
+/// What a call took, in microseconds.
+fn timed(body: impl FnOnce() -> Result<(), Skipped>) -> Result<f64, Skipped> {
+    let start = Instant::now();
+    body()?;
+    Ok(start.elapsed().as_secs_f64() * 1e6)
+}
 
 /// A program, its state folder and the bundle that all share.
 #[derive(Clone)]
@@ -47,9 +96,7 @@ impl Runtime {
 
     /// What a call took, in microseconds.
     fn timed(&self, arguments: &[&str]) -> Result<f64, Skipped> {
-        let start = Instant::now();
-        self.call(arguments)?;
-        Ok(start.elapsed().as_secs_f64() * 1e6)
+        timed(|| self.call(arguments))
     }
 
     /// Waits until the program of a container has ended.
@@ -123,7 +170,7 @@ fn bundle() -> Result<Rc<TempDir>, Skipped> {
 }
 
 /// Prepares a line of runtimes whose programs are in this folder.
-pub(super) fn prepare(line: &str, programs: &Path) -> Result<Contest, Skipped> {
+pub(super) fn prepare(line: &str, programs: &Path) -> Result<Duel, Skipped> {
     let bundle = bundle()?;
     let runtime = |program: &Path, state: &str| Runtime {
         program: program.to_owned(),
@@ -132,10 +179,8 @@ pub(super) fn prepare(line: &str, programs: &Path) -> Result<Contest, Skipped> {
     };
     let ours = runtime(&programs.join("windlass-oci"), "state-windlass");
     let crun = runtime(Path::new(CRUN), "state-crun");
-    let contest =
-        |rounds, subject: Run, baseline: Run| Contest { calls: 1, rounds, subject, baseline: Baseline::Run(baseline) };
-    let against =
-        |subject: Run, figure: f64, rounds| Contest { calls: 1, rounds, subject, baseline: Baseline::Figure(figure) };
+    let contest = |rounds, ours, theirs| Duel { rounds, ours, against: Against::Side(theirs) };
+    let against = |ours, figure, rounds| Duel { rounds, ours, against: Against::Figure(figure) };
     match line {
         "lifecycle-crun" => Ok(contest(41, lifecycle(&ours), lifecycle(&crun))),
         "lifecycle-runc" => Ok(contest(21, lifecycle(&ours), lifecycle(&runtime(Path::new(RUNC), "state-runc")))),
@@ -157,31 +202,32 @@ pub(super) fn prepare(line: &str, programs: &Path) -> Result<Contest, Skipped> {
     }
 }
 
-fn lifecycle(runtime: &Runtime) -> Run {
+fn lifecycle(runtime: &Runtime) -> Side {
     let runtime = runtime.clone();
-    Run::timed(move || runtime.call(&["run", ID]))
+    Box::new(move || runtime.timed(&["run", ID]))
 }
 
-fn bare(program: &Path, bundle: &Rc<TempDir>) -> Run {
+fn bare(program: &Path, bundle: &Rc<TempDir>) -> Side {
     let (program, bundle) = (program.to_owned(), Rc::clone(bundle));
-    Run::timed(move || {
+    Box::new(move || {
         let mut command = Command::new(&program);
-        succeed(command.arg(bundle.path().join("rootfs")).args(["/bin/true", "windlass-bench-floor"]))
+        command.arg(bundle.path().join("rootfs")).args(["/bin/true", "windlass-bench-floor"]);
+        timed(|| succeed(&mut command))
     })
 }
 
-fn create(runtime: &Runtime) -> Run {
+fn create(runtime: &Runtime) -> Side {
     let runtime = runtime.clone();
-    Run::read(move || {
+    Box::new(move || {
         let taken = runtime.timed(&["create", ID])?;
         runtime.call(&["delete", "--force", ID])?;
         Ok(taken)
     })
 }
 
-fn start(runtime: &Runtime) -> Run {
+fn start(runtime: &Runtime) -> Side {
     let runtime = runtime.clone();
-    Run::read(move || {
+    Box::new(move || {
         runtime.call(&["create", ID])?;
         let taken = runtime.timed(&["start", ID])?;
         runtime.ended()?;
@@ -190,9 +236,9 @@ fn start(runtime: &Runtime) -> Run {
     })
 }
 
-fn delete(runtime: &Runtime) -> Run {
+fn delete(runtime: &Runtime) -> Side {
     let runtime = runtime.clone();
-    Run::read(move || {
+    Box::new(move || {
         runtime.call(&["run", "--detach", ID])?;
         runtime.ended()?;
         runtime.timed(&["delete", ID])
@@ -200,14 +246,14 @@ fn delete(runtime: &Runtime) -> Run {
 }
 
 /// A call beside a container that stays.
-fn beside(runtime: &Runtime, arguments: &[&'static str]) -> Result<Run, Skipped> {
+fn beside(runtime: &Runtime, arguments: &[&'static str]) -> Result<Side, Skipped> {
     let staying = runtime.staying()?;
     let arguments = arguments.to_vec();
-    Ok(Run::timed(move || staying.0.call(&arguments)))
+    Ok(Box::new(move || staying.0.timed(&arguments)))
 }
 
 /// What the policy that podman applies adds to a run.
-fn surcharge(runtime: &Runtime) -> Result<Run, Skipped> {
+fn surcharge(runtime: &Runtime) -> Result<Side, Skipped> {
     const POLICY: &str = "/usr/share/containers/seccomp.json";
     let text = std::fs::read_to_string(POLICY).map_err(Skipped::because(POLICY))?;
     let policy: Value = serde_json::from_str(&text).map_err(Skipped::because(POLICY))?;
@@ -237,16 +283,16 @@ fn surcharge(runtime: &Runtime) -> Result<Run, Skipped> {
         .and_then(|()| std::fs::write(folder.join("config.json"), specification.to_string()));
     written.map_err(Skipped::because("a bundle"))?;
     let runtime = runtime.clone();
-    Ok(Run::read(move || {
+    Ok(Box::new(move || {
         let plain = runtime.timed(&["run", ID])?;
         Ok(runtime.timed(&["run", "--bundle", "filtered", ID])? - plain)
     }))
 }
 
 /// System calls of a run, of all its processes.
-fn calls(runtime: &Runtime) -> Run {
+fn calls(runtime: &Runtime) -> Side {
     let runtime = runtime.clone();
-    Run::read(move || {
+    Box::new(move || {
         let trace = runtime.bundle.path().join("trace");
         let run = runtime.command(&["run", ID]);
         let mut strace = Command::new("strace");
@@ -259,9 +305,9 @@ fn calls(runtime: &Runtime) -> Run {
 }
 
 /// The most memory that the runtime held while its container runs, in KiB.
-fn memory(runtime: &Runtime) -> Run {
+fn memory(runtime: &Runtime) -> Side {
     let runtime = runtime.clone();
-    Run::read(move || {
+    Box::new(move || {
         let staying = Staying(runtime.clone());
         let mut child =
             runtime.command(&["run", "--bundle", "staying", ID]).spawn().map_err(Skipped::because("run"))?;
@@ -284,9 +330,9 @@ fn memory(runtime: &Runtime) -> Run {
 }
 
 /// How many of many runs come to their end in time.
-fn completed(runtime: &Runtime) -> Run {
+fn completed(runtime: &Runtime) -> Side {
     let runtime = runtime.clone();
-    Run::read(move || {
+    Box::new(move || {
         let mut ended = 0;
         for _ in 0..RUNS {
             let run = runtime.command(&["run", ID]);
@@ -302,27 +348,28 @@ fn completed(runtime: &Runtime) -> Run {
 }
 
 /// The library's spawn in groups that are there, against bare calls in the same groups.
-fn library(bundle: &Rc<TempDir>) -> Result<Contest, Skipped> {
+fn library(bundle: &Rc<TempDir>) -> Result<Duel, Skipped> {
     let floor = Floor::new(&bundle.path().join("rootfs"), "/bin/true", "windlass-bench-library");
     let floor = Rc::new(floor.map_err(Skipped::because("the groups of the floor"))?);
     let (bundle, bare) = (Rc::clone(bundle), Rc::clone(&floor));
     let text = specification().to_string();
-    Ok(Contest {
-        calls: 5,
-        rounds: 41,
-        subject: Run::timed(move || {
-            let config = oci::Config::parse(text.as_bytes()).map_err(Skipped::because("config.json"))?;
-            let container = oci::container(&config, bundle.path(), &oci::Options::new(ID));
-            let mut command = container.map_err(Skipped::because("config.json"))?.command;
-            for group in floor.groups() {
-                command.cgroup(File::open(group).map_err(Skipped::because("a group"))?.into());
-            }
-            let status = command.spawn().and_then(|mut child| child.wait()).map_err(Skipped::because("spawn"))?;
-            if status.success() { Ok(()) } else { Err(Skipped(format!("the program: {status}"))) }
-        }),
-        baseline: Baseline::Run(Run::timed(move || match bare.run().map_err(Skipped::because("the floor"))? {
-            0 => Ok(()),
-            status => Err(Skipped(format!("the floor: wait status {status:#x}"))),
-        })),
+    let spawn = move || {
+        let config = oci::Config::parse(text.as_bytes()).map_err(Skipped::because("config.json"))?;
+        let container = oci::container(&config, bundle.path(), &oci::Options::new(ID));
+        let mut command = container.map_err(Skipped::because("config.json"))?.command;
+        for group in floor.groups() {
+            command.cgroup(File::open(group).map_err(Skipped::because("a group"))?.into());
+        }
+        let status = command.spawn().and_then(|mut child| child.wait()).map_err(Skipped::because("spawn"))?;
+        if status.success() { Ok(()) } else { Err(Skipped(format!("the program: {status}"))) }
+    };
+    let calls = move || match bare.run().map_err(Skipped::because("the floor"))? {
+        0 => Ok(()),
+        status => Err(Skipped(format!("the floor: wait status {status:#x}"))),
+    };
+    Ok(Duel {
+        rounds: 61,
+        ours: Box::new(move || timed(&spawn)),
+        against: Against::Side(Box::new(move || timed(&calls))),
     })
 }
