@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use support::{fresh, output, said, shell, unique};
 use trial::{Test, need::root};
 use windlass_namespaces::seccomp::Policy;
-use windlass_namespaces::{CapabilitySet, CapabilitySets, Error, Mount, Namespace, Source};
+use windlass_namespaces::{CapabilitySet, CapabilitySets, Error, IdMapping, Mount, Namespace, Source};
 
 fn main() -> ExitCode {
     trial::main(vec![
@@ -205,6 +205,28 @@ fn view_is_read_only() {
         for view in [Mount::cgroup2("/c").read_only(), Mount::cgroup("/c", &["pids"]).read_only()] {
             assert_eq!(in_view(script, &groups, view, true), "end");
         }
+    }
+    // For the root of a user namespace, to whom the groups belong.
+    for group in &groups {
+        std::os::unix::fs::chown(&group.0, Some(100_000), Some(100_000)).unwrap();
+        std::os::unix::fs::chown(group.0.join("cgroup.procs"), Some(100_000), Some(100_000)).unwrap();
+    }
+    for anew in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(100_000), Some(100_000)).unwrap();
+        let script = "cd /sys/fs/cgroup; test -e pids/cgroup.procs || echo absent; mkdir pids/made && echo made; \
+            echo $$ > pids/cgroup.procs && echo wrote; mkdir unified/made && echo made; echo end";
+        let mut command = support::contained(script, folder.path());
+        let map = || vec![IdMapping::new(0, 100_000, 1000).unwrap()];
+        command.namespace(Namespace::User, Source::New).id_mappings(map(), map());
+        if anew {
+            command.namespace(Namespace::Cgroup, Source::New);
+        }
+        for group in &groups {
+            command.cgroup(group.descriptor());
+        }
+        command.mount(Mount::cgroups("/sys/fs/cgroup").read_only()).stderr(windlass_namespaces::Stdio::Null);
+        assert_eq!(said(&mut command), "end", "{anew}");
     }
     for group in &groups {
         assert!(!group.0.join("made").exists());
