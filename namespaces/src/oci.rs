@@ -50,6 +50,7 @@ use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::hook::{HookInput, HookPoint};
 use crate::kind::{Namespace, Source};
+use crate::landlock::Ruleset;
 use crate::mount::Propagation;
 use crate::plan::Notice;
 use crate::rootfs::Rootfs;
@@ -154,6 +155,9 @@ pub fn container(config: &Config, bundle: &Path, options: &Options) -> Result<Co
     if let Some(name) = spec.domainname().as_ref().filter(|name| !name.is_empty()) {
         command.domainname(name);
     }
+    if let Some(text) = annotations(spec).get(LANDLOCK) {
+        command.landlock(landlock(text)?);
+    }
     let listener = filter(&mut command, linux, &mut notices)?;
     let mut hooks = hooks::hooks(spec.hooks().as_ref())?;
     own_hooks(&mut command, spec, bundle, options, &mut hooks);
@@ -179,9 +183,23 @@ pub fn process(process: &ProcessConfig, running: Running<'_>) -> Result<Addition
     for (kind, descriptor) in running.namespaces {
         command.namespace(kind, Source::Join(descriptor));
     }
+    if let Some(text) = annotations(running.config.spec()).get(LANDLOCK) {
+        command.landlock(landlock(text)?);
+    }
     let linux = running.config.spec().linux().as_ref();
     let listener = linux.map(|linux| filter(&mut command, linux, &mut notices)).transpose()?.flatten();
     Ok(Additional { command, listener, notices })
+}
+
+/// The annotation that confines the program by Landlock, in the words of [`Ruleset`]'s `FromStr`.
+///
+/// ```json
+/// "annotations": { "org.windlass.landlock": "read+execute:/usr,read+write:/data,connect:443" }
+/// ```
+pub const LANDLOCK: &str = "org.windlass.landlock";
+
+fn landlock(text: &str) -> Result<Ruleset> {
+    text.parse().map_err(|_| Error::invalid("annotations", text, "org.windlass.landlock is no list of rules"))
 }
 
 /// The hooks that the process of the container runs.

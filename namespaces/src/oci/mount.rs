@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::Mount as Entry;
+use oci_spec::runtime::{LinuxIdMapping, Mount as Entry};
 
 use super::not_honoured;
 use crate::error::{Error, Result};
+use crate::id::IdMapping;
 use crate::mount::{Attributes, Kind, Mount, Propagation, Reach, attribute};
 
 /// The tree that the container will find, and what its mounts need of the tree around it.
@@ -39,10 +40,6 @@ fn mount(entry: &Entry, index: usize, words: &Words, bundle: &Path) -> Result<Mo
     let kind = entry.typ().as_deref().unwrap_or_default();
     let source = entry.source().as_deref().filter(|source| *source != Path::new(""));
     over_proc(&target, kind, source)?;
-    let mappings = [entry.uid_mappings(), entry.gid_mappings()].into_iter().flatten().any(|list| !list.is_empty());
-    if mappings || words.id_mapped.is_some() {
-        return not_honoured(format!("mounts[{index}].uidMappings"), "mounts with ids of their own are not made");
-    }
     let mut mount = match (words.bind, kind) {
         (Some(reach), _) => bind(source, reach, target, bundle)?,
         // The type alone says as much as the option of the same name.
@@ -50,13 +47,23 @@ fn mount(entry: &Entry, index: usize, words: &Words, bundle: &Path) -> Result<Mo
         (None, "" | "none") => {
             return Err(Error::invalid("mounts.type", kind, "is needed for what is no bind mount"));
         }
-        (None, "cgroup") => words.options(Mount::cgroup2(target), None),
+        (None, "cgroup") if words.data.is_empty() => Mount::cgroups(target),
+        (None, "cgroup") => {
+            return not_honoured(
+                format!("mounts[{index}].options"),
+                "the view of the groups takes no options of its own",
+            );
+        }
         (None, "sysfs") if words.data.is_empty() => Mount::sysfs(target),
         (None, name) => words.options(Mount::filesystem(name, target), source),
     };
     if matches!(mount.kind, Kind::Bind { .. }) && !words.data.is_empty() {
         return not_honoured(format!("mounts[{index}].options"), "a bind mount takes no options of a file system");
     }
+    if words.copy_up {
+        mount = copied_up(mount, index)?;
+    }
+    mount = id_mapped(mount, entry, index, words.id_mapped)?;
     mount.own = words.own;
     mount.below = words.below;
     if let Some((propagation, reach)) = words.propagation {
@@ -64,6 +71,41 @@ fn mount(entry: &Entry, index: usize, words: &Words, bundle: &Path) -> Result<Mo
         mount.propagation_reach = Some(reach);
     }
     Ok(mount)
+}
+
+fn copied_up(mount: Mount, index: usize) -> Result<Mount> {
+    match &mount.kind {
+        Kind::Filesystem { name, .. } if name == "tmpfs" => Ok(mount.copy_up()),
+        _ => not_honoured(format!("mounts[{index}].options"), "only a tmpfs begins with a copy"),
+    }
+}
+
+/// Mappings alone mean what the word `idmap` says.
+fn id_mapped(mount: Mount, entry: &Entry, index: usize, word: Option<Reach>) -> Result<Mount> {
+    let mappings = |field, list: &Option<Vec<LinuxIdMapping>>| {
+        let list = list.as_deref().unwrap_or_default();
+        let one = |one: &LinuxIdMapping| IdMapping::new(one.container_id(), one.host_id(), one.size());
+        list.iter().map(one).collect::<Result<Vec<_>>>().map(|list| (field, list))
+    };
+    let (uid_field, uid) = mappings("uidMappings", entry.uid_mappings())?;
+    let (gid_field, gid) = mappings("gidMappings", entry.gid_mappings())?;
+    match (uid.is_empty(), gid.is_empty(), word) {
+        (true, true, None) => return Ok(mount),
+        (true, true, Some(_)) => {
+            let reason = "a mount with ids of its own says which; those of the container are not taken";
+            return not_honoured(format!("mounts[{index}].uidMappings"), reason);
+        }
+        (false, false, _) => {}
+        (uid_is_empty, ..) => {
+            let field = if uid_is_empty { uid_field } else { gid_field };
+            return not_honoured(format!("mounts[{index}].{field}"), "users and groups are mapped, or neither");
+        }
+    }
+    if !matches!(mount.kind, Kind::Bind { .. }) {
+        return not_honoured(format!("mounts[{index}].uidMappings"), "only bind mounts have ids of their own");
+    }
+    let mapped = mount.id_map(uid, gid);
+    Ok(if word == Some(Reach::Below) { mapped.id_map_below() } else { mapped })
 }
 
 /// Files below `/proc` that engines show another content of.
@@ -205,9 +247,6 @@ impl Words {
                 }),
             }
         }
-        if self.copy_up {
-            return not_honoured(format!("mounts[{index}].options"), "nothing is copied up");
-        }
         Ok(())
     }
 
@@ -302,6 +341,34 @@ mod tests {
             r#"[{"destination": "/proc/self/attr", "type": "bind", "source": "/s"}]"#,
         ] {
             assert!(lowered(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn ids_and_copies_are_of_some_mounts_only() {
+        let mount = |kind: &str, options: &str, more: &str| {
+            let json = format!(
+                r#"[{{"destination": "/x", "type": "{kind}", "source": "/s", "options": [{options}] {more}}}]"#
+            );
+            lowered(&json).map(|mut mounts| mounts.list.remove(0))
+        };
+        let map = r#"[{"containerID": 0, "hostID": 1000, "size": 5}]"#;
+        let both = format!(r#", "uidMappings": {map}, "gidMappings": {map}"#);
+        for (options, below) in [("", false), (r#""idmap""#, false), (r#""rbind", "ridmap""#, true)] {
+            let text = format!("{:?}", mount("bind", options, &both).unwrap());
+            assert!(text.contains("outside: 1000") && text.contains("made: None"), "{text}");
+            assert_eq!(text.contains("reach: Below"), below, "{text}");
+        }
+        assert!(format!("{:?}", mount("tmpfs", r#""tmpcopyup""#, "").unwrap()).contains("OfTarget"));
+        assert!(matches!(mount("cgroup", r#""ro""#, "").unwrap().kind, Kind::Cgroups));
+        for (kind, options, more) in [
+            ("bind", r#""idmap""#, ""),
+            ("tmpfs", "", &both[..]),
+            ("bind", "", &format!(r#", "uidMappings": {map}"#)[..]),
+            ("bind", r#""tmpcopyup""#, ""),
+            ("cgroup", r#""memory""#, ""),
+        ] {
+            assert!(matches!(mount(kind, options, more), Err(Error::NotHonoured { .. })), "{kind} {options}");
         }
     }
 
