@@ -30,6 +30,8 @@ mod hooks;
 mod linux;
 mod mount;
 mod process;
+#[cfg(test)]
+mod schema;
 mod seccomp;
 mod state;
 

@@ -23,14 +23,20 @@ use windlass_namespaces::{Capability, CapabilitySet};
 const PROFILE: &str = "/usr/share/containers/seccomp.json";
 
 fn main() -> ExitCode {
-    trial::main(vec![
+    let tests = vec![
         Test::new("the_policy_of_a_container_is_podmans", preset).needs(libseccomp).needs(profile),
         Test::new("every_comparison_at_its_boundaries", comparisons).needs(libseccomp),
         Test::new("every_set_of_architectures", architectures).needs(libseccomp),
         Test::new("every_call_that_libseccomp_names", names).needs(libseccomp),
         Test::new("random_policies", random).needs(libseccomp),
         Test::new("rules_that_overlap_are_taken_in_their_order", overlapping),
-    ])
+    ];
+    #[cfg(feature = "oci")]
+    let tests = {
+        let of_engines = Test::new("the_policies_in_configurations_of_engines", configurations).needs(libseccomp);
+        tests.into_iter().chain([of_engines]).collect()
+    };
+    trial::main(tests)
 }
 
 fn libseccomp() -> Result<(), String> {
@@ -312,6 +318,78 @@ fn podmans(capabilities: CapabilitySet) -> Case {
         }
     }
     let default = action(profile["defaultAction"].as_str().unwrap(), &profile["defaultErrnoRet"]);
+    Case { default, architectures: X86.to_vec(), rules }
+}
+
+/// The policies that docker and podman hand to a runtime, and one with every operator.
+#[cfg(feature = "oci")]
+fn configurations() {
+    let every = r#"{ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38,
+        "architectures": ["SCMP_ARCH_X86", "SCMP_ARCH_X32"], "syscalls": [
+        { "names": ["read"], "action": "SCMP_ACT_TRACE", "errnoRet": 9,
+          "args": [{ "index": 0, "value": 5, "op": "SCMP_CMP_GT" }, { "index": 1, "value": 9, "op": "SCMP_CMP_LE" }] },
+        { "names": ["write"], "action": "SCMP_ACT_KILL_PROCESS", "args": [{ "index": 2, "value": 7, "op": "SCMP_CMP_LT" }] },
+        { "names": ["openat"], "action": "SCMP_ACT_LOG", "args": [{ "index": 2, "value": 7, "op": "SCMP_CMP_GE" }] },
+        { "names": ["mmap"], "action": "SCMP_ACT_TRAP", "args": [{ "index": 3, "value": 7, "op": "SCMP_CMP_NE" }] },
+        { "names": ["getpid", "nosuchcall"], "action": "SCMP_ACT_KILL" },
+        { "names": ["clone"], "action": "SCMP_ACT_ALLOW",
+          "args": [{ "index": 0, "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ" }] },
+        { "names": ["prctl"], "action": "SCMP_ACT_ALLOW",
+          "args": [{ "index": 0, "value": 3, "op": "SCMP_CMP_EQ" }, { "index": 0, "value": 8, "op": "SCMP_CMP_EQ" }] } ] }"#;
+    let section = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["linux"]["seccomp"].clone();
+    let engines = [include_str!("data/docker-run.json"), include_str!("data/podman-run.json")].map(section);
+    for value in engines.into_iter().chain([serde_json::from_str(every).unwrap()]) {
+        let ours = windlass_namespaces::oci::policy(&serde_json::from_value(value.clone()).unwrap()).unwrap();
+        assert!(compare(&ours.policy, &stated(&value)) > 12_000);
+    }
+}
+
+/// What a section says, read apart from the library; without names that libseccomp does not know.
+#[cfg(feature = "oci")]
+fn stated(section: &serde_json::Value) -> Case {
+    let action = |name: &serde_json::Value, errno: &serde_json::Value| {
+        let errno = u16::try_from(errno.as_u64().unwrap_or(1)).unwrap();
+        match name.as_str().unwrap().trim_start_matches("SCMP_ACT_") {
+            "ALLOW" => Action::Allow,
+            "ERRNO" => Action::Errno(errno),
+            "TRACE" => Action::Trace(errno),
+            "KILL" | "KILL_THREAD" => Action::KillThread,
+            "KILL_PROCESS" => Action::KillProcess,
+            "TRAP" => Action::Trap,
+            "LOG" => Action::Log,
+            other => panic!("{other}"),
+        }
+    };
+    let condition = |one: &serde_json::Value| {
+        let value = one["value"].as_u64().unwrap();
+        let comparison = match one["op"].as_str().unwrap().trim_start_matches("SCMP_CMP_") {
+            "EQ" => Comparison::Equal(value),
+            "NE" => Comparison::NotEqual(value),
+            "LT" => Comparison::Less(value),
+            "LE" => Comparison::LessOrEqual(value),
+            "GT" => Comparison::Greater(value),
+            "GE" => Comparison::GreaterOrEqual(value),
+            "MASKED_EQ" => Comparison::MaskedEqual { mask: value, value: one["valueTwo"].as_u64().unwrap_or(0) },
+            other => panic!("{other}"),
+        };
+        (u8::try_from(one["index"].as_u64().unwrap()).unwrap(), comparison)
+    };
+    let mut rules = Vec::new();
+    for rule in section["syscalls"].as_array().unwrap() {
+        let known = |name: &&str| !name.starts_with("nosuch");
+        let names = rule["names"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).filter(known);
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        let action = action(&rule["action"], &rule["errnoRet"]);
+        let conditions: Vec<_> = rule["args"].as_array().into_iter().flatten().map(condition).collect();
+        let indexes: BTreeSet<u8> = conditions.iter().map(|(index, _)| *index).collect();
+        if indexes.len() < conditions.len() {
+            // As runc and crun: either suffices.
+            rules.extend(conditions.into_iter().map(|condition| (names.clone(), action, vec![condition])));
+        } else {
+            rules.push((names, action, conditions));
+        }
+    }
+    let default = action(&section["defaultAction"], &section["defaultErrnoRet"]);
     Case { default, architectures: X86.to_vec(), rules }
 }
 

@@ -2,6 +2,7 @@
 
 mod cgroups;
 mod image;
+mod namespaces;
 mod overlay;
 mod pod;
 
@@ -9,7 +10,7 @@ mod pod;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its corpus folder and of its wrapper.
-pub const TARGETS: [(&str, Body); 15] = [
+pub const TARGETS: [(&str, Body); 16] = [
     ("cgroups_cpuset", cgroups::cpuset),
     ("cgroups_stats", cgroups::stats),
     ("image_reference", image::reference),
@@ -18,6 +19,7 @@ pub const TARGETS: [(&str, Body); 15] = [
     ("image_config", image::config),
     ("image_gzip", image::gzip),
     ("image_zstd", image::zstd),
+    ("namespaces_oci", namespaces::oci),
     ("overlay_apply", overlay::apply),
     ("overlay_tar", overlay::tar),
     ("overlay_pax", overlay::pax),
