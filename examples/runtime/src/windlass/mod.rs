@@ -1,10 +1,10 @@
 //! The command `windlass`: one module a verb, or a family of verbs that are one thing.
 //!
-//! A container is a folder ([`containers`]) with what was asked for and what became of it ([`record`]). What runs has a
-//! process that stays with it ([`monitor`]), which alone starts it, writes its log, talks to callers over a socket and
+//! A container is a folder (`containers`) with what was asked for and what became of it (`record`). What runs has a
+//! process that stays with it (`monitor`), which alone starts it, writes its log, talks to callers over a socket and
 //! records its end; every other verb reads the folder, asks the monitor, or acts on the container's processes, whose
 //! numbers are believed with their start time only. There is no daemon: what a killed monitor leaves is found by whoever
-//! looks next ([`status`]).
+//! looks next (`status`).
 
 mod account;
 mod attach;
