@@ -50,6 +50,15 @@ pub(super) enum Keyring {
     Callers,
 }
 
+/// A filter that leaves calls to an agent is refused: its descriptor is not handed on.
+pub(super) fn no_listener(listener: Option<&oci::Listener>) -> Result<()> {
+    let refused = |listener: &oci::Listener| {
+        let path = listener.path.display();
+        Failure::new(format!("linux.seccomp.listenerPath {path} cannot be honoured: no agent is asked"))
+    };
+    listener.map_or(Ok(()), |listener| Err(refused(listener)))
+}
+
 /// The name of a container's session keyring; processes that join it share the container's.
 pub(super) fn keyring_name(id: &ContainerId) -> String {
     format!("_ses.{id}")
@@ -121,6 +130,7 @@ fn fill(
     }
     let container = oci::container(&bundle.config, &bundle.path, &Options::new(place.id().as_str()));
     let container = container.map_err(Failure::during("the configuration"))?;
+    no_listener(container.listener.as_ref())?;
     let mut command = container.command;
     if bundle.process().terminal() != Some(true) {
         // What is typed at the caller's terminal is not the container's to forge.

@@ -84,6 +84,9 @@ fn perform(verb: &str, context: &Context<'_>) -> Result<u8> {
             sealed::seal(context.words)?;
             let stay = if given.has("detach") { Stay::Detached } else { Stay::Attached };
             let after = if given.has("keep") { After::Keep } else { After::Remove };
+            if stay == Stay::Attached && !given.has("no-subreaper") {
+                run::adopt_orphans()?;
+            }
             return run::run(store, log, &request(context, stay)?, after);
         }
         "start" => start::start(store, log, given.id()?)?,
@@ -130,13 +133,20 @@ fn perform(verb: &str, context: &Context<'_>) -> Result<u8> {
         "features" => return print(&features::features()?),
         "pause" => pause::pause(store, given.id()?)?,
         "resume" => pause::resume(store, given.id()?)?,
-        other => return Err(Failure::new(format!("the verb {other} has no code"))),
+        other => {
+            let reason = "containers are not written to files by this runtime";
+            return Err(Failure::new(format!("{other}: {reason}")));
+        }
     }
     Ok(0)
 }
 
 fn request<'a>(context: &'a Context<'_>, stay: Stay) -> Result<Request<'a>> {
     let given = &context.verb;
+    if given.has("no-pivot") {
+        let reason = "a container's root is always pivoted to";
+        return Err(Failure::new(format!("--no-pivot cannot be honoured: {reason}")));
+    }
     Ok(Request {
         given,
         id: given.id()?.parse()?,

@@ -11,7 +11,7 @@ use windlass_namespaces::{Child, Namespace};
 use super::bundle::CONFIG;
 use super::cli::{Parsed, utf8};
 use super::console::{Receivers, Stay};
-use super::create::{explain, write_pid};
+use super::create::{explain, no_listener, write_pid};
 use super::descriptors::Passed;
 use super::failure::{Failure, Result};
 use super::foreground::{Signals, attend};
@@ -20,7 +20,7 @@ use super::identity::Identity;
 use super::log::Log;
 use super::state::{State, Status};
 use super::store::{Place, Store};
-use super::{container, group, home, listener};
+use super::{container, group, home};
 
 /// Runs a process in a container; returns its exit code, or 0 when it is left to itself.
 pub(super) fn exec(store: &Store, log: &Log, given: &Parsed) -> Result<u8> {
@@ -42,6 +42,7 @@ fn start(store: &Store, log: &Log, given: &Parsed) -> Result<u8> {
 
     let running = Running { config: &config, namespaces: namespaces(init, &config)? };
     let mut additional = oci::process(&process, running).map_err(Failure::during("process"))?;
+    no_listener(additional.listener.as_ref())?;
     let command = &mut additional.command;
     if !has_home(process.process()) {
         let root = PathBuf::from(format!("/proc/{}/root", init.pid));
@@ -59,7 +60,7 @@ fn start(store: &Store, log: &Log, given: &Parsed) -> Result<u8> {
     for notice in additional.notices.iter().chain(child.notices()) {
         log.warn(format_args!("{notice}"));
     }
-    match settle(&mut child, &receivers, additional.listener.as_ref(), &state, given) {
+    match settle(&mut child, &receivers, given) {
         Err(error) => Err(error.and(end(&mut child))),
         Ok(terminal) => signals.map_or(Ok(0), |signals| attend(&mut child, &signals, terminal)),
     }
@@ -77,16 +78,7 @@ fn standing(place: &Place, state: &State, given: &Parsed) -> Result<Identity> {
 }
 
 /// What is left to do for the engine once the process runs.
-fn settle(
-    child: &mut Child,
-    receivers: &Receivers,
-    listener: Option<&oci::Listener>,
-    state: &State,
-    given: &Parsed,
-) -> Result<Option<OwnedFd>> {
-    if let Some(listener) = listener {
-        listener::hand_over(listener, child, state, Status::Running)?;
-    }
+fn settle(child: &mut Child, receivers: &Receivers, given: &Parsed) -> Result<Option<OwnedFd>> {
     let terminal = receivers.hand_over(child)?;
     if let Some(file) = given.path("pid-file") {
         write_pid(&file, child.pid().as_raw())?;

@@ -162,7 +162,7 @@ pub(super) fn features() -> Result<String> {
         },
         "annotations": {
             "org.windlass.version": env!("CARGO_PKG_VERSION"),
-            "org.windlass.checkpoint.enabled": super::criu::program(None).is_some().to_string(),
+            "org.windlass.checkpoint.enabled": "false",
             "org.windlass.landlock.enabled":
                 takes(|config| config["annotations"]["org.windlass.landlock"] = "read:/".into()).to_string(),
         },

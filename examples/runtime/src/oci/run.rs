@@ -2,7 +2,7 @@
 
 use super::console::Stay;
 use super::create::{Created, Doorman, Request, create};
-use super::failure::Result;
+use super::failure::{Failure, Result};
 use super::foreground::{Signals, attend};
 use super::log::Log;
 use super::store::Store;
@@ -13,6 +13,11 @@ use super::{delete, start};
 pub(super) enum After {
     Remove,
     Keep,
+}
+
+/// Makes this process the parent of those that lose theirs in a container without a pid namespace of its own.
+pub(super) fn adopt_orphans() -> Result<()> {
+    rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1)).map_err(Failure::during("adopt orphans"))
 }
 
 /// Runs a container; returns its exit code, or 0 when it is left to itself.

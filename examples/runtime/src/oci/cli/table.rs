@@ -28,8 +28,7 @@ const BUNDLE: Flag = value("bundle", Some('b'), "DIR", "The bundle [default: the
 const CONSOLE: Flag = value("console-socket", None, "SOCKET", "Socket that is sent the terminal's descriptor");
 const PIDFD: Flag = value("pidfd-socket", None, "SOCKET", "Socket that is sent the process's pidfd");
 const PID_FILE: Flag = value("pid-file", None, "FILE", "File to write the process's number to");
-const NO_PIVOT: Flag =
-    switch("no-pivot", None, "Move the root mount instead of pivoting to it, for a root on a ramdisk");
+const NO_PIVOT: Flag = switch("no-pivot", None, "Refused: the root is always pivoted to");
 const NO_KEYRING: Flag = switch("no-new-keyring", None, "Keep the caller's session keyring");
 const PRESERVE: Flag = value("preserve-fds", None, "N", "Pass N more descriptors, from 3 on, to the program");
 
@@ -41,7 +40,7 @@ pub(in crate::oci) const GLOBAL: &[Flag] = &[
     switch("debug", None, "Log what is done as well"),
     switch("systemd-cgroup", None, "Read cgroupsPath as slice:prefix:name, for systemd to make"),
     value("rootless", None, "MODE", "true, false or auto: whether cgroups may be refused [default: auto]"),
-    value("criu", None, "PROGRAM", "The criu program [default: criu in PATH]"),
+    value("criu", None, "PROGRAM", "Ignored, for engines that say it: no criu is run"),
     HELP,
     switch("version", Some('v'), "Print the version"),
 ];
@@ -123,8 +122,8 @@ pub(in crate::oci) const VERBS: &[Verb] = &[
         &[BUNDLE, switch("rootless", None, "For an ordinary user"), HELP],
     ),
     verb("features", "", "Print what this runtime can do", &[HELP]),
-    verb("checkpoint", "<container-id>", "Write a running container to files (with criu)", CHECKPOINT),
-    verb("restore", "<container-id>", "Run a container from the files of a checkpoint (with criu)", RESTORE),
+    verb("checkpoint", "<container-id>", "Refused: containers are not written to files", CHECKPOINT),
+    verb("restore", "<container-id>", "Refused: as there are no checkpoints", CHECKPOINT),
 ];
 
 const EXEC: &[Flag] = &[
@@ -176,67 +175,24 @@ const UPDATE: &[Flag] = &[
     HELP,
 ];
 
-const CRIU: [Flag; 11] = [
-    value("image-path", None, "DIR", "Where the files are [default: checkpoint]"),
-    value("work-path", None, "DIR", "Where criu writes its logs"),
-    value("parent-path", None, "DIR", "Files of an earlier pre-dump, below the image path"),
-    switch("tcp-established", None, "Allow open TCP connections"),
-    switch("tcp-skip-in-flight", None, "Skip TCP connections in the making"),
-    switch("ext-unix-sk", None, "Allow external unix sockets"),
-    switch("shell-job", None, "Allow a terminal of the caller"),
-    switch("file-locks", None, "Allow file locks"),
-    value("manage-cgroups-mode", None, "MODE", "soft, full, strict or ignore [default: soft]"),
-    value("lsm-profile", None, "TYPE:NAME", "Security profile at the restore"),
-    value("empty-ns", None, "NAMESPACE", "Leave out the content of this namespace (network; repeatable)"),
+/// Taken, so that an engine hears why, and not that a flag is unknown.
+const CHECKPOINT: &[Flag] = &[
+    value("image-path", None, "DIR", "Ignored"),
+    value("work-path", None, "DIR", "Ignored"),
+    value("parent-path", None, "DIR", "Ignored"),
+    switch("leave-running", None, "Ignored"),
+    switch("tcp-established", None, "Ignored"),
+    switch("ext-unix-sk", None, "Ignored"),
+    switch("shell-job", None, "Ignored"),
+    switch("file-locks", None, "Ignored"),
+    value("manage-cgroups-mode", None, "MODE", "Ignored"),
+    value("empty-ns", None, "NAMESPACE", "Ignored"),
+    switch("pre-dump", None, "Ignored"),
+    BUNDLE,
+    CONSOLE,
+    PID_FILE,
+    switch("detach", Some('d'), "Ignored"),
+    switch("no-subreaper", None, "Ignored"),
+    NO_PIVOT,
+    HELP,
 ];
-
-const CHECKPOINT: &[Flag] = &{
-    let [a, b, c, d, e, f, g, h, i, j, k] = CRIU;
-    [
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
-        g,
-        h,
-        i,
-        j,
-        k,
-        switch("leave-running", None, "Let the container run on"),
-        switch("lazy-pages", None, "Keep memory for a page server"),
-        value("status-fd", None, "FD", "Descriptor that criu writes a byte to when lazy pages are ready"),
-        value("page-server", None, "HOST:PORT", "Send memory to this page server"),
-        switch("pre-dump", None, "Write memory only, and let the container run on"),
-        switch("auto-dedup", None, "Drop pages of the parent that were written anew"),
-        HELP,
-    ]
-};
-
-const RESTORE: &[Flag] = &{
-    let [a, b, c, d, e, f, g, h, i, j, k] = CRIU;
-    [
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
-        g,
-        h,
-        i,
-        j,
-        k,
-        BUNDLE,
-        CONSOLE,
-        PID_FILE,
-        switch("detach", Some('d'), "Do not wait for its end"),
-        switch("no-subreaper", None, "Leave orphans of the container to the caller's init"),
-        NO_PIVOT,
-        switch("auto-dedup", None, "Drop pages once they are read"),
-        switch("lazy-pages", None, "Fetch memory from a page server"),
-        value("lsm-mount-context", None, "CONTEXT", "Mount context at the restore"),
-        HELP,
-    ]
-};
