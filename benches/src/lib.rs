@@ -4,6 +4,7 @@
 //! both together. Promises are ratios, because absolute times differ between machines and hours.
 
 pub mod budget;
+pub mod corpus;
 pub mod floor;
 pub mod measure;
 // The examples of the workspace's README are compiled and run as this crate's, which knows all the others.
@@ -12,3 +13,4 @@ mod readme;
 pub mod statistics;
 pub mod subject;
 pub mod table;
+pub mod unpack;

@@ -36,12 +36,15 @@ enum Verb {
         /// The lines
         lines: Vec<String>,
     },
+    /// Takes compressed layers into a store and prints the peak of its memory
+    Unpack(benches::unpack::Unpack),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Table { subject, json } => table(subject.as_deref(), json),
         Verb::Measure { programs, lines } => subject::measure(&programs, &lines).map_err(Into::into),
+        Verb::Unpack(unpack) => unpack.run().map_err(|error| -> Box<dyn std::error::Error> { error }),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! Archives onto disk.
 
 mod beneath;
+mod birth;
 mod digest;
 mod image;
 mod make;
@@ -15,7 +16,7 @@ use std::rc::Rc;
 
 use rustix::fs::OFlags;
 
-use self::beneath::Target;
+use self::beneath::{NewFile, Target};
 use self::digest::Hashing;
 use self::notice::Notices;
 use self::owner::Owner;
@@ -79,7 +80,7 @@ pub(crate) fn apply_to(
     namespace: Option<XattrNamespace>,
     options: &ApplyOptions,
 ) -> Result<Applied> {
-    let mut destination = OnDisk { options, target: Target::new(directory, namespace, options), buffer: buffer() };
+    let mut destination = OnDisk { options, target: Target::new(directory, namespace, options)?, buffer: buffer() };
     let mut reader = Reader::new(Hashing::new(stream), options.limits);
     let (entries, notices) = entries(&mut reader, &mut destination, options)?;
     let bytes = reader.offset();
@@ -193,13 +194,16 @@ impl Destination for OnDisk<'_> {
             let directory = self.target.directory(entry)?;
             return make::dress(directory.as_fd(), entry, owner, xattrs, notices);
         }
-        let place = self.target.place(&entry.path)?;
         let Kind::File { size } = entry.kind else {
+            let place = self.target.place(&entry.path)?;
             return make::special(&place, entry, owner, xattrs, notices);
         };
-        let file = make::file(&place)?;
+        let NewFile { place, file, is_owned, has_mode } = self.target.file(entry, owner)?;
         self.content(&file, &place, size, reader)?;
-        make::dress(file.as_fd(), entry, owner, xattrs, notices)?;
+        make::dress(file.as_fd(), entry, owner.filter(|_| !is_owned), xattrs, notices)?;
+        if has_mode {
+            return make::set_time(file.as_fd(), &place.path, entry.metadata.mtime);
+        }
         make::set_mode_and_time(file.as_fd(), &place.path, entry.metadata.mode, entry.metadata.mtime)
     }
 }
@@ -231,7 +235,7 @@ pub(crate) fn copy(from: BorrowedFd<'_>, name: &SafePath, entry: &Entry, parent:
     };
     let object = entry.path.as_path();
     let source = sys::open_beneath(from, name, OFlags::RDONLY | OFlags::NOFOLLOW).named("open", object)?;
-    let file = make::file(&place)?;
+    let file = make::file(&place, make::UNDRESSED).named("create", object)?;
     sys::copy(source.as_fd(), file.as_fd(), size).named("copy", object)?;
     make::dress(file.as_fd(), entry, owner, Xattrs::Required, &mut notices)?;
     make::set_mode_and_time(file.as_fd(), &place.path, entry.metadata.mode, entry.metadata.mtime)

@@ -44,9 +44,15 @@
 //!
 //! # What is absent, on purpose
 //!
-//! No decompression and no registry: the caller hands over an uncompressed stream. No other backend than directories and
-//! overlay: where overlay is missing, [`probe()`] says why and [`apply()`] with [`Whiteouts::Execute`] makes a plain copy.
-//! Nothing is attached to the caller's tree unless [`DetachedMount::attach`] is called. No thread, no global state.
+//! No decompression and no registry: the caller hands over an uncompressed stream. No other backend than directories,
+//! EROFS images ([`LayerFormat`]) and overlay: where overlay is missing, [`probe()`] says why and [`apply()`] with
+//! [`Whiteouts::Execute`] makes a plain copy. Nothing is attached to the caller's tree unless [`DetachedMount::attach`] is
+//! called. No global state, and no thread that outlives a call but the one of [`Emptying::Background`].
+//!
+//! # What survives
+//!
+//! A layer is written apart and [committed](LayerStore::commit) with a [`Durability`]: after a power cut it is there whole,
+//! or it is not there. What a killed process left is removed when the store is opened again.
 #![deny(unsafe_code)]
 
 mod apply;
@@ -81,14 +87,14 @@ pub use layer_id::{LayerId, LayerIdError};
 pub use limits::{Limit, Limits};
 pub use mount::{DetachedMount, MountGuard};
 pub use options::{
-    ApplyOptions, Devices, Durability, Emptying, IdMap, IdRange, ImageTier, LayerFormat, LowerTier, MountOptions,
-    StoreOptions, Syncing, Whiteouts, Xattrs,
+    ApplyOptions, Copies, Devices, Durability, Emptying, IdMap, IdRange, ImageTier, LayerFormat, LowerTier,
+    MountOptions, StoreOptions, Syncing, Whiteouts, Xattrs,
 };
 pub use path::{PathError, SafePath};
 pub use probe::{Feature, Probe, Support, probe};
 pub use record::LayerRecord;
 pub use scan::Usage;
-pub use snapshot::{Origin, Snapshot, View};
+pub use snapshot::{Origin, Snapshot, View, diff_directories, write_changes};
 pub use store::{LayerStore, Recovery, Staged};
 pub use tree::{Tree, diff};
 pub use unfinished::Unfinished;

@@ -168,6 +168,22 @@ pub struct MountOptions {
     pub syncing: Syncing,
     /// How lower directories reach the kernel; `None` takes the best that this kernel has.
     pub lowers: Option<LowerTier>,
+    /// What a change brings into the writable layer.
+    pub copies: Copies,
+}
+
+/// What a change of a lower layer's object brings into the writable layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Copies {
+    /// All of the object, so that the writable layer alone tells what changed.
+    #[default]
+    Whole,
+    /// Only what changed: no content for a new owner or mode, nothing of a directory for a new name. What changed is told
+    /// by [`crate::Snapshot::diff_by_walking`] then. Not with user attributes.
+    ///
+    /// # Kernel
+    /// Linux 4.19 (`metacopy`, `redirect_dir`).
+    Parts,
 }
 
 /// Whether the writable layer is written to disk on `fsync`, `sync` and unmount.

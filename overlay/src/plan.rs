@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::limits::Limit;
-use crate::options::{LowerTier, MountOptions, Syncing};
+use crate::options::{Copies, LowerTier, MountOptions, Syncing};
 use crate::whiteout::XattrNamespace;
 
 /// One setting of a new mount.
@@ -47,8 +47,8 @@ const LOWERS_MAX: usize = 500;
 
 /// The settings of a mount, in order.
 ///
-/// What would make the upper directory depend on the lower ones (`redirect_dir`, `metacopy`) is off, so that it alone
-/// tells what changed. With `userxattr` the kernel has both off and refuses to be told so.
+/// What would make the upper directory depend on the lower ones (`redirect_dir`, `metacopy`) is off unless asked for, so
+/// that it alone tells what changed. With `userxattr` the kernel has both off and refuses to be told so.
 ///
 /// # Errors
 /// [`Error::LimitExceeded`] for more lower directories than the kernel stacks.
@@ -82,10 +82,20 @@ pub fn plan(
             steps.push(Step::Flag("volatile"));
         }
     }
-    match namespace {
-        XattrNamespace::User => steps.push(Step::Flag("userxattr")),
-        XattrNamespace::Trusted => {
+    match (namespace, options.copies) {
+        (XattrNamespace::User, Copies::Whole) => steps.push(Step::Flag("userxattr")),
+        (XattrNamespace::User, Copies::Parts) => {
+            return Err(Error::Invalid {
+                field: "copies",
+                value: "Parts".to_owned(),
+                reason: "the kernel excludes metacopy and redirect_dir with user attributes",
+            });
+        }
+        (XattrNamespace::Trusted, Copies::Whole) => {
             steps.extend([Step::Text("redirect_dir", "nofollow"), Step::Text("metacopy", "off")]);
+        }
+        (XattrNamespace::Trusted, Copies::Parts) => {
+            steps.extend([Step::Text("redirect_dir", "on"), Step::Text("metacopy", "on")]);
         }
     }
     steps.push(Step::Text("index", "off"));
@@ -119,7 +129,7 @@ mod tests {
     use super::*;
 
     fn text(access: Access, namespace: XattrNamespace, syncing: Syncing, tier: LowerTier) -> String {
-        let options = MountOptions { syncing, lowers: None };
+        let options = MountOptions { syncing, ..MountOptions::default() };
         let steps = plan(2, access, namespace, &options, tier).unwrap();
         steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
@@ -141,6 +151,14 @@ mod tests {
             text(Access::ReadOnly, XattrNamespace::User, Syncing::Volatile, LowerTier::OptionString),
             "lowerdir=paths of 2 lower directories\nuserxattr\nindex=off"
         );
+    }
+
+    #[test]
+    fn parts_are_copied_by_trusted_attributes_only() {
+        let options = MountOptions { copies: Copies::Parts, ..MountOptions::default() };
+        let plan = |namespace| plan(1, Access::ReadWrite, namespace, &options, LowerTier::Descriptor);
+        assert!(plan(XattrNamespace::Trusted).unwrap().contains(&Step::Text("metacopy", "on")));
+        assert!(matches!(plan(XattrNamespace::User), Err(Error::Invalid { field: "copies", .. })));
     }
 
     #[test]

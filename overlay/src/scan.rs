@@ -4,6 +4,7 @@ mod names;
 mod stack;
 mod upper;
 mod usage;
+mod walk;
 
 use std::os::fd::BorrowedFd;
 
@@ -20,6 +21,7 @@ pub(crate) use stack::{Found, Last, Stack, place};
 pub(crate) use upper::changes;
 pub use usage::Usage;
 pub(crate) use usage::usage;
+pub(crate) use walk::{Root, differences};
 
 /// What a directory has at one name, with its attributes; overlay's own attributes are left out.
 pub(crate) fn entry(parent: BorrowedFd<'_>, name: &SafePath, path: SafePath, stat: &Stat) -> Result<Entry> {

@@ -15,7 +15,7 @@ use crate::mount::{DetachedMount, Directories, Standing, mount};
 use crate::options::MountOptions;
 use crate::path::SafePath;
 use crate::record::{Lower, SnapshotRecord};
-use crate::scan::{self, Stack, Usage};
+use crate::scan::{self, Root, Stack, Usage};
 use crate::sys::{self, Named as _, READ_DIRECTORY};
 use crate::tar::Writer;
 use crate::whiteout::XattrNamespace;
@@ -96,7 +96,7 @@ impl Home {
             None
         } else if is_detached {
             // The kernel wants both on one mount.
-            let both = self.detach(self.clone_mount(&self.directory)?, users, &mut detached)?;
+            let both = self.detach(self.clone_mount(&self.directory)?, None, &mut detached)?;
             Some((open_child(&both, "upper", &self.path)?, open_child(&both, "work", &self.path)?))
         } else {
             Some((self.child("upper")?, self.child("work")?))
@@ -113,9 +113,13 @@ impl Home {
         if let Some(users) = users {
             sys::idmap(mount.as_fd(), users).named("mount_setattr", &self.path)?;
         }
-        let root = sys::open_beneath(mount.as_fd(), &SafePath::root(), READ_DIRECTORY).named("open", &self.path)?;
+        let root = self.root(&mount)?;
         detached.push(mount);
         Ok(root)
+    }
+
+    fn root(&self, mount: &OwnedFd) -> Result<OwnedFd> {
+        sys::open_beneath(mount.as_fd(), &SafePath::root(), READ_DIRECTORY).named("open", &self.path)
     }
 
     fn dup(&self, descriptor: &OwnedFd) -> Result<OwnedFd> {
@@ -133,6 +137,37 @@ impl Home {
             Some(Lower::Finish(_) | Lower::Top | Lower::Base) => Origin::Finish,
         }))
     }
+}
+
+/// The changes that make one tree into another, by path, the root included: applied to the first with
+/// [`crate::Whiteouts::Execute`] they give the second.
+///
+/// # Errors
+/// [`crate::Error::Unrepresentable`] for names of the second that an archive cannot spell.
+pub fn diff_directories(lower: &Path, upper: &Path) -> Result<Vec<Change>> {
+    let (lower, upper) = (sys::open_directory(lower)?, sys::open_directory(upper)?);
+    scan::differences(lower.as_fd(), upper.as_fd(), Root::Compared)
+}
+
+/// Writes changes as a layer archive, with the content that their files have beneath a directory.
+pub fn write_changes<W: Write>(changes: &[Change], directory: &Path, stream: W) -> Result<W> {
+    write(changes, sys::open_directory(directory)?.as_fd(), stream)
+}
+
+fn write<W: Write>(changes: &[Change], directory: BorrowedFd<'_>, stream: W) -> Result<W> {
+    let mut writer = Writer::new(stream);
+    for change in changes {
+        match change {
+            Change::Delete(path) => writer.whiteout(path)?,
+            Change::Opaque(path) => writer.opaque(path)?,
+            Change::Put(entry) if matches!(entry.kind, Kind::File { .. }) => {
+                let file = sys::open_beneath(directory, &entry.path, OFlags::RDONLY | OFlags::NOFOLLOW);
+                writer.append(entry, &mut std::fs::File::from(file.named("open", entry.path.as_path())?))?;
+            }
+            Change::Put(entry) => writer.append(entry, &mut std::io::empty())?,
+        }
+    }
+    writer.finish()
 }
 
 fn open_child(directory: &OwnedFd, name: &str, object: &Path) -> Result<OwnedFd> {
@@ -167,15 +202,6 @@ impl Snapshot {
         self.home.mount(true, *options, None)
     }
 
-    /// As [`Snapshot::mount`], with every owner as the user namespace maps it: nothing is copied and nothing changes on
-    /// disk, where the owners stay those of the layers, also of what is written through the mount.
-    ///
-    /// # Kernel
-    /// Linux 5.19, and a file system that takes part; needs `CAP_SYS_ADMIN` in the first user namespace.
-    pub fn mount_idmapped(&self, options: &MountOptions, user_namespace: BorrowedFd<'_>) -> Result<DetachedMount> {
-        self.home.mount(true, *options, Some(user_namespace))
-    }
-
     /// What was changed in the writable layer, from that alone: a directory before what it holds, by path.
     ///
     /// # Errors
@@ -195,21 +221,29 @@ impl Snapshot {
     /// A file that is not there any more, or has become shorter.
     pub fn write_changes<W: Write>(&self, changes: &[Change], stream: W) -> Result<W> {
         let upper = self.upper()?;
-        let mut writer = Writer::new(stream);
-        for change in changes {
-            match change {
-                Change::Delete(path) => writer.whiteout(path)?,
-                Change::Opaque(path) => writer.opaque(path)?,
-                Change::Put(entry) if matches!(entry.kind, Kind::File { .. }) => {
-                    let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
-                    let file = sys::open_beneath(upper.as_fd(), &entry.path, flags);
-                    let file = file.named("open", entry.path.as_path())?;
-                    writer.append(entry, &mut std::fs::File::from(file))?;
-                }
-                Change::Put(entry) => writer.append(entry, &mut std::io::empty())?,
-            }
-        }
-        writer.finish()
+        write(changes, upper.as_fd(), stream)
+    }
+
+    /// As [`Snapshot::diff`], by comparing all that the snapshot shows with all that its layers show: for one that was
+    /// mounted with [`crate::Copies::Parts`]. It is mounted for that, so no other mount of it may exist.
+    pub fn diff_by_walking(&self, options: &MountOptions) -> Result<Vec<Change>> {
+        self.walk(*options).map(|(changes, _)| changes)
+    }
+
+    /// Writes what [`Snapshot::diff_by_walking`] finds as a layer archive and gives the stream back.
+    pub fn write_diff_by_walking<W: Write>(&self, options: &MountOptions, stream: W) -> Result<W> {
+        let (changes, root) = self.walk(*options)?;
+        write(&changes, root.as_fd(), stream)
+    }
+
+    fn walk(&self, options: MountOptions) -> Result<(Vec<Change>, OwnedFd)> {
+        let upper = self.home.root(&self.mount(&options)?.into())?;
+        let lower = match &self.home.lowers[..] {
+            [only] => self.home.dup(only)?,
+            // Nothing is written there, so nothing is copied.
+            _ => self.home.root(&self.home.mount(false, MountOptions::default(), None)?.into())?,
+        };
+        Ok((scan::differences(lower.as_fd(), upper.as_fd(), Root::Ignored)?, upper))
     }
 
     /// What the writable layer costs.
@@ -257,7 +291,11 @@ impl View {
         self.home.mount(false, *options, None)
     }
 
-    /// As [`View::mount`], with every owner as the user namespace maps it; as [`Snapshot::mount_idmapped`].
+    /// As [`View::mount`], with every owner as the user namespace maps it: nothing is copied and nothing changes on disk.
+    ///
+    /// # Kernel
+    /// Linux 5.19, and a file system that takes part; needs `CAP_SYS_ADMIN` in the first user namespace. There is no such
+    /// mount of a writable layer: the kernel makes its work directory as the caller, whom the namespace does not map.
     pub fn mount_idmapped(&self, options: &MountOptions, user_namespace: BorrowedFd<'_>) -> Result<DetachedMount> {
         self.home.mount(false, *options, Some(user_namespace))
     }

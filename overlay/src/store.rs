@@ -37,6 +37,7 @@ use crate::layer_id::LayerId;
 use crate::options::{ApplyOptions, Durability, LayerFormat, StoreOptions};
 use crate::path::SafePath;
 use crate::record::{LayerRecord, Lower, SnapshotKind, SnapshotRecord};
+use crate::scan::Usage;
 use crate::snapshot::{Home, Snapshot, View};
 use crate::sys::{self, Named as _};
 use crate::whiteout::XattrNamespace;
@@ -173,6 +174,12 @@ impl LayerStore {
         }
         let directory = open_named(&self.rooms.layers, &layer_name(layer), "layer", &layer.to_string())?;
         Ok((rooms::open_image(directory.as_fd())?, record))
+    }
+
+    /// What a layer costs on disk: the files of its tree, or its image.
+    pub fn usage(&self, layer: LayerId) -> Result<Usage> {
+        let directory = open_named(&self.rooms.layers, &layer_name(layer), "layer", &layer.to_string())?;
+        crate::scan::usage(directory.as_fd())
     }
 
     /// Opens the directory tree of a layer: its files, deletions in overlay's own spelling. An image is mounted for it.

@@ -104,6 +104,16 @@ pub(crate) fn boot() -> Result<String> {
     std::fs::read_to_string(path).map(|text| text.trim().to_owned()).named("read", path)
 }
 
+/// The mode bits that new files of this process do not get. It is the whole process's, and only setting it would tell
+/// otherwise.
+pub(crate) fn umask() -> Result<u32> {
+    let path = Path::new("/proc/self/status");
+    let status = std::fs::read_to_string(path).named("read", path)?;
+    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    // A kernel before 4.7 does not say: every mode is set then.
+    Ok(umask.and_then(|umask| u32::from_str_radix(umask.trim(), 8).ok()).unwrap_or(0o777))
+}
+
 /// Whether the object is a character device 0:0.
 pub(crate) fn is_whiteout(stat: &Stat) -> bool {
     file_type(stat) == rustix::fs::FileType::CharacterDevice && stat.st_rdev == 0

@@ -151,14 +151,16 @@ fn write() {
     }
 }
 
-/// What ends with the campaign.
-struct Daemon(Child);
+/// What ends with the campaign, and where it is mounted.
+struct Daemon(Child, PathBuf);
 
 impl Drop for Daemon {
     fn drop(&mut self) {
         // It may have ended by itself.
         drop(self.0.kill());
         drop(self.0.wait());
+        // Its file cannot be removed while the dead mount is on it.
+        drop(Command::new("umount").arg("--lazy").arg(&self.1).output());
     }
 }
 
@@ -325,7 +327,7 @@ fn record(directory: &Path, system: &str, planted: &str) -> (PathBuf, u64, Promi
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
-    let _daemon = Daemon(daemon);
+    let _daemon = Daemon(daemon, export.clone());
     for _ in 0..200 {
         if std::fs::metadata(&export).unwrap().len() > 0 {
             break;
@@ -402,6 +404,7 @@ fn campaign() {
         unmount(&at);
         std::fs::remove_file(&image).unwrap();
     }
+    memory.close().unwrap();
     let line = format!("{system}: {points} cuts, {promised} layers promised, violations {violations}\n");
     std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()).unwrap();
 }

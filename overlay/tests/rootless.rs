@@ -194,5 +194,5 @@ fn of_root() {
     // Either the rooms of another user are closed, or they are seen to be another's.
     let is_refused = matches!(error, Error::Sys { .. } | Error::Invalid { field: "store", .. });
     assert!(is_refused, "{error}");
-    assert_eq!(std::fs::read_dir(&of_root).unwrap().count(), 6);
+    assert_eq!(std::fs::read_dir(&of_root).unwrap().count(), 7);
 }

@@ -9,8 +9,8 @@ use support::{archive, assert_same, by_descriptor, check, delete, directory, fil
 use support::{scratch, symlink, tree};
 use trial::{Test, need};
 use windlass_overlay::{
-    ApplyOptions, Devices, Durability, Error, Fault, LayerId, LayerStore, Limit, LowerTier, MountOptions, Origin,
-    StoreOptions, Syncing, View, Whiteouts, apply,
+    ApplyOptions, Copies, Devices, Durability, Error, Fault, LayerId, LayerStore, Limit, LowerTier, MountOptions,
+    Origin, StoreOptions, Syncing, View, Whiteouts, apply,
 };
 
 fn main() -> ExitCode {
@@ -18,6 +18,9 @@ fn main() -> ExitCode {
         Test::new("executed layers equal the model", executed).needs(need::root),
         Test::new("what the kernel shows equals the model", shown).needs(need::root),
         Test::new("a snapshot's own changes become a layer", changes).needs(need::root),
+        Test::new("the difference of two trees applied to one gives the other", differences).needs(need::root),
+        Test::new("changes of parts are told by walking, and refused otherwise", parts).needs(need::root),
+        Test::new("owners as a user namespace maps them", idmapped).needs(need::root).needs(need::program("unshare")),
         Test::new("links and directories of lower layers", lower).needs(need::root),
         Test::new("what is written through a lower link and changed is refused", ambiguous).needs(need::root),
         Test::new("every way of naming lower directories", tiers).needs(need::root),
@@ -126,6 +129,105 @@ fn changes() {
     });
 }
 
+fn differences() {
+    check(60, &(layers(), layers()), |(one, other)| {
+        let directory = scratch();
+        let [from, to] = ["from", "to"].map(|name| directory.path().join(name));
+        let options = ApplyOptions { whiteouts: Whiteouts::Execute, ..options() };
+        for (root, layers) in [(&from, &one), (&to, &other)] {
+            std::fs::create_dir(root).unwrap();
+            for layer in layers {
+                apply(&archive(layer)[..], root, &options).unwrap();
+            }
+        }
+        let changes = windlass_overlay::diff_directories(&from, &to).unwrap();
+        let layer = windlass_overlay::write_changes(&changes, &to, Vec::new()).unwrap();
+        apply(&layer[..], &from, &options).unwrap();
+        assert_same(listing(&from), listing(&to));
+        assert_eq!(windlass_overlay::diff_directories(&from, &to).unwrap(), []);
+    });
+}
+
+fn parts() {
+    let directory = scratch();
+    let store = store(directory.path());
+    let base = [vec![directory_entry(), file("d/a", "1"), file("d/b", "2")], vec![file("c", "3")]];
+    let ids = ingest(&store, &base);
+    let snapshot = store.snapshot("s", &ids).unwrap();
+    let options = MountOptions { copies: Copies::Parts, ..MountOptions::default() };
+    let mount = snapshot.mount(&options).unwrap();
+    let root = by_descriptor(&mount);
+    std::fs::rename(root.join("d"), root.join("e")).unwrap();
+    std::os::unix::fs::chown(root.join("c"), Some(77), Some(77)).unwrap();
+    let mut expected = listing(&root);
+    drop(mount);
+    // The upper directory holds a pointer and an owner: alone it says nothing of what they mean.
+    assert!(matches!(snapshot.diff(), Err(Error::NotNative { .. })));
+    let layer = snapshot.write_diff_by_walking(&options, Vec::new()).unwrap();
+    let layer = store.ingest(&layer[..], &self::options()).unwrap();
+    let view = store.view("v", &[&ids[..], &[layer]].concat()).unwrap();
+    let mount = view.mount(&MountOptions::default()).unwrap();
+    let mut found = listing(&by_descriptor(&mount));
+    found.remove(0);
+    expected.remove(0);
+    assert_same(found, expected);
+}
+
+/// A user namespace that maps its root to 100000, held by a process that sleeps.
+struct Users(std::process::Child);
+
+impl Users {
+    fn new() -> Self {
+        let users = Self(std::process::Command::new("unshare").args(["--user", "sleep", "60"]).spawn().unwrap());
+        let own = std::fs::read_link("/proc/self/ns/user").unwrap();
+        let process = format!("/proc/{}", users.0.id());
+        for _ in 0..500 {
+            if std::fs::read_link(format!("{process}/ns/user")).unwrap() != own {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        for map in ["uid_map", "gid_map"] {
+            std::fs::write(format!("{process}/{map}"), "0 100000 1000\n").unwrap();
+        }
+        users
+    }
+
+    fn open(&self) -> std::fs::File {
+        std::fs::File::open(format!("/proc/{}/ns/user", self.0.id())).unwrap()
+    }
+}
+
+impl Drop for Users {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn idmapped() {
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::MetadataExt as _;
+    let directory = scratch();
+    let store = store(directory.path());
+    let ids = ingest(&store, &[vec![directory_entry(), file("a", "1")], vec![file("d/b", "2")]]);
+    let view = store.view("v", &ids).unwrap();
+    let users = Users::new();
+    let namespace = users.open();
+    for lowers in [None, Some(LowerTier::Attached)] {
+        let options = MountOptions { lowers, ..MountOptions::default() };
+        let mount = view.mount_idmapped(&options, namespace.as_fd()).unwrap();
+        let root = by_descriptor(&mount);
+        for name in [".", "a", "d", "d/b"] {
+            assert_eq!(std::fs::metadata(root.join(name)).unwrap().uid(), 100_000, "{name}");
+        }
+    }
+    // On disk the owners are those of the archive.
+    let mount = view.mount(&MountOptions::default()).unwrap();
+    assert_eq!(std::fs::metadata(by_descriptor(&mount).join("a")).unwrap().uid(), 0);
+}
+
 fn lower() {
     let layers = [
         vec![
@@ -223,7 +325,7 @@ fn detached() {
     let store = store(directory.path());
     let ids = ingest(&store, &[vec![file("a", "1")]]);
     let snapshot = store.snapshot("s", &ids).unwrap();
-    let mount = snapshot.mount(&MountOptions { syncing: Syncing::Volatile, lowers: None }).unwrap();
+    let mount = snapshot.mount(&MountOptions { syncing: Syncing::Volatile, ..MountOptions::default() }).unwrap();
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!table.contains(directory.path().to_str().unwrap()), "{table}");
     let root = by_descriptor(&mount);

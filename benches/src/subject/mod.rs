@@ -10,6 +10,7 @@ mod cgroups_peers;
 #[path = "cgroups_without_peers.rs"]
 mod cgroups_peers;
 mod image;
+mod layers;
 mod namespaces;
 mod overlay;
 mod pod;
@@ -24,7 +25,7 @@ use crate::measure::{Contest, Skipped};
 pub type Prepare = fn() -> Result<Contest, Skipped>;
 
 /// The lines that can be measured, by crate and name, in the order of `BUDGETS.toml`.
-pub const LINES: [(&str, &str, Prepare); 51] = [
+pub const LINES: [(&str, &str, Prepare); 62] = [
     ("namespaces", "spawn", namespaces::spawn),
     ("namespaces", "plain", namespaces::plain),
     ("namespaces", "lifecycle-crun", || arena::here("lifecycle-crun")),
@@ -60,6 +61,17 @@ pub const LINES: [(&str, &str, Prepare); 51] = [
     ("cgroups", "kill", cgroups::kill),
     ("overlay", "apply", overlay::apply),
     ("overlay", "container", overlay::container),
+    ("overlay", "gzip-tar", layers::gzip),
+    ("overlay", "gzip-umoci", layers::umoci),
+    ("overlay", "gzip-podman", layers::podman),
+    ("overlay", "zstd-tar", layers::zstd),
+    ("overlay", "erofs-gzip", layers::erofs_gzip),
+    ("overlay", "erofs-zstd", layers::erofs_zstd),
+    ("overlay", "durable", layers::durable),
+    ("overlay", "memory", layers::memory),
+    ("overlay", "lowers", overlay::lowers),
+    ("overlay", "tiny", overlay::tiny),
+    ("overlay", "diff", overlay::diff),
     ("image", "reference", image::reference),
     ("image", "manifest", image::manifest),
     ("image", "layer", image::layer),

@@ -10,7 +10,7 @@ mod pod;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its corpus folder and of its wrapper.
-pub const TARGETS: [(&str, Body); 16] = [
+pub const TARGETS: [(&str, Body); 17] = [
     ("cgroups_cpuset", cgroups::cpuset),
     ("cgroups_stats", cgroups::stats),
     ("image_reference", image::reference),
@@ -23,6 +23,7 @@ pub const TARGETS: [(&str, Body); 16] = [
     ("overlay_apply", overlay::apply),
     ("overlay_tar", overlay::tar),
     ("overlay_pax", overlay::pax),
+    ("overlay_whiteouts", overlay::whiteouts),
     ("pod_json", pod::json),
     ("pod_yaml", pod::yaml),
     ("pod_quantity", pod::quantity),

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use windlass_overlay::tar::{Reader, parse_records};
-use windlass_overlay::{ApplyOptions, IdMap, Limits, Xattrs, whiteout};
+use windlass_overlay::whiteout::Marker;
+use windlass_overlay::{ApplyOptions, Entry, IdMap, Kind, Limits, Metadata, SafePath, Tree, Xattrs, whiteout};
 
 /// What the reader accepts stays within its limits and inside the layer.
 pub(super) fn tar(data: &[u8]) {
@@ -30,6 +31,42 @@ pub(super) fn pax(data: &[u8]) {
         let bytes: usize = records.iter().map(|record| record.key.len() + record.value.len()).sum();
         assert!(bytes <= data.len());
     }
+}
+
+/// A marker's path is spelled back as it was read, and what is deleted is gone. Each NUL ends a name; the first byte of a
+/// name says what it is the name of.
+pub(super) fn whiteouts(data: &[u8]) {
+    let mut tree = Tree::new();
+    let entries: Vec<Entry> = data.split(|byte| *byte == 0).take(40).filter_map(named).collect();
+    for entry in &entries {
+        match whiteout::marker(entry) {
+            Ok(Some(Marker::Whiteout(path))) => {
+                assert_eq!(whiteout::whiteout_path(&path).as_ref(), Some(&entry.path));
+                assert!(!path.file_name().is_some_and(whiteout::is_whiteout_name), "{path:?} is a marker itself");
+            }
+            Ok(Some(Marker::Opaque(directory))) => assert_eq!(whiteout::opaque_path(&directory), entry.path),
+            Ok(None) => assert!(!entry.path.components().any(whiteout::is_whiteout_name), "{:?}", entry.path),
+            Ok(Some(Marker::AufsPrivate)) | Err(_) => {} // refusing is a fine answer
+        }
+    }
+    let (lower, upper) = entries.split_at(entries.len() / 2);
+    for layer in [lower, upper] {
+        // A layer that is refused may be there in part; the next one meets that.
+        drop(tree.apply_archive(layer.iter().map(|entry| (entry.clone(), [][..].into()))));
+    }
+    let shown = tree.entries();
+    assert!(!shown.iter().any(|(entry, _)| entry.path.components().any(whiteout::is_whiteout_name)));
+}
+
+fn named(bytes: &[u8]) -> Option<Entry> {
+    let (kind, name) = bytes.split_first()?;
+    let kind = match kind % 4 {
+        0 => Kind::Directory,
+        1 => Kind::Symlink(b"d"[..].into()),
+        2 => Kind::Fifo,
+        _ => Kind::File { size: 0 },
+    };
+    Some(Entry { path: SafePath::from_archive(name).ok()?, kind, metadata: Metadata::default() })
 }
 
 /// Nothing outside the target changes, whatever the archive says.

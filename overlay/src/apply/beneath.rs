@@ -7,6 +7,7 @@ use std::rc::Rc;
 use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 
+use super::birth::Birth;
 use super::make;
 use super::owner::{self, Owner};
 use super::place::Place;
@@ -35,6 +36,17 @@ struct Finish {
     mtime: Timestamp,
 }
 
+/// A file that has just been made.
+#[derive(Debug)]
+pub(super) struct NewFile {
+    pub(super) place: Place,
+    pub(super) file: OwnedFd,
+    /// Whether it has the entry's owner already.
+    pub(super) is_owned: bool,
+    /// Whether it has the entry's mode already.
+    pub(super) has_mode: bool,
+}
+
 /// The directory that a layer is written into.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -43,6 +55,8 @@ pub(super) struct Target {
     overlay: Option<XattrNamespace>,
     root_owner: Owner,
     links_max: usize,
+    /// What new files have from the start; `None` where each is told.
+    birth: Option<Birth>,
     /// The directory of the entry before, by the path that the archive used.
     recent: Option<(SafePath, Directory)>,
     finishes: BTreeMap<SafePath, Finish>,
@@ -52,13 +66,16 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(root: OwnedFd, overlay: Option<XattrNamespace>, options: &ApplyOptions) -> Self {
+    pub(super) fn new(root: OwnedFd, overlay: Option<XattrNamespace>, options: &ApplyOptions) -> Result<Self> {
         let mut unfinished = Unfinished::default();
         if overlay.is_some() {
             unfinished.parents.insert(SafePath::root());
         }
-        Self {
+        // Where a whole tree is changed, its directories are others'.
+        let birth = if overlay.is_some() { Birth::of(root.as_fd())? } else { None };
+        Ok(Self {
             root: Directory { path: SafePath::root(), descriptor: Rc::new(root) },
+            birth,
             overlay,
             root_owner: owner::root(&options.id_map),
             links_max: options.limits.links_followed,
@@ -66,7 +83,7 @@ impl Target {
             finishes: BTreeMap::new(),
             placed: BTreeSet::new(),
             unfinished,
-        }
+        })
     }
 
     /// Gives directories their mode and time, deepest first.
@@ -94,22 +111,59 @@ impl Target {
         Ok(place)
     }
 
+    /// A new file where an entry says; what has its name is removed.
+    pub(super) fn file(&mut self, entry: &Entry, owner: Owner) -> Result<NewFile> {
+        let place = self.locate(&entry.path)?;
+        let object = place.path.as_path();
+        let birth = self.birth.as_ref();
+        let mut is_owned = birth.is_some_and(|birth| birth.gives_owner(owner));
+        let mut has_mode = is_owned && birth.is_some_and(|birth| birth.gives_mode(entry.metadata.mode));
+        let mode = if has_mode { entry.metadata.mode } else { make::UNDRESSED };
+        self.unfinished.links.remove(&place.path);
+        let file = match make::file(&place, mode) {
+            Err(Errno::EXIST) => {
+                let found = stat(&place)?;
+                self.vacate(&place, found)?;
+                make::file(&place, mode)
+            }
+            file => file,
+        };
+        let file = file.named("create", object)?;
+        if is_owned && let Some(birth) = &mut self.birth {
+            is_owned = birth.confirm(&file)?;
+            has_mode &= is_owned;
+        }
+        self.mark(&place.path);
+        Ok(NewFile { place, file, is_owned, has_mode })
+    }
+
     /// The directory that an entry names, new unless there is one.
     pub(super) fn directory(&mut self, entry: &Entry) -> Result<OwnedFd> {
+        if !Birth::survives(entry) {
+            self.birth = None;
+        }
         let (path, opened) = if entry.path.is_root() {
-            (SafePath::root(), self.open(&entry.path, READ_DIRECTORY).named("open", entry.path.as_path())?)
+            let opened = self.open(&entry.path, READ_DIRECTORY).named("open", entry.path.as_path())?;
+            clear_attributes(opened.as_fd(), &entry.path)?;
+            (SafePath::root(), opened)
         } else {
             let place = self.locate(&entry.path)?;
             let found = stat(&place)?;
             let opened = if found.is_some_and(|stat| sys::is_directory(&stat)) {
-                sys::open_beneath(place.parent.as_fd(), &place.name, READ_DIRECTORY)
-                    .named("open", place.path.as_path())?
+                let opened = sys::open_beneath(place.parent.as_fd(), &place.name, READ_DIRECTORY)
+                    .named("open", place.path.as_path())?;
+                clear_attributes(opened.as_fd(), &place.path)?;
+                opened
             } else {
-                self.make_directory(&place, found)?
+                let made = self.make_directory(&place, found)?;
+                if self.birth.is_none() {
+                    // What the directory above passed on.
+                    clear_attributes(made.as_fd(), &place.path)?;
+                }
+                made
             };
             (place.path, opened)
         };
-        clear_attributes(opened.as_fd(), &path)?;
         self.mark(&path);
         if self.unfinished.parents.remove(&path) && !path.is_root() {
             self.unfinished.passed.insert(path.clone());

@@ -14,11 +14,13 @@ use crate::path::SafePath;
 use crate::sys::{self, Named as _, Object};
 use crate::whiteout;
 
-/// Makes an empty file that only its owner reads until it is dressed.
-pub(super) fn file(place: &Place) -> Result<OwnedFd> {
+/// The mode of a file that only its owner reads until it is dressed.
+pub(super) const UNDRESSED: u32 = 0o600;
+
+/// Makes an empty file; the caller sees the bare errno, which decides what comes next.
+pub(super) fn file(place: &Place, mode: u32) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mode = Mode::RUSR | Mode::WUSR;
-    rustix::fs::openat(&place.parent, place.name.as_path(), flags, mode).named("create", place.path.as_path())
+    rustix::fs::openat(&place.parent, place.name.as_path(), flags, Mode::from_raw_mode(mode))
 }
 
 /// Gives an open file or directory its owner and attributes. Mode and time come after the last write.
