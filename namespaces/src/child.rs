@@ -55,16 +55,23 @@ pub struct Child {
     kill_on_drop: KillOnDrop,
     notices: Vec<Notice>,
     terminal: Option<OwnedFd>,
+    listener: Option<OwnedFd>,
 }
 
 impl Child {
     pub(crate) fn new(pid: Pid, pidfd: OwnedFd, kill_on_drop: KillOnDrop, notices: Vec<Notice>) -> Self {
-        Self { pid, pidfd, status: None, kill_on_drop, notices, terminal: None }
+        Self { pid, pidfd, status: None, kill_on_drop, notices, terminal: None, listener: None }
     }
 
     /// The same with the caller's end of a terminal.
     pub(crate) fn with_terminal(mut self, terminal: Option<OwnedFd>) -> Self {
         self.terminal = terminal;
+        self
+    }
+
+    /// The same with the descriptor of a filter that asks a listener.
+    pub(crate) fn with_listener(mut self, listener: Option<OwnedFd>) -> Self {
+        self.listener = listener;
         self
     }
 
@@ -85,6 +92,14 @@ impl Child {
     /// other end open.
     pub fn take_terminal(&mut self) -> Option<OwnedFd> {
         self.terminal.take()
+    }
+
+    /// The descriptor on which a filter with [`Action::Notify`](crate::seccomp::Action::Notify) asks about system calls;
+    /// `None` when the filter decides alone, or when it has been taken.
+    ///
+    /// Kernel: `seccomp_unotify(2)`. Once every copy of it is closed such calls fail with `ENOSYS`.
+    pub fn take_listener(&mut self) -> Option<OwnedFd> {
+        self.listener.take()
     }
 
     /// Waits for its end.

@@ -28,6 +28,7 @@ mod attributes;
 mod config;
 mod hooks;
 mod linux;
+mod listener;
 mod mount;
 mod process;
 #[cfg(test)]
@@ -43,6 +44,7 @@ use oci_spec::runtime::{Linux, LinuxResources, Spec};
 
 pub use config::{Config, ProcessConfig};
 pub use hooks::Hooks;
+pub use listener::Listener;
 pub use seccomp::{TakenPolicy, policy};
 pub use state::{State, Status};
 
@@ -90,15 +92,6 @@ pub struct Container {
     pub annotations: BTreeMap<String, String>,
     /// What was asked for and will not be given, beside what [`Child::notices`](crate::Child::notices) tells.
     pub notices: Vec<Notice>,
-}
-
-/// Who decides about system calls that a filter leaves open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
-    /// The socket to which the filter's descriptor is sent.
-    pub path: PathBuf,
-    /// What is sent along.
-    pub metadata: String,
 }
 
 /// A container that runs.

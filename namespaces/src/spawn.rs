@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use line::{Heard, Line};
 use rustix::process::{WaitId, WaitIdOptions, kill_process, waitid};
@@ -23,7 +24,9 @@ use crate::plan::step::Step;
 use crate::plan::{ParentStep, Plan, compile};
 use crate::rootfs::Rootfs;
 use crate::signal::Signal;
-use crate::sys::{Call, HookEnd, Message, Prepared, Release, SiblingPid, Started, create_ruleset, reaper, start};
+use crate::sys::{
+    Call, HookEnd, Message, Prepared, Release, SharedWord, Started, copy_descriptor, create_ruleset, reaper, start,
+};
 
 /// A process whose mounts are made and whose root is still the caller's; see [`Command::spawn_paused`].
 #[derive(Debug)]
@@ -105,9 +108,12 @@ impl Command {
         let (mut line, there) = Line::open(floor)?;
         let reaper = self.reaper(floor)?;
         let ruleset = ruleset(&plan, floor)?;
-        let sibling = if plan.stage.is_empty() { None } else { Some(SiblingPid::new()) };
+        let sibling = if plan.stage.is_empty() { None } else { Some(SharedWord::new()) };
         let sibling = sibling.transpose().map_err(|source| Error::sys("mmap", "a shared word", source))?;
         let prepared = Prepared::new(&plan, &there, reaper.as_ref(), ruleset.as_ref(), sibling.as_ref());
+        let listening = plan.child.iter().any(|step| matches!(step, Step::Listen(_))).then(SharedWord::new);
+        let listening = listening.transpose().map_err(|source| Error::sys("mmap", "a shared word", source))?;
+        let prepared = prepared.with_listener(listening.as_ref());
         let made = start(&prepared).map_err(|source| Error::sys("clone3", clone_object(&plan), source))?;
         drop((there, reaper, ruleset));
         self.mounts.iter_mut().filter_map(|mount| mount.id_map.as_mut()).for_each(|map| map.made = None);
@@ -119,10 +125,10 @@ impl Command {
             self.root = Root::Spent;
         }
         let made = if plan.stage.is_empty() { made } else { second(&plan, &made, sibling.as_ref(), &mut line)? };
-        match accompany(&plan, &made, &mut line, work) {
-            Ok(terminal) => {
+        match accompany(&plan, &made, &mut line, listening.as_ref(), work) {
+            Ok(Taken { terminal, listener }) => {
                 let child = Child::new(Pid::new(made.pid), made.pidfd, self.kill_on_drop, plan.notices);
-                Ok(child.with_terminal(terminal))
+                Ok(child.with_terminal(terminal).with_listener(listener))
             }
             Err(error) => Err(abandon(&plan, &made, &mut line, error)),
         }
@@ -199,9 +205,9 @@ fn clone_object(plan: &Plan) -> String {
 }
 
 /// Buries the intermediate process, and takes the one that it made. That one is the caller's whatever became of its maker.
-fn second(plan: &Plan, stage: &Started, sibling: Option<&SiblingPid>, line: &mut Line) -> Result<Started> {
+fn second(plan: &Plan, stage: &Started, sibling: Option<&SharedWord>, line: &mut Line) -> Result<Started> {
     let status = reap(stage.pidfd.as_fd())?;
-    let Some(pid) = sibling.and_then(SiblingPid::get) else {
+    let Some(pid) = sibling.and_then(SharedWord::get) else {
         let signal = status.signal().and_then(Signal::new);
         return Err(line.receive_now().map_or(Error::Killed { signal }, |heard| failure(plan, &heard)));
     };
@@ -232,8 +238,9 @@ fn accompany(
     plan: &Plan,
     made: &Started,
     line: &mut Line,
+    listening: Option<&SharedWord>,
     work: impl FnOnce(&Paused<'_>) -> Result<()>,
-) -> Result<Option<OwnedFd>> {
+) -> Result<Taken> {
     let mut work = Some(work);
     for step in &plan.parent {
         match step {
@@ -243,11 +250,17 @@ fn accompany(
             ParentStep::ReleaseDevices => line.release(Release::Devices)?,
         }
     }
-    let mut terminal = None;
+    let mut taken = Taken::default();
     loop {
         match line.receive()? {
             Some(Heard { message: Message::Executing | Message::Waiting, .. }) => break,
-            Some(Heard { message: Message::Terminal, descriptor, .. }) => terminal = descriptor,
+            Some(Heard { message: Message::Terminal, descriptor, .. }) => taken.terminal = descriptor,
+            Some(Heard { message: Message::Listening { descriptor }, .. }) => {
+                taken.listener = Some(listener(plan, made, line, descriptor)?);
+                listening.expect("the plan has a filter that asks").set(1);
+                // Nothing is heard any more: each further call of the process may be held up.
+                return Ok(taken);
+            }
             Some(Heard { message: Message::Paused, .. }) => {
                 let work = work.take().expect("a plan has one pause");
                 work(&Paused { pid: Pid::new(made.pid), pidfd: made.pidfd.as_fd() })?;
@@ -258,13 +271,45 @@ fn accompany(
         }
     }
     // The socket closes with the exec, or at the gate.
-    line.receive()?.map_or(Ok(terminal), |heard| Err(failure(plan, &heard)))
+    line.receive()?.map_or(Ok(taken), |heard| Err(failure(plan, &heard)))
 }
 
 fn move_device(pid: i32, name: &str, inside: &str) -> Result<()> {
     let path = format!("/proc/{pid}/ns/net");
     let netns = std::fs::File::open(&path).map_err(|source| Error::sys("open", path, source))?;
     Links::open()?.move_with_addresses(name, netns.as_fd(), inside)
+}
+
+/// What the caller has of a process that was made.
+#[derive(Default)]
+struct Taken {
+    terminal: Option<OwnedFd>,
+    listener: Option<OwnedFd>,
+}
+
+/// How long the caller waits before it looks again for a filter that is being installed.
+const MOMENT: Duration = Duration::from_micros(50);
+
+/// Takes the descriptor of a filter out of the process, which installs it about now and can tell nothing afterwards.
+fn listener(plan: &Plan, made: &Started, line: &mut Line, descriptor: RawFd) -> Result<OwnedFd> {
+    loop {
+        match copy_descriptor(made.pidfd.as_fd(), descriptor) {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.raw_os_error() == Some(libc::EBADF) => {
+                if let Some(heard) = line.receive_now() {
+                    return Err(failure(plan, &heard));
+                }
+                std::thread::sleep(MOMENT);
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                return Err(match line.receive_now() {
+                    Some(heard) => failure(plan, &heard),
+                    None => killed(made)?,
+                });
+            }
+            Err(error) => return Err(Error::sys("pidfd_getfd", format!("process {}", made.pid), error)),
+        }
+    }
 }
 
 /// The error that tells of an end without a word.
@@ -282,7 +327,7 @@ fn failure(plan: &Plan, heard: &Heard) -> Error {
             let hook = usize::try_from(step).ok().and_then(|index| plan.child.get(index));
             return hook_failure(hook.map(Step::to_string).unwrap_or_default(), end, &heard.text);
         }
-        Message::Executing | Message::Waiting | Message::Terminal | Message::Paused => {
+        Message::Executing | Message::Waiting | Message::Terminal | Message::Paused | Message::Listening { .. } => {
             unreachable!("not a failure")
         }
     };

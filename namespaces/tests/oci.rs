@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Test::new("the_containers_of_engines_run", engines_run).needs(root).needs(busybox),
         Test::new("no_link_leads_a_mount_over_proc_cve_2019_16884", over_proc).needs(root).needs(busybox),
         Test::new("proc_is_never_mounted_through_a_link_cve_2019_19921", proc_is_a_link).needs(root).needs(busybox),
+        Test::new("a_listener_gets_the_filter_and_decides", listener).needs(root).needs(busybox).needs(python),
         Test::new("a_process_joins_a_container", additional).needs(root).needs(busybox),
     ])
 }
@@ -174,4 +175,80 @@ fn proc_is_a_link() {
     symlink("elsewhere", bundle.path().join("rootfs/proc")).unwrap();
     let (text, errno) = failure(&bundle, |_| {});
     assert_eq!(errno, Some(libc::ELOOP), "{text}");
+}
+
+fn python() -> Result<(), String> {
+    let here = std::process::Command::new("python3").arg("--version").output().is_ok();
+    if here { Ok(()) } else { Err("needs python3".to_owned()) }
+}
+
+/// Takes the message with the descriptor, prints it, and answers every call that it is asked about with error 122.
+const AGENT: &str = r#"
+import socket, sys, fcntl, struct, os, errno
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+print("ready", flush=True)
+peer, _ = server.accept()
+text, fds, _, _ = socket.recv_fds(peer, 65536, 1)
+while True:
+    more = peer.recv(65536)
+    if not more: break
+    text += more
+print(text.decode(), flush=True)
+for _ in range(2):
+    notification = bytearray(80)
+    fcntl.ioctl(fds[0], 0xc0502100, notification)
+    (number,) = struct.unpack_from("Q", notification)
+    fcntl.ioctl(fds[0], 0xc0182101, struct.pack("QqiI", number, 0, -122, 0))
+"#;
+
+fn listener() {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::fd::AsFd as _;
+
+    let bundle = Bundle::new();
+    let socket = bundle.path().join("agent");
+    let mut agent = std::process::Command::new("python3")
+        .args(["-c", AGENT])
+        .arg(&socket)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(agent.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+
+    let mut value =
+        adapted(CONFIGURATIONS[0].1, &bundle, "/bin/busybox mkdir /proc/x 2>&1; /bin/busybox mkdir /proc/y 2>&1");
+    value["linux"]["seccomp"] = json!({
+        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": socket, "listenerMetadata": "meta",
+        "syscalls": [{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY" }]
+    });
+    let mut container = oci::container(&parsed(&value), bundle.path(), &Options::new("box")).unwrap();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    container.command.stdout(std::os::fd::OwnedFd::from(writer));
+    let mut child = container.command.spawn().unwrap();
+    container.command.stdout(windlass_namespaces::Stdio::Inherit);
+    let state = oci::State {
+        oci_version: "1.0.2".into(),
+        id: "box".into(),
+        status: oci::Status::Creating,
+        pid: Some(child.pid().as_raw()),
+        bundle: bundle.path().into(),
+        annotations: std::collections::BTreeMap::new(),
+    };
+    let descriptor = child.take_listener().unwrap();
+    container.listener.unwrap().send(descriptor.as_fd(), child.pid().as_raw(), &state).unwrap();
+    drop(descriptor);
+    let told: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    let expected = json!({
+        "ociVersion": "1.0.2", "fds": ["seccompFd"], "pid": child.pid().as_raw(), "metadata": "meta",
+        "state": serde_json::to_value(&state).unwrap()
+    });
+    assert_eq!(told, expected);
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
+    child.wait().unwrap();
+    assert!(agent.wait().unwrap().success());
+    assert_eq!(text.matches("Disk quota exceeded").count(), 2, "{text}");
 }

@@ -12,7 +12,7 @@ const fn library(shell: &'static [&'static str]) -> Rooms<'static> {
 }
 
 const PACKAGES: [(&str, Rooms<'static>); 12] = [
-    ("namespaces", library(&["spawn", "child", "enter", "opener", "pty", "net", "sys", "etc"])),
+    ("namespaces", library(&["spawn", "child", "enter", "oci/listener", "opener", "pty", "net", "sys", "etc"])),
     ("cgroups", library(&["hierarchy", "group", "delegate", "reader", "watch", "systemd", "sys"])),
     ("overlay", library(&["apply", "scan", "store", "snapshot", "mount", "probe", "sys"])),
     ("image", library(&["layout", "layer", "archive", "pack"])),

@@ -4,7 +4,6 @@ use oci_spec::runtime::{
     Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompFilterFlag, LinuxSeccompOperator, LinuxSyscall,
 };
 
-use super::not_honoured;
 use crate::error::{Error, Result};
 use crate::seccomp::{Action, Architecture, Comparison, Condition, Flag, Policy, Rule};
 
@@ -40,7 +39,7 @@ pub fn policy(spec: &LinuxSeccomp) -> Result<TakenPolicy> {
             None => foreign.push(arch.to_string()),
         }
     }
-    policy.flags = flags(spec)?;
+    policy.flags = flags(spec);
     for call in spec.syscalls().iter().flatten() {
         policy.rules.extend(rules(call)?);
     }
@@ -100,10 +99,10 @@ fn architecture(arch: Arch) -> Option<Architecture> {
     }
 }
 
-fn flags(spec: &LinuxSeccomp) -> Result<Vec<Flag>> {
+fn flags(spec: &LinuxSeccomp) -> Vec<Flag> {
     let Some(names) = spec.flags() else {
         // What runc does without the field: the mitigation costs every program much, and a container gains little.
-        return Ok(vec![Flag::SpecAllow]);
+        return vec![Flag::SpecAllow];
     };
     let mut flags = Vec::new();
     for name in names {
@@ -112,12 +111,10 @@ fn flags(spec: &LinuxSeccomp) -> Result<Vec<Flag>> {
             LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => flags.push(Flag::SpecAllow),
             // The process has a single thread when the filter is installed.
             LinuxSeccompFilterFlag::SeccompFilterFlagTsync => {}
-            LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => {
-                return not_honoured("linux.seccomp.flags", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is not set");
-            }
+            LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => flags.push(Flag::WaitKillable),
         }
     }
-    Ok(flags)
+    flags
 }
 
 fn rules(call: &LinuxSyscall) -> Result<Vec<Rule>> {

@@ -60,10 +60,11 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     child.extend(credential::steps(command, facts, mappings.as_ref(), &mut notices)?);
     child.extend(directory(command, facts)?);
     child.extend(reaper(command)?);
-    child.extend(announce(command, facts)?);
+    let (listen, filter) = filter(command, facts)?;
+    child.extend(announce(command, facts, listen)?);
     child.extend(hook::steps(command, HookPoint::BeforeExec)?.into_iter().map(Step::Hook));
     child.extend(denied.map(|_| Step::Confine));
-    child.extend(filter(command)?);
+    child.extend(filter);
     child.push(Step::Exec(program(command, &facts.environment)?));
 
     let mut parent = Vec::new();
@@ -211,25 +212,33 @@ fn stdio(command: &Command) -> Vec<Step> {
 
 /// A process that waits must not be looked into by those that it will live with; but who has no power over undumpable
 /// processes and makes all namespaces anew must be able to look itself.
-fn announce(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
+/// A filter that asks a listener comes before a gate, where the caller is still there to take the descriptor.
+fn announce(command: &Command, facts: &Facts, listen: Vec<Step>) -> Result<Vec<Step>> {
     match &command.wait {
-        Wait::None => Ok(vec![Step::Announce]),
+        Wait::None if listen.is_empty() => Ok(vec![Step::Announce]),
+        Wait::None => Ok(listen),
         Wait::At(gate) => {
             let hidden = facts.effective.contains(Capability::SysPtrace) || !joins(command)?.is_empty();
             let hide = hidden.then_some(Step::NotDumpable);
             let gate = Step::Gate { descriptor: gate.descriptor.as_raw_fd(), kind: gate.kind };
-            Ok([Step::Find].into_iter().chain(hide).chain([gate]).collect())
+            Ok([Step::Find].into_iter().chain(hide).chain(listen).chain([gate]).collect())
         }
         Wait::Spent => Err(Error::invalid("gate", "", "an earlier spawn waits there")),
     }
 }
 
-fn filter(command: &Command) -> Result<Option<Step>> {
+/// The steps of a filter that asks a listener, and that of one which decides alone.
+fn filter(command: &Command, facts: &Facts) -> Result<(Vec<Step>, Option<Step>)> {
     match &command.seccomp {
         Some(filter) if filter.notifies() => {
-            Err(Error::invalid("seccomp", "Notify", "no listener is handed to the caller"))
+            if command.process.init == Init::Reaper {
+                return Err(Error::invalid("seccomp", "Notify", "is not for a program behind a reaper"));
+            }
+            // The caller takes the descriptor out of the process, which changed its user.
+            let open = (!facts.effective.contains(Capability::SysPtrace)).then_some(Step::Dumpable);
+            Ok((open.into_iter().chain([Step::Listen(filter.clone())]).collect(), None))
         }
-        filter => Ok(filter.clone().map(Step::Seccomp)),
+        filter => Ok((Vec::new(), filter.clone().map(Step::Seccomp))),
     }
 }
 
@@ -401,12 +410,19 @@ process: execute /bin/app
     }
 
     #[test]
-    fn a_filter_that_waits_for_a_listener_is_refused() {
-        let policy = crate::seccomp::Policy::new(crate::seccomp::Action::Notify);
+    fn a_filter_that_asks_a_listener_comes_before_the_gate() {
+        let mut policy = crate::seccomp::Policy::new(crate::seccomp::Action::Allow);
+        policy.rules.push(crate::seccomp::Rule::new(["mkdir"], crate::seccomp::Action::Notify));
         let mut command = Command::new("/x");
-        command.no_new_privileges().seccomp(policy.compile().unwrap());
-        let error = compile(&command, &facts(0, CapabilitySet::EMPTY)).unwrap_err();
-        assert!(error.to_string().starts_with("seccomp: Notify"), "{error}");
+        let (gate, _opener) = Gate::pair().unwrap();
+        command.no_new_privileges().seccomp(policy.compile().unwrap()).gate(gate);
+        let lines = |facts: &Facts| compile(&command, facts).unwrap().to_string();
+        let root = lines(&facts(0, CapabilitySet::DOCKER.with(Capability::SysPtrace)));
+        let last: Vec<&str> = root.lines().rev().take(3).collect();
+        assert!(last[2].ends_with("and a listener") && last[1].contains("wait at gate"), "{root}");
+        assert!(lines(&facts(1000, CapabilitySet::EMPTY)).contains("become dumpable\nprocess: filter"), "{root}");
+        command.init(Init::Reaper).namespace(Namespace::Pid, Source::New);
+        assert!(compile(&command, &facts(0, CapabilitySet::EMPTY)).is_err());
     }
 
     #[test]

@@ -225,6 +225,10 @@ pub(crate) enum Step {
     /// By Landlock.
     Confine,
     Seccomp(CompiledFilter),
+    /// Installs a filter that asks a listener, and goes on once the caller has the descriptor of that.
+    Listen(CompiledFilter),
+    /// Lets the caller look into the process.
+    Dumpable,
     Exec(Program),
 }
 
@@ -359,6 +363,10 @@ impl Step {
             Self::Gate { descriptor, kind: GateKind::Paired } => write!(f, "wait at gate {descriptor}"),
             Self::Allow(rule) => write!(f, "{rule}"),
             Self::Confine => f.write_str("confine by Landlock"),
+            Self::Dumpable => f.write_str("become dumpable"),
+            Self::Listen(filter) => {
+                write!(f, "filter system calls by {} instructions and a listener", filter.instructions().len())
+            }
             Self::Seccomp(filter) => write!(f, "filter system calls by {} instructions", filter.instructions().len()),
             Self::Exec(program) => {
                 let name = program.candidates.first().map(text).unwrap_or_default();

@@ -79,6 +79,7 @@ impl Policy {
         let flag = |flag: &Flag| match flag {
             Flag::Log => 1 << 1,
             Flag::SpecAllow => 1 << 2,
+            Flag::WaitKillable => 1 << 5,
         };
         Ok(CompiledFilter {
             instructions: code.into(),
@@ -170,6 +171,9 @@ type Table = (Architecture, Calls);
 fn check(policy: &Policy) -> Result<()> {
     if policy.architectures.is_empty() {
         return Err(Error::invalid("seccomp", "", "a policy needs an architecture"));
+    }
+    if policy.flags.contains(&Flag::WaitKillable) && policy.actions().all(|action| action != Action::Notify) {
+        return Err(Error::invalid("seccomp", "WaitKillable", "takes a rule that asks a listener"));
     }
     let beyond = |action| matches!(action, Action::Errno(number) if number > ERRNO_MAX);
     if let Some(action) = policy.actions().find(|action| beyond(*action)) {

@@ -29,8 +29,11 @@ pub enum Action {
     /// The call is made.
     #[doc(alias = "SCMP_ACT_ALLOW")]
     Allow,
-    /// Who listens on the filter's descriptor decides. [`Command`](crate::Command) hands out no such descriptor and
-    /// refuses a filter with this action.
+    /// Who listens on the filter's descriptor decides; see [`Child::take_listener`](crate::Child::take_listener).
+    ///
+    /// A filter with this action is installed before a [gate](crate::Command::gate), and
+    /// [`spawn`](crate::Command::spawn) returns as soon as it is: what fails afterwards shows as the exit code 125 or
+    /// 126, as any call of the process may be waiting for the listener.
     #[doc(alias = "SCMP_ACT_NOTIFY")]
     Notify,
 }
@@ -170,6 +173,12 @@ pub enum Flag {
     /// The mitigation of speculative store bypass stays as it is.
     #[doc(alias = "SECCOMP_FILTER_FLAG_SPEC_ALLOW")]
     SpecAllow,
+    /// While a listener decides about a call that it has received, only a fatal signal interrupts that; takes a rule
+    /// with [`Action::Notify`].
+    ///
+    /// Kernel: Linux 5.19.
+    #[doc(alias = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV")]
+    WaitKillable,
 }
 
 /// What a filter decides.

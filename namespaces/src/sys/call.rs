@@ -49,6 +49,7 @@ calls! {
     Fchdir = SYS_fchdir "fchdir",
     Fchmod = SYS_fchmod "fchmod",
     Fchown = SYS_fchown "fchown",
+    Fcntl = SYS_fcntl "fcntl",
     Fchownat = SYS_fchownat "fchownat",
     Fsconfig = SYS_fsconfig "fsconfig",
     Fsmount = SYS_fsmount "fsmount",

@@ -1,5 +1,6 @@
 //! Users, groups and capabilities of the new process.
 
+use std::os::raw::c_long;
 use std::ptr;
 
 use super::call::{Call, Failure, Outcome, Word, call, prctl, raw};
@@ -65,6 +66,8 @@ pub(super) fn set_ambient(set: u64) -> Outcome<()> {
 }
 
 const SECCOMP_SET_MODE_FILTER: u32 = 1;
+/// `SECCOMP_FILTER_FLAG_NEW_LISTENER`.
+pub(super) const FILTER_NEW_LISTENER: u32 = 1 << 3;
 
 /// `struct sock_fprog`.
 #[repr(C)]
@@ -74,10 +77,16 @@ struct FilterProgram {
 }
 
 pub(super) fn filter_calls(filter: &CompiledFilter) -> Outcome<()> {
+    install(filter, 0).map(drop)
+}
+
+/// With further flags; gives what they make the call return.
+pub(super) fn install(filter: &CompiledFilter, flags: u32) -> Outcome<c_long> {
+    let flags = filter.flags() | flags;
     let instructions = filter.instructions();
     // A compiled filter has at most 4096 instructions; the kernel refuses an empty one.
     let length = u16::try_from(instructions.len()).unwrap_or(0);
     let program = FilterProgram { length, instructions: instructions.as_ptr() };
     // SAFETY: `program` is live and describes a live list of instructions with the kernel's layout, which it copies.
-    unsafe { call!(Seccomp, SECCOMP_SET_MODE_FILTER, filter.flags(), ptr::from_ref(&program)) }.map(drop)
+    unsafe { call!(Seccomp, SECCOMP_SET_MODE_FILTER, flags, ptr::from_ref(&program)) }
 }

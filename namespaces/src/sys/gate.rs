@@ -14,8 +14,11 @@ pub(super) const TEXT_MAX: usize = 512;
 pub(super) fn stand(prepared: &Prepared<'_>, caller: RawFd, descriptor: RawFd, kind: GateKind) -> Outcome<RawFd> {
     // Processes that share the namespaces may come and look through `/proc`: no group's directory lies open.
     call::close_all_but(&prepared.kept_at_gate)?;
-    call::write(caller, &Message::Waiting.encode())?;
-    call::close(caller)?;
+    // A filter that asks a listener was installed before: the caller waits no more.
+    if caller >= 0 {
+        call::write(caller, &Message::Waiting.encode())?;
+        call::close(caller)?;
+    }
     wait(descriptor, kind)
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum Message {
     Terminal,
     /// The mounts are made; the caller may do what it wants.
     Paused,
+    /// A filter that asks a listener is about to be installed: the descriptor to it will have this number.
+    Listening { descriptor: i32 },
     /// A hook failed; the end of what it wrote comes along.
     HookFailed { step: u32, end: HookEnd },
 }
@@ -69,6 +71,7 @@ impl Message {
             Self::Terminal => (5, 0, 0, 0),
             Self::Paused => (6, 0, 0, 0),
             Self::HookFailed { step, end } => (7, step, 0, end.number()),
+            Self::Listening { descriptor } => (8, 0, 0, descriptor),
         };
         let mut bytes = [0; MESSAGE_LENGTH];
         let words = [kind.to_ne_bytes(), a.to_ne_bytes(), b.to_ne_bytes(), c.to_ne_bytes()];
@@ -90,6 +93,7 @@ impl Message {
             4 => Some(Self::Waiting),
             5 => Some(Self::Terminal),
             6 => Some(Self::Paused),
+            8 => Some(Self::Listening { descriptor: last }),
             7 => Some(Self::HookFailed { step, end: HookEnd::of(last) }),
             _ => None,
         }
@@ -111,6 +115,7 @@ mod tests {
             Message::Paused,
             Message::HookFailed { step: 9, end: HookEnd::Status(0x300) },
             Message::HookFailed { step: 9, end: HookEnd::Late },
+            Message::Listening { descriptor: 7 },
         ] {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }

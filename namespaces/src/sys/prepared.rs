@@ -3,8 +3,9 @@
 use std::ffi::c_char;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::atomic::AtomicI32;
 
-use super::sibling::SiblingPid;
+use super::sibling::SharedWord;
 use crate::plan::Plan;
 use crate::plan::step::Step;
 
@@ -21,12 +22,14 @@ pub(crate) struct Prepared<'a> {
     pub(super) texts: Vec<Vec<u8>>,
     /// Arguments and environment of each hook, ending in null.
     pub(super) hooks: Vec<Pointers>,
+    /// Not zero once the caller has the descriptor of the filter.
+    pub(super) listening: Option<*const AtomicI32>,
     /// What becomes the first process of a pid namespace when the program is not.
     pub(super) reaper: Option<RawFd>,
     /// The numbers that stay open through the exec, sorted.
     pub(super) inherited: Vec<RawFd>,
     /// Where the kernel writes which process an intermediate one made.
-    pub(super) sibling: Option<&'a SiblingPid>,
+    pub(super) sibling: Option<&'a SharedWord>,
     /// What Landlock shall confine the program by.
     pub(super) ruleset: Option<RawFd>,
     /// What is open while the process waits at a gate, sorted.
@@ -39,7 +42,7 @@ impl<'a> Prepared<'a> {
         socket: &OwnedFd,
         reaper: Option<&OwnedFd>,
         ruleset: Option<&OwnedFd>,
-        sibling: Option<&'a SiblingPid>,
+        sibling: Option<&'a SharedWord>,
     ) -> Self {
         let socket = socket.as_raw_fd();
         let reaper = reaper.map(AsRawFd::as_raw_fd);
@@ -70,12 +73,21 @@ impl<'a> Prepared<'a> {
             environment,
             texts: texts(plan),
             hooks: hooks(plan),
+            listening: None,
             reaper,
             inherited,
             sibling,
             ruleset,
             kept_at_gate,
         }
+    }
+}
+
+impl Prepared<'_> {
+    /// The same with a word that says whether the caller has the descriptor of the filter.
+    pub(crate) fn with_listener(mut self, word: Option<&SharedWord>) -> Self {
+        self.listening = word.map(SharedWord::address);
+        self
     }
 }
 

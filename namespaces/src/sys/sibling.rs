@@ -6,13 +6,13 @@ use std::{io, ptr};
 /// A word of memory that the caller shares with an intermediate process. The kernel writes the number of the process that
 /// it makes before that process can run, so that whatever kills the intermediate one, the caller knows whom it left.
 #[derive(Debug)]
-pub(crate) struct SiblingPid {
+pub(crate) struct SharedWord {
     word: *const AtomicI32,
 }
 
 const LENGTH: usize = size_of::<AtomicI32>();
 
-impl SiblingPid {
+impl SharedWord {
     pub(crate) fn new() -> io::Result<Self> {
         let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
         // SAFETY: a new mapping at a place that the kernel chooses.
@@ -21,6 +21,12 @@ impl SiblingPid {
             return Err(io::Error::last_os_error());
         }
         Ok(Self { word: word.cast_const().cast() })
+    }
+
+    /// Tells the other process.
+    pub(crate) fn set(&self, value: i32) {
+        // SAFETY: as in `get`.
+        unsafe { &*self.word }.store(value, Ordering::Release);
     }
 
     pub(super) fn address(&self) -> *const AtomicI32 {
@@ -35,7 +41,7 @@ impl SiblingPid {
     }
 }
 
-impl Drop for SiblingPid {
+impl Drop for SharedWord {
     fn drop(&mut self) {
         // SAFETY: unmaps what `new` mapped, and nothing refers to any more. It fails for a bad address only.
         unsafe { libc::munmap(self.word.cast_mut().cast(), LENGTH) };

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use super::call::{self, Call, Failure, Outcome};
 use super::message::{Message, Release};
 use super::prepared::Prepared;
-use super::{attribute, clone, credential, filesystem, gate, hook, init, join, landlock, terminal};
+use super::{attribute, clone, credential, filesystem, gate, hook, init, join, landlock, listener, terminal};
 use crate::hook::HookPoint;
 use crate::kind::Namespace;
 use crate::plan::hook::HookStep;
@@ -158,6 +158,12 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
         }
         Step::Allow(rule) => landlock::allow(prepared.ruleset, rule),
         Step::Confine => landlock::restrict(prepared.ruleset),
+        Step::Dumpable => call::prctl(libc::PR_SET_DUMPABLE, 1, 0),
+        Step::Listen(filter) => {
+            listener::listen(prepared, state.socket, filter)?;
+            state.socket = -1;
+            Ok(())
+        }
         Step::Seccomp(filter) => credential::filter_calls(filter),
         Step::Exec(program) => clone::execute(program, &prepared.arguments, &prepared.environment),
         // Whose failure has more to tell.
