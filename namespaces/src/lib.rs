@@ -37,6 +37,9 @@
 //!   program begin, and hears what failed behind the gate.
 //! - [`Child::take_terminal`] gives the caller's end of a [`Terminal`], which [`pty`] resizes. With [`Init::Reaper`] a
 //!   small program of this crate is the first process, and the child's status is the program's.
+//! - [`Command::hook`] has the process run programs on its way, and [`Command::spawn_paused`] gives the caller a say once
+//!   namespaces and mounts exist. A filter that asks a listener gives the caller [`Child::take_listener`].
+//! - The feature `oci` turns runtime configurations into commands.
 //! - [`enter::within`] runs code of the caller inside other namespaces; [`net`] makes network namespaces, devices,
 //!   addresses and routes.
 //!
@@ -51,9 +54,10 @@
 //! # What it does not do
 //!
 //! It makes no image, layer or control group: it takes a mount descriptor or a path, and directory descriptors. It has
-//! no default policy: nothing is isolated that was not asked for. It installs no signal handler, and reaps in the caller nothing but its own: a child
-//! that nobody waits for stays a zombie. A filter of system calls decides alone: no listener is asked
-//! ([`seccomp::Action::Notify`] is refused). OCI configurations are not part of it yet.
+//! no default policy: nothing is isolated that was not asked for. It installs no signal handler, and reaps in the caller nothing but
+//! its own: a child that nobody waits for stays a zombie. It runs no hook of the caller's: [`Command::spawn_paused`] is
+//! where those belong. From OCI configurations (feature `oci`) come commands, not containers: limits, states and the order
+//! of a container's life are a runtime's.
 //!
 //! # Kernel
 //!

@@ -142,6 +142,7 @@ pub fn container(config: &Config, bundle: &Path, options: &Options) -> Result<Co
     linux::namespaces(&mut command, linux.namespaces().as_deref().unwrap_or_default())?;
     linux::id_mappings(&mut command, linux)?;
     refuse(linux)?;
+    linux::net_devices(&mut command, linux)?;
     attributes::of_linux(&mut command, linux)?;
     tree(&mut command, spec, linux, bundle)?;
     if let Some(name) = spec.hostname().as_ref().filter(|name| !name.is_empty()) {
@@ -228,9 +229,6 @@ fn refuse(linux: &Linux) -> Result<()> {
     }
     if linux.intel_rdt().is_some() {
         return not_honoured("linux.intelRdt", "no class of service is made");
-    }
-    if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
-        return not_honoured("linux.netDevices", "no device is moved");
     }
     Ok(())
 }

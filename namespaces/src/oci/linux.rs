@@ -65,6 +65,25 @@ pub(super) fn mappings(list: Option<&[LinuxIdMapping]>) -> Result<Vec<IdMapping>
     list.unwrap_or_default().iter().map(one).collect()
 }
 
+/// Devices that move in, by name; the names are as the kernel takes them.
+pub(super) fn net_devices(command: &mut Command, linux: &Linux) -> Result<()> {
+    const LENGTH_MAX: usize = 15;
+    let check = |name: &str| {
+        let is_odd = |character: char| character.is_ascii_whitespace() || matches!(character, '/' | ':');
+        let odd = matches!(name, "" | "." | "..") || name.len() > LENGTH_MAX || name.contains(is_odd);
+        if odd { Err(Error::invalid("linux.netDevices", name, "is no name of a network device")) } else { Ok(()) }
+    };
+    let mut devices: Vec<_> = linux.net_devices().iter().flatten().collect();
+    devices.sort_by_key(|(name, _)| *name);
+    for (name, device) in devices {
+        let inside = device.name().as_deref().filter(|inside| !inside.is_empty()).unwrap_or(name);
+        check(name)?;
+        check(inside)?;
+        command.net_device(name, inside);
+    }
+    Ok(())
+}
+
 /// What the root file system takes part in.
 pub(super) fn propagation(linux: &Linux) -> Result<Option<Propagation>> {
     Ok(Some(match linux.rootfs_propagation().as_deref() {

@@ -199,7 +199,6 @@ fn what_is_not_given_is_named() {
         ("/process/user/username", json!("probe"), "process.user.username"),
         ("/linux/mountLabel", json!("probe"), "linux.mountLabel"),
         ("/linux/intelRdt", json!({ "closID": "probe" }), "linux.intelRdt"),
-        ("/linux/netDevices", json!({ "probe": {} }), "linux.netDevices"),
         ("/linux/personality", json!({ "domain": "LINUX", "flags": ["PROBE"] }), "linux.personality.flags"),
         ("/mounts/0/options", json!(["remount"]), "mounts[0].options"),
         ("/mounts/0/options", json!(["idmap"]), "mounts[0].uidMappings"),
@@ -245,6 +244,8 @@ fn what_the_specification_forbids_is_an_error() {
         ("/linux/memoryPolicy", json!({ "mode": "MPOL_BIND", "nodes": "x" })),
         ("/linux/memoryPolicy", json!({ "mode": "MPOL_NOPE" })),
         ("/linux/seccomp/defaultAction", json!("SCMP_ACT_NOPE")),
+        ("/linux/netDevices", json!({ "a/b": {} })),
+        ("/linux/netDevices", json!({ "a": { "name": "sixteen-letters-" } })),
         ("/hooks", json!({ "poststop": [{ "path": "relative" }] })),
         ("/annotations", json!({ "org.windlass.landlock": "nonsense" })),
     ] {
