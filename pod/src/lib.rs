@@ -27,9 +27,10 @@
 //!   but taken. [`Quantity`], [`Selector`] and [`names`] are the values that rules speak of; [`difference`] tells where
 //!   two objects differ in meaning, [`patch`] makes one from another, [`table`] prints them as `kubectl get` does.
 //! - **Behaviour.** Plain functions over objects: [`replication`] decides what to create and delete, [`endpoints`]
-//!   what a service publishes, [`resources`] what a pod asks for and the cgroup numbers of it, [`status`] what it
+//!   what a service publishes, [`balance`] what that means to a proxy, [`resources`] what a pod asks for and the cgroup numbers of it, [`status`] what it
 //!   reports; [`allocation`] gives out addresses and ports, [`limit_range`] and [`quota`] hold a namespace to what it
-//!   may use, [`rbac`] says who may do what and why, [`rollout`] takes workloads to their next version. And machines that are told what happened and answer what to do:
+//!   may use, [`rbac`] says who may do what and why, [`rollout`] takes workloads to their next version,
+//!   [`batch`] runs jobs to their end, [`garbage`] removes what nobody owns. And machines that are told what happened and answer what to do:
 //!   [`probe::Prober`], [`backoff::Backoff`], [`lifecycle::PodMachine`]. Time is an argument everywhere: a
 //!   [`Duration`](std::time::Duration) since an epoch that the caller chooses.
 //!
@@ -42,10 +43,13 @@
 
 pub mod allocation;
 pub mod backoff;
+pub mod balance;
+pub mod batch;
 mod condition;
 pub mod defaults;
 pub mod endpoints;
 mod error;
+pub mod garbage;
 pub mod kinds;
 pub mod lifecycle;
 pub mod limit_range;

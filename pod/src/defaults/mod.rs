@@ -2,6 +2,7 @@
 //!
 //! Source: the `SetDefaults_*` functions of `pkg/apis/*/v1`.
 
+mod explain;
 mod image;
 mod pod;
 mod service;
@@ -12,6 +13,8 @@ mod workload;
 use crate::object::Object;
 use crate::resources::ResourceList;
 use crate::wire::text::Text as _;
+
+pub use explain::{Explained, explain, explain_default};
 
 /// Fills in what is not set.
 ///
