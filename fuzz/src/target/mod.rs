@@ -10,7 +10,7 @@ mod pod;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its corpus folder and of its wrapper.
-pub const TARGETS: [(&str, Body); 17] = [
+pub const TARGETS: [(&str, Body); 20] = [
     ("cgroups_cpuset", cgroups::cpuset),
     ("cgroups_stats", cgroups::stats),
     ("image_reference", image::reference),
@@ -24,7 +24,10 @@ pub const TARGETS: [(&str, Body); 17] = [
     ("overlay_tar", overlay::tar),
     ("overlay_pax", overlay::pax),
     ("overlay_whiteouts", overlay::whiteouts),
+    ("pod_admission", pod::admission),
     ("pod_json", pod::json),
+    ("pod_patch", pod::patch),
+    ("pod_protobuf", pod::protobuf),
     ("pod_yaml", pod::yaml),
     ("pod_quantity", pod::quantity),
     ("pod_selector", pod::selector),

@@ -41,3 +41,38 @@ pub(super) fn selector(data: &[u8]) {
         assert_eq!(again.to_string(), printed, "from {text:?}");
     }
 }
+
+/// Protobuf: what is read is written and read again the same.
+pub(super) fn protobuf(data: &[u8]) {
+    let Ok(object) = windlass_pod::decode_protobuf(data) else { return };
+    let bytes = windlass_pod::encode_protobuf(&object);
+    let again = windlass_pod::decode_protobuf(&bytes).expect("what was written is read");
+    assert_eq!(windlass_pod::encode_protobuf(&again), bytes, "nothing changes on the way");
+}
+
+/// Patches of each kind: a document on the first line, the patch on the rest.
+pub(super) fn patch(data: &[u8]) {
+    use windlass_pod::patch::{PatchKind, apply_to_json};
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some((document, patch)) = text.split_once('\n') else { return };
+    for kind in [PatchKind::Json, PatchKind::Merge, PatchKind::Strategic] {
+        if let Ok(result) = apply_to_json(document, "v1", "Pod", kind, patch.as_bytes()) {
+            let again = apply_to_json(&result, "v1", "Pod", PatchKind::Merge, b"{}").expect("a result is a document");
+            assert_eq!(again, result, "a patch without anything changes nothing");
+        }
+    }
+}
+
+/// Decode, default, prepare, validate: what is valid is valid once it was written and read again.
+pub(super) fn admission(data: &[u8]) {
+    let Ok(mut object) = decode_json(data) else { return };
+    windlass_pod::defaults::apply(&mut object);
+    windlass_pod::strategy::prepare_for_create(&mut object);
+    let violations = windlass_pod::validate(&object);
+    let _ = windlass_pod::warnings::warnings(&object);
+    let _ = windlass_pod::validate_update(&object, &object);
+    let _ = windlass_pod::table::row(&object, windlass_pod::Time::from_unix_seconds(0));
+    let text = object.encode_json();
+    let again = decode_json(text.as_bytes()).expect("what was written is read");
+    assert_eq!(windlass_pod::validate(&again), violations, "it is as valid as before");
+}
