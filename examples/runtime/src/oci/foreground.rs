@@ -111,6 +111,14 @@ fn bury_orphans(child: &Child) -> Result<()> {
     }
 }
 
+/// Gives a terminal the size of the caller's, if the caller has one.
+pub(super) fn fit(terminal: &OwnedFd) -> Result<()> {
+    match pty::window_size(io::stdin()) {
+        Ok(size) => pty::resize(terminal, size).map_err(Failure::during("resize the terminal")),
+        Err(_) => Ok(()),
+    }
+}
+
 /// The two ways between the caller's standard descriptors and the terminal of the process.
 #[derive(Debug)]
 struct Lines {
@@ -129,12 +137,8 @@ impl Lines {
         Ok(lines)
     }
 
-    /// Gives the terminal the size of the caller's, if the caller has one.
     fn resize(&self) -> Result<()> {
-        match pty::window_size(io::stdin()) {
-            Ok(size) => pty::resize(&self.terminal, size).map_err(Failure::during("resize the terminal")),
-            Err(_) => Ok(()),
-        }
+        fit(&self.terminal)
     }
 
     fn step(&mut self, child: &Child, signals: &Signals) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::console::Stay;
 use super::create::{Created, Doorman, Request, create};
 use super::failure::{Failure, Result};
-use super::foreground::{Signals, attend};
+use super::foreground::{Signals, attend, fit};
 use super::log::Log;
 use super::store::Store;
 use super::{delete, start};
@@ -29,7 +29,12 @@ pub(super) fn run(store: &Store, log: &Log, request: &Request<'_>, after: After)
     let created = create(store, log, request, Doorman::Creator)?;
     let Created { place, state, mut child, terminal, opener, group } = created;
     let opener = opener.expect("the creator is the doorman");
-    let begun = start::open(&place, &state, opener, log);
+    // Before the program begins, which may look at once.
+    let fitted = match (&signals, &terminal) {
+        (Some(_), Some(terminal)) => fit(terminal),
+        _ => Ok(()),
+    };
+    let begun = fitted.and_then(|()| start::open(&place, &state, opener, log));
     let ended = match (&begun, &signals) {
         (Ok(()), None) => return Ok(0),
         (Ok(()), Some(signals)) => attend(&mut child, signals, terminal),

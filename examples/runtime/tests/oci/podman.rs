@@ -179,7 +179,8 @@ fn stops() {
 
 fn terminal() {
     let podman = Podman::new();
-    let script = "tty; stty size; read -r line; echo \"got $line\"; exit 9";
+    // podman sends the window's size after the start.
+    let script = "tty; until stty size 2>/dev/null; do sleep 0.02; done; read -r line; echo \"got $line\"; exit 9";
     let words = Podman::words("podman", &["run", "-it", "--rm", "--network=none", image::NAME, "sh", "-c", script]);
     let mut seat = Seat::new(&podman.0.bare(&words.iter().map(String::as_str).collect::<Vec<_>>()));
     let said = seat.read_until("21 93");

@@ -111,7 +111,7 @@ const FILES: &[Case] = &[
     (
         "every mount",
         |_| (),
-        "cut -d' ' -f5,6 /proc/self/mountinfo | grep -vE '^/(proc/(acpi|keys|timer_list)|sys/firmware|sys/fs/cgroup) ' | sort -u",
+        "cut -d' ' -f5,6 /proc/self/mountinfo | grep -vE '^/(proc/(acpi|keys|timer_list)|sys/firmware|sys/fs/cgroup(/unified)?) ' | sort -u",
     ),
     ("a writable root", |spec| spec["root"]["readonly"] = json!(false), "touch /x && ls -l /x | cut -c1-10"),
     ("a read-only root", |_| (), "touch /x; echo $?"),
@@ -238,7 +238,7 @@ const NAMESPACES: &[Case] = &[
     (
         "a namespace of groups",
         |spec| with_namespace(spec, json!({"type": "cgroup"})),
-        "cat /proc/self/cgroup; grep cgroup /proc/self/mountinfo | cut -d' ' -f4-6 | grep -v '/sys/fs/cgroup ' | sort -u",
+        "cat /proc/self/cgroup; grep cgroup /proc/self/mountinfo | cut -d' ' -f4-6 | grep -vE '/sys/fs/cgroup(/unified)? ' | sort -u",
     ),
     (
         "groups without a namespace",
