@@ -242,7 +242,7 @@ const NAMESPACES: &[Case] = &[
     ),
     (
         "groups without a namespace",
-        |spec| spec["linux"]["cgroupsPath"] = json!("/windlass-test-settings/inner"),
+        |spec| spec["linux"]["cgroupsPath"] = json!(format!("/windlass-test-settings-{}", std::process::id())),
         "cut -d: -f2- /proc/self/cgroup | grep -v memory",
     ),
     (
