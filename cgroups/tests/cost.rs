@@ -171,7 +171,8 @@ fn lifecycle_allocations() {
     let mut count = 0;
     life(&only(Version::V1), |body| count += allocation_counter::measure(body).count_total);
     eprintln!("{count} allocations");
-    assert!(count <= 104, "{count} allocations");
+    // 14 in each of 8 hierarchies; a few more or less follow from how long the paths are.
+    assert!(count <= 112, "{count} allocations");
 }
 
 fn reading(version: Version) {
