@@ -440,9 +440,17 @@ fn a_thousand_pods_come_through() {
         Some(seed) => vec![seed],
         None => (0..number("POD_SEEDS").unwrap_or(4)).collect(),
     };
-    for seed in &seeds {
-        let result = std::panic::catch_unwind(|| World::new(*seed).run());
-        assert!(result.is_ok(), "seed {seed} fails: run again with POD_SEED={seed}");
-    }
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let run = |seeds: &[u64]| {
+        for seed in seeds {
+            let result = std::panic::catch_unwind(|| World::new(*seed).run());
+            assert!(result.is_ok(), "seed {seed} fails: run again with POD_SEED={seed}");
+        }
+    };
+    std::thread::scope(|scope| {
+        for share in seeds.chunks(seeds.len().div_ceil(workers).max(1)) {
+            scope.spawn(move || run(share));
+        }
+    });
     println!("simulation: seeds {}, each {END} seconds of {PODS} pods", seeds.len());
 }
