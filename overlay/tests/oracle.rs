@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
-use support::{Listing, archive, assert_same, check, layers, listing, scratch};
+use support::{Listing, archive, assert_same, check, gnu_tar, layers, listing, scratch};
 use trial::{Test, need};
 use windlass_overlay::{
     ApplyOptions, Change, Devices, Entry, Kind, Limits, Metadata, SafePath, Tree, Whiteouts, apply, diff, tar as own,
@@ -24,13 +24,6 @@ fn main() -> ExitCode {
         Test::new("bsdtar reads what is written", bsd_reads).needs(need::root).needs(need::program("bsdtar")),
         Test::new("the tar crate reads what is written", crate_reads),
     ])
-}
-
-/// The `tar` here is GNU's, not that of a small system.
-fn gnu_tar() -> Result<(), String> {
-    let output = Command::new("tar").arg("--version").output().map_err(|error| format!("needs GNU tar: {error}"))?;
-    let is_gnu = output.status.success() && String::from_utf8_lossy(&output.stdout).contains("GNU tar");
-    if is_gnu { Ok(()) } else { Err("needs GNU tar".to_owned()) }
 }
 
 fn run(command: &mut Command) {

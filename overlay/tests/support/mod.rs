@@ -17,6 +17,16 @@ use windlass_overlay::{
 pub(crate) type Layer = Vec<(Change, Arc<[u8]>)>;
 pub(crate) type Listing = Vec<(Entry, Arc<[u8]>)>;
 
+/// The `tar` here is GNU's, not that of a small system.
+pub(crate) fn gnu_tar() -> Result<(), String> {
+    let output = std::process::Command::new("tar")
+        .arg("--version")
+        .output()
+        .map_err(|error| format!("needs GNU tar: {error}"))?;
+    let is_gnu = output.status.success() && String::from_utf8_lossy(&output.stdout).contains("GNU tar");
+    if is_gnu { Ok(()) } else { Err("needs GNU tar".to_owned()) }
+}
+
 /// A new directory that is removed at the end, on the disk and not in memory.
 pub(crate) fn scratch() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("windlass-overlay-").tempdir().unwrap()
