@@ -260,8 +260,10 @@ fn surcharge(runtime: &Runtime) -> Result<Side, Skipped> {
     let rules = policy["syscalls"].as_array().into_iter().flatten();
     // The rules that hold whatever the capabilities are.
     let empty = |value: &Value| value.as_object().is_none_or(serde_json::Map::is_empty);
+    // Or that hold on this architecture.
+    let ours = |value: &Value| value["arches"].as_array().is_some_and(|arches| arches.contains(&json!("amd64")));
     let rules: Vec<Value> = rules
-        .filter(|rule| empty(&rule["includes"]) && empty(&rule["excludes"]))
+        .filter(|rule| (empty(&rule["includes"]) || ours(&rule["includes"])) && empty(&rule["excludes"]))
         .map(|rule| {
             let mut rule = rule.clone();
             let fields = rule.as_object_mut().expect("a rule is an object");
@@ -308,13 +310,14 @@ fn calls(runtime: &Runtime) -> Side {
 fn memory(runtime: &Runtime) -> Side {
     let runtime = runtime.clone();
     Box::new(move || {
-        let staying = Staying(runtime.clone());
+        let _staying = Staying(runtime.clone());
         let mut child =
             runtime.command(&["run", "--bundle", "staying", ID]).spawn().map_err(Skipped::because("run"))?;
         let start = Instant::now();
         // It is at its most when the container runs and the runtime waits.
-        while runtime.command(&["state", ID]).stderr(Stdio::null()).status().is_ok_and(|status| !status.success()) {
-            if start.elapsed() > Duration::from_secs(10) {
+        while start.elapsed() < Duration::from_secs(10) {
+            let output = runtime.command(&["state", ID]).stdout(Stdio::piped()).stderr(Stdio::null()).output();
+            if output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("running")) {
                 break;
             }
         }
@@ -323,7 +326,8 @@ fn memory(runtime: &Runtime) -> Side {
             let line = status.lines().find(|line| line.starts_with("VmHWM:"))?.to_owned();
             line.split_whitespace().nth(1)?.parse::<f64>().ok()
         });
-        drop(staying);
+        // Its end by a signal lets the runtime clean up by itself.
+        runtime.call(&["kill", ID, "KILL"])?;
         child.wait().map_err(Skipped::because("run"))?;
         peak.ok_or_else(|| Skipped("the runtime was gone before it was measured".to_owned()))
     })

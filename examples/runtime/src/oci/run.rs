@@ -37,13 +37,18 @@ pub(super) fn run(store: &Store, log: &Log, request: &Request<'_>, after: After)
     let begun = fitted.and_then(|()| start::open(&place, &state, opener, log));
     let ended = match (&begun, &signals) {
         (Ok(()), None) => return Ok(0),
-        (Ok(()), Some(signals)) => attend(&mut child, signals, terminal),
+        // Others may pause, update or delete it while it runs.
+        (Ok(()), Some(signals)) => place.unlock().and_then(|()| attend(&mut child, signals, terminal)),
         (Err(_), _) => Ok(1),
     };
     if after == After::Keep && begun.is_ok() {
         return ended;
     }
-    let removed = delete::remove(&place, &state, group.as_ref(), log);
+    let removed = match place.lock() {
+        // Somebody else has removed it meanwhile.
+        Err(_) if store.find(place.id()).is_ok_and(|found| found.is_none()) => Ok(()),
+        locked => locked.and_then(|()| delete::remove(&place, &state, group.as_ref(), log)),
+    };
     match begun.and(ended) {
         Ok(code) => removed.map(|()| code),
         Err(error) => Err(error.and(removed)),

@@ -126,6 +126,12 @@ impl Place {
         if links == 0 { Err(Failure::no_container(self.id.as_str())) } else { Ok(()) }
     }
 
+    /// Lets others change the container again.
+    pub(super) fn unlock(&self) -> Result<()> {
+        let doing = Failure::during(format!("unlock {}", self.path.display()));
+        flock(&self.directory, FlockOperation::Unlock).map_err(doing)
+    }
+
     /// The container's state; `None` while it is being created, or if its creation was cut off.
     pub(super) fn read(&self) -> Result<Option<State>> {
         let Some(text) = self.content(STATE)? else { return Ok(None) };

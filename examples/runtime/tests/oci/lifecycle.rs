@@ -20,6 +20,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("signals_by_name_and_number", signals).needs(need::root),
         Test::new("kill_all_reaches_every_process", kill_all).needs(need::root),
         Test::new("delete_force_kills", delete_force).needs(need::root),
+        Test::new("delete_force_ends_a_run_in_the_foreground", delete_force_of_run).needs(need::root),
         Test::new("delete_force_of_nothing_succeeds", delete_force_of_nothing).needs(need::root),
         Test::new("pid_file_holds_the_pid", pid_file).needs(need::root),
         Test::new("preserved_descriptors_arrive", preserve_fds).needs(need::root),
@@ -172,6 +173,20 @@ fn delete_force() {
         assert!(dead(pid));
         bundle.verb("state").refused();
     }
+}
+
+fn delete_force_of_run() {
+    let bundle = Bundle::script("exec sleep 600");
+    bundle.write();
+    let folder = bundle.path("");
+    let mut run = bundle.command(&["run", "--bundle", folder.to_str().expect("UTF-8"), &bundle.id]);
+    let mut run = run.spawn().expect("the runtime starts");
+    until("it runs", || bundle.verb("state").out.contains("running").then_some(()));
+    bundle.verb("pause").fine();
+    bundle.verb("resume").fine();
+    bundle.call(&["delete", "--force", &bundle.id]).fine();
+    run.wait().expect("it ends");
+    bundle.verb("state").refused();
 }
 
 fn delete_force_of_nothing() {
