@@ -59,23 +59,26 @@ fn sacrificed() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
 }
 
 /// Opens whatever runs a program that is not the container's, and writes into it as soon as the kernel lets it.
+///
+/// What is caught may be gone before it is opened. A redirection of `exec` would then end the shell, one of a group does not.
 const GRAB: &str = r#"
+overwrite() {
+    echo "$program" >/grabbed
+    # Lets the blocked program end: nobody writes into one that runs.
+    cat /fifo >/dev/null 2>&1 &
+    tries=0
+    while [ $tries -lt 100 ]; do
+        (echo overwritten >/proc/self/fd/9) 2>/errors && echo written >/written && break
+        tries=$((tries + 1))
+        sleep 0.01
+    done
+}
 until [ -e /grabbed ]; do
     for process in /proc/[0-9]*; do
         program=$(readlink $process/exe) || continue
         case $program in */busybox) continue ;; esac
-        exec 9<$process/exe || continue
-        echo "$program" >/grabbed
-        break
+        { overwrite; } 9<$process/exe && break
     done
-done
-# Lets the blocked program end: nobody writes into one that runs.
-cat /fifo >/dev/null 2>&1 &
-tries=0
-while [ -s /grabbed ] && [ $tries -lt 100 ]; do
-    (echo overwritten >/proc/self/fd/9) 2>/errors && echo written >/written && break
-    tries=$((tries + 1))
-    sleep 0.01
 done
 echo over >/over
 "#;
