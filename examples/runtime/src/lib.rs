@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod amount;
+mod cause;
 mod cgroup_path;
 pub mod oci;
 mod signal_name;

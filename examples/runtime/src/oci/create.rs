@@ -254,7 +254,7 @@ pub(super) fn start_failure(bundle: &Bundle, error: &windlass_namespaces::Error)
 
 /// The same, of the program alone.
 pub(super) fn explain(program: &str, error: &windlass_namespaces::Error) -> Failure {
-    let told = super::failure::chain(error);
+    let told = crate::cause::chain(error);
     let is_program = matches!(error, windlass_namespaces::Error::Child { step, .. }
         if step == "find the program" || step.starts_with("execute "));
     let reason = match error.errno() {

@@ -113,7 +113,7 @@ impl Wanted {
     pub(super) fn make(&self, log: &Log) -> Result<Option<Group>> {
         let group = match self.hierarchies.create(&self.path, &self.controllers) {
             Err(error) if self.may_go_without(&error) => {
-                log.warn(format_args!("no control group: {}", super::failure::chain(&error)));
+                log.warn(format_args!("no control group: {}", crate::cause::chain(&error)));
                 return Ok(None);
             }
             made => made.map_err(Failure::during(format_args!("make the group {}", self.path)))?,

@@ -1,6 +1,6 @@
 //! `exec`: one more program in a running container, below this process rather than the monitor.
 
-use std::io::{self, pipe};
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use nix::sys::signal::Signal as Raw;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use windlass_namespaces::{Child, Command, KillOnDrop, Namespace, Signal, Source, Stdio, Terminal};
+use windlass_namespaces::{Child, KillOnDrop, Namespace, Signal, Source, Stdio};
 
 use super::cli::Exec;
 use super::containers::Containers;
@@ -18,7 +18,7 @@ use super::identity::Identity;
 use super::log::Stream;
 use super::record::{Config, State};
 use super::status::{self, Status};
-use super::streams::Streams;
+use super::streams::{self, Streams, Wants};
 use super::{account, exit, group, launch, request, tty};
 
 /// How long output may still come after the program's end.
@@ -69,35 +69,10 @@ pub(super) fn exec(containers: &Containers, request: &Exec) -> Result<u8, Failur
         return Ok(0);
     }
     command.kill_on_drop(KillOnDrop::Yes);
-    let (child, streams) = spawn(&mut command, request)?;
+    let wants = Wants { terminal: request.tty, stdin: request.interactive };
+    let (child, streams) = streams::start(&mut command, &request.command[0], wants)?;
     drop(command);
     Session { child, streams, reads_stdin: request.interactive, is_terminal: request.tty }.stay()
-}
-
-fn spawn(command: &mut Command, request: &Exec) -> Result<(Child, Streams), Failure> {
-    let failed = || Failure::during("make a pipe");
-    let started = |error| Failure::to_start(&request.command[0], &error);
-    if request.tty {
-        command.terminal(Terminal::default());
-        let mut child = command.spawn().map_err(started)?;
-        let terminal = child.take_terminal().ok_or_else(|| Failure::new("the program has no terminal"))?;
-        let streams = Streams::with_terminal(terminal).map_err(Failure::during("use the program's terminal"))?;
-        return Ok((child, streams));
-    }
-    let (stdout, out) = pipe().map_err(failed())?;
-    let (stderr, err) = pipe().map_err(failed())?;
-    command.stdout(out).stderr(err);
-    let stdin = if request.interactive {
-        let (input, stdin) = pipe().map_err(failed())?;
-        command.stdin(input);
-        Some(stdin.into())
-    } else {
-        command.stdin(Stdio::Null);
-        None
-    };
-    let child = command.spawn().map_err(started)?;
-    let streams = Streams::with_pipes(stdin, stdout.into(), stderr.into()).map_err(failed())?;
-    Ok((child, streams))
 }
 
 /// The program and this process's descriptors.

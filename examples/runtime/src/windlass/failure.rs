@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::cause::chain;
+
 /// windlass itself failed.
 const OWN: u8 = 125;
 /// The program is there but cannot be run.
@@ -61,16 +63,4 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
-}
-
-/// An error with everything that caused it, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -8,8 +8,9 @@ use windlass_cgroups::{Hierarchies, Home};
 use windlass_namespaces::{Command, IdMapping, Namespace, Source, Stdio};
 use windlass_overlay::{Feature, Support, probe};
 
-use super::failure::{Failure, chain};
+use super::failure::Failure;
 use super::rootless;
+use crate::cause::chain;
 
 /// One capability of this machine.
 struct Fact {

@@ -7,7 +7,9 @@ use rustix::event::PollFlags;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::termios::{Winsize, tcsetwinsize};
+use windlass_namespaces::{Child, Command, Stdio, Terminal};
 
+use super::failure::Failure;
 use super::log::Stream;
 
 /// Bytes of input that wait for a container that does not read.
@@ -26,13 +28,48 @@ pub(super) struct Streams {
     input_ended: bool,
 }
 
+/// What a program gets as its standard descriptors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wants {
+    pub(super) terminal: bool,
+    /// Input that somebody writes, where there is no terminal; nothing otherwise.
+    pub(super) stdin: bool,
+}
+
+/// Starts a program with a terminal or with pipes.
+pub(super) fn start(command: &mut Command, program: &str, wants: Wants) -> Result<(Child, Streams), Failure> {
+    let failed = || Failure::during("make a pipe");
+    let started = |error| Failure::to_start(program, &error);
+    if wants.terminal {
+        command.terminal(Terminal::default());
+        let mut child = command.spawn().map_err(started)?;
+        let terminal = child.take_terminal().ok_or_else(|| Failure::new("the program has no terminal"))?;
+        let streams = Streams::with_terminal(terminal).map_err(Failure::during("use the program's terminal"))?;
+        return Ok((child, streams));
+    }
+    let (stdout, out) = io::pipe().map_err(failed())?;
+    let (stderr, err) = io::pipe().map_err(failed())?;
+    command.stdout(out).stderr(err);
+    let stdin = if wants.stdin {
+        let (input, stdin) = io::pipe().map_err(failed())?;
+        command.stdin(input);
+        Some(stdin.into())
+    } else {
+        command.stdin(Stdio::Null);
+        None
+    };
+    let child = command.spawn().map_err(started)?;
+    let streams = Streams::with_pipes(stdin, stdout.into(), stderr.into()).map_err(failed())?;
+    Ok((child, streams))
+}
+
 impl Streams {
-    pub(super) fn with_terminal(terminal: OwnedFd) -> io::Result<Self> {
+    fn with_terminal(terminal: OwnedFd) -> io::Result<Self> {
         make_nonblocking(terminal.as_fd())?;
         Ok(Self { terminal: Some(terminal), ..Self::default() })
     }
 
-    pub(super) fn with_pipes(stdin: Option<OwnedFd>, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<Self> {
+    fn with_pipes(stdin: Option<OwnedFd>, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<Self> {
         for descriptor in stdin.iter().chain([&stdout, &stderr]) {
             make_nonblocking(descriptor.as_fd())?;
         }

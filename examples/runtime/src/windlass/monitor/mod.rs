@@ -17,7 +17,7 @@ use windlass_namespaces::Signal;
 use self::client::Client;
 use self::run::Run;
 use super::containers::{Container, Containers, Held};
-use super::failure::{Failure, chain};
+use super::failure::Failure;
 use super::home::Home;
 use super::identity::Identity;
 use super::log::{Stream, Writer};
@@ -30,6 +30,7 @@ use super::report::{Report, Starter};
 use super::restart_policy::{Ended, next_delay};
 use super::volumes::Volumes;
 use super::{clock, exit, group, removal, socket};
+use crate::cause::chain;
 
 /// How long output may still come after the container's end.
 const DRAIN: Duration = Duration::from_secs(2);

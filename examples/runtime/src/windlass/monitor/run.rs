@@ -1,11 +1,10 @@
 //! One run of the container's first process.
 
-use std::io::pipe;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
 use windlass_cgroups::Group;
-use windlass_namespaces::{Child, Command, Gate, KillOnDrop, Namespace, Opener, Rootfs, Source, Stdio, Terminal};
+use windlass_namespaces::{Child, Command, Gate, KillOnDrop, Namespace, Opener, Rootfs, Source};
 use windlass_overlay::MountOptions;
 
 use crate::windlass::containers::Container;
@@ -13,7 +12,7 @@ use crate::windlass::failure::Failure;
 use crate::windlass::home::Home;
 use crate::windlass::identity::Identity;
 use crate::windlass::record::Config;
-use crate::windlass::streams::Streams;
+use crate::windlass::streams::{self, Streams, Wants};
 use crate::windlass::volumes::Volumes;
 use crate::windlass::{account, group, launch, network};
 
@@ -77,29 +76,8 @@ impl Run {
 
     fn spawn(command: &mut Command, config: &Config, group: Option<&Group>) -> Result<(Child, Streams), Failure> {
         launch::enter_group(command, group)?;
-        let started = |error| Failure::to_start(&config.command[0], &error);
-        let failed = || Failure::during("make a pipe");
-        if config.terminal {
-            command.terminal(Terminal::default());
-            let mut child = command.spawn().map_err(started)?;
-            let terminal = child.take_terminal().ok_or_else(|| Failure::new("the container has no terminal"))?;
-            let io = Streams::with_terminal(terminal).map_err(Failure::during("use the container's terminal"))?;
-            return Ok((child, io));
-        }
-        let (stdout, out) = pipe().map_err(failed())?;
-        let (stderr, err) = pipe().map_err(failed())?;
-        command.stdout(out).stderr(err);
-        let stdin = if config.stdin {
-            let (input, stdin) = pipe().map_err(failed())?;
-            command.stdin(input);
-            Some(stdin.into())
-        } else {
-            command.stdin(Stdio::Null);
-            None
-        };
-        let child = command.spawn().map_err(started)?;
-        let io = Streams::with_pipes(stdin, stdout.into(), stderr.into()).map_err(failed())?;
-        Ok((child, io))
+        let wants = Wants { terminal: config.terminal, stdin: config.stdin };
+        streams::start(command, &config.command[0], wants)
     }
 
     /// Lets the program begin.

@@ -107,7 +107,7 @@ fn ensure_bridge(links: &mut Links, warnings: &mut Vec<String>) -> Result<u32, F
     let beyond = sysctl(own.as_fd(), "net.ipv4.ip_forward", "1")
         .and_then(|()| nat::replace(own.as_fd(), Subnet { address: GATEWAY, prefix: PREFIX }));
     if let Err(error) = beyond {
-        let reason = crate::windlass::failure::chain(&error);
+        let reason = crate::cause::chain(&error);
         warnings.push(format!("containers on the bridge reach this machine and each other only: {reason}"));
     }
     Ok(bridge)
