@@ -48,10 +48,12 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod build;
 pub mod codec;
 pub mod config;
 mod descriptor;
 mod digest;
+pub mod dockerfile;
 mod elf;
 mod error;
 mod index;

@@ -111,6 +111,19 @@ impl ImageConfig {
         }
     }
 
+    /// Writes this configuration with other contents; fields that the specification does not name stay.
+    ///
+    /// # Errors
+    /// As [`ImageConfig::build`].
+    pub fn change(&self, contents: &Contents) -> Result<Self> {
+        let mut new = contents.to_value();
+        let old = json::parse(KIND, &self.raw, &Limits::DEFAULT)?;
+        keep_unknown(&old, &mut new, &KNOWN, Some("config"));
+        let raw = json::canonical(&new);
+        let built = Self::parse(raw, &Limits::DEFAULT)?;
+        if built.contents == *contents { Ok(built) } else { Self::build(contents) }
+    }
+
     /// The document as it is stored.
     pub fn raw(&self) -> &[u8] {
         &self.raw
@@ -247,6 +260,27 @@ impl History {
     }
 }
 
+/// The members of which [`Contents`] and [`Execution`] speak.
+const KNOWN: [&str; 10] =
+    ["architecture", "os", "variant", "os.version", "os.features", "created", "author", "rootfs", "history", "config"];
+const KNOWN_EXECUTION: [&str; 9] =
+    ["User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal"];
+
+/// Adds the members of `old` that are not known.
+fn keep_unknown(old: &Value<'_>, new: &mut Value<'static>, known: &[&str], inner: Option<&'static str>) {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { return };
+    for key in old.keys().filter(|key| !known.contains(key)) {
+        if let Some(value) = old.get(key) {
+            new.set(key.to_owned(), value.to_static());
+        }
+    }
+    if let Some(key) = inner
+        && let (Some(old), Some(new)) = (old.get(key), new.get_mut(key))
+    {
+        keep_unknown(old, new, &KNOWN_EXECUTION, None);
+    }
+}
+
 fn read_rootfs(value: &Value<'_>) -> Read<Vec<Digest>> {
     let object = value.object()?;
     match object.required("type", Value::owned)?.as_str() {
@@ -303,6 +337,20 @@ mod tests {
         assert_eq!(read.execution().command_line().collect::<Vec<_>>(), ["/app", "--serve"]);
         let other: serde_json::Value = serde_json::from_slice(built.raw()).unwrap();
         assert_eq!(other.to_string().as_bytes(), built.raw(), "sorted keys, no space");
+    }
+
+    #[test]
+    fn what_the_specification_does_not_name_survives_a_change() {
+        let text = r#"{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]},"x-own":[1.50],
+            "config":{"Env":["A=1"],"Healthcheck":{"Test":["x"]},"User":"me"}}"#;
+        let old = ImageConfig::parse(text, &Limits::DEFAULT).unwrap();
+        let mut contents = old.contents().clone();
+        contents.execution.user = None;
+        contents.execution.cmd = vec!["b".into()];
+        let new = old.change(&contents).unwrap();
+        let text = String::from_utf8(new.raw().to_vec()).unwrap();
+        assert!(text.contains(r#""x-own":[1.50]"#) && text.contains(r#""Healthcheck":{"Test":["x"]}"#), "{text}");
+        assert!(!text.contains("User") && *new.contents() == contents, "{text}");
     }
 
     #[test]

@@ -92,6 +92,21 @@ impl<'a> Value<'a> {
         Value::Object(object)
     }
 
+    /// The same, borrowing nothing.
+    pub(crate) fn to_static(&self) -> Value<'static> {
+        let own = |text: &Cow<'_, str>| Cow::Owned(text.to_string());
+        match self {
+            Value::Null => Value::Null,
+            Value::Bool(value) => Value::Bool(*value),
+            Value::Number(text) => Value::Number(own(text)),
+            Value::String(text) => Value::String(own(text)),
+            Value::Array(values) => Value::Array(values.iter().map(Value::to_static).collect()),
+            Value::Object(object) => {
+                Value::Object(Object(object.0.iter().map(|(key, value)| (own(key), value.to_static())).collect()))
+            }
+        }
+    }
+
     fn instead_of(&self, wanted: &str) -> Fault {
         let found = match self {
             Value::Null => "null",

@@ -78,7 +78,8 @@ impl Marks<'_> {
     fn mark(&mut self, descriptor: &Descriptor) -> Result<()> {
         let mut left = vec![descriptor.clone()];
         while let Some(descriptor) = left.pop() {
-            if !self.blobs.insert(descriptor.digest) {
+            // A layer leads nowhere.
+            if !self.blobs.insert(descriptor.digest) || descriptor.media_type.layer_codec().is_some() {
                 continue;
             }
             let content = match self.root.get(&descriptor, self.limits) {

@@ -3,6 +3,7 @@
 mod blob;
 mod collect;
 mod index_file;
+mod layer;
 mod root;
 
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub use blob::BlobWriter;
 pub use collect::{Collected, Lease};
+pub use layer::LayerWriter;
 pub use root::Durability;
 
 use crate::codec::{LayerReader, VerifyReader};
@@ -19,7 +21,7 @@ use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::layer;
+use crate::layer::{Builder, Layer};
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::media_type::{Codec, MediaType};
@@ -137,11 +139,16 @@ impl Layout {
     }
 
     /// Writes a layer.
-    pub fn put_layer(&self, layer: &layer::Builder, codec: Codec) -> Result<layer::Layer> {
+    pub fn put_layer(&self, layer: &Builder, codec: Codec) -> Result<Layer> {
         let mut writer = self.blob_writer()?;
         let written = layer.write(&mut writer, codec)?;
         writer.finish(written.descriptor.media_type.clone())?;
         Ok(written)
+    }
+
+    /// A layer to be written as an uncompressed archive, by whoever reads or makes one.
+    pub fn layer_writer(&self, codec: Codec) -> Result<LayerWriter<'_>> {
+        LayerWriter::new(&self.root, codec)
     }
 
     /// Whether a blob of this digest and size is there; its content is not looked at.

@@ -4,17 +4,22 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::cli;
 use super::containers::Containers;
 use super::failure::Failure;
-use super::home::{self, Home};
+use super::home::{self, Found, Home};
 use super::volumes::Volumes;
 use super::{log, out, status};
 
 /// Containers, images and volumes by name; what is a container's name is not looked for among the others.
-pub(super) fn inspect(home: &Home, containers: &Containers, names: &[String]) -> Result<u8, Failure> {
+pub(super) fn inspect(home: &Home, containers: &Containers, request: &cli::Inspect) -> Result<u8, Failure> {
     let mut found = Vec::new();
-    for name in names {
+    for name in &request.names {
         found.push(of(home, containers, name)?);
+    }
+    if request.json {
+        found.iter().try_for_each(|object| out::line(&object.to_string()))?;
+        return Ok(0);
     }
     print(&found)
 }
@@ -43,9 +48,9 @@ fn of(home: &Home, containers: &Containers, name: &str) -> Result<Value, Failure
                 "layer": home.root.join("layers/snapshots").join(&container.id),
             }))
         }
-        Err(failure) => match (volume(&volumes, name)?, image(home, name)) {
+        Err(failure) => match (volume(&volumes, name)?, home.find(name)?) {
             (Some(volume), _) => Ok(volume),
-            (None, Some(image)) => Ok(image),
+            (None, Some(found)) => image(home, &found),
             (None, None) => Err(Failure::told(failure.code, format!("there is no container, volume or image {name}"))),
         },
     }
@@ -76,16 +81,29 @@ fn volume(volumes: &Volumes, name: &str) -> Result<Option<Value>, Failure> {
     })))
 }
 
-fn image(home: &Home, name: &str) -> Option<Value> {
-    let image = home.layout.resolve(home::name(name).ok()?).ok()?;
-    let config: Value = serde_json::from_slice(image.config.raw()).ok()?;
+fn image(home: &Home, found: &Found) -> Result<Value, Failure> {
+    let image = &found.image;
+    let failed = || Failure::during(format!("image {}", image.digest()));
+    let config: Value = serde_json::from_slice(image.config.raw()).map_err(failed())?;
+    let manifest: Value = serde_json::from_slice(image.manifest.raw()).map_err(failed())?;
     let layers: Vec<String> = image.layers().map(|(layer, _)| layer.digest.to_string()).collect();
-    Some(json!({
+    let listed = home.layout.images().map_err(Failure::during("list the images"))?;
+    let mut names: Vec<String> = Vec::new();
+    for entry in listed.iter().filter(|entry| entry.digest == found.descriptor.digest) {
+        names.extend(entry.ref_name().map(home::familiar));
+    }
+    Ok(json!({
         "kind": "image",
-        "name": name,
+        "name": names.first(),
+        "names": names,
         "id": image.config.descriptor().digest.to_string(),
+        "digest": found.descriptor.digest.to_string(),
         "manifest": image.digest().to_string(),
+        "media_type": image.manifest.media_type().as_str(),
+        "platform": image.config.platform().to_string(),
+        "bytes": image.manifest.layers().iter().map(|layer| layer.size).sum::<u64>(),
         "layers": layers,
+        "annotations": manifest.get("annotations"),
         "config": config,
     }))
 }

@@ -7,6 +7,7 @@
 //! looks next (`status`).
 
 mod account;
+mod archive;
 mod attach;
 mod change;
 mod cli;
@@ -21,6 +22,7 @@ mod exit;
 mod failure;
 mod foreground;
 mod group;
+mod history;
 mod home;
 mod identity;
 mod images;
@@ -93,6 +95,10 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Verb::Info { json } => info::info(&root, json),
         Verb::Pack(request) => pack::pack(&Home::open(&root)?, request),
         Verb::Images { json } => images::images(&Home::open(&root)?, json),
+        Verb::Tag { image, names } => images::tag(&Home::open(&root)?, &image, &names),
+        Verb::History { image, json } => history::history(&Home::open(&root)?, &image, json),
+        Verb::Save(request) => archive::save(&Home::open(&root)?, &request),
+        Verb::Load(request) => archive::load(&Home::open(&root)?, &request),
         verb => match namespace(&verb, &Containers::open(&root)?)? {
             Place::Here => of_container(&root, verb),
             Place::Anew => rootless::again(),
@@ -124,6 +130,7 @@ fn namespace(verb: &Verb, containers: &Containers) -> Result<Place, Failure> {
         | Verb::Prune(_)
         | Verb::Volume(_)
         | Verb::Rmi { .. }
+        | Verb::Gc { .. }
         | Verb::Diff { .. } => Place::Anew,
         Verb::Exec(request) => Place::Beside(exec::process(containers, &request.container)?.2),
         Verb::Cp(request) => copy::running_process(containers, request)?.map_or(Place::Anew, Place::Beside),
@@ -156,13 +163,20 @@ fn of_container(root: &Path, verb: Verb) -> Result<u8, Failure> {
         Verb::Cp(request) => copy::copy(&home()?, containers, &request),
         Verb::Stats(request) => stats::stats(containers, &request),
         Verb::Top { container } => top::top(containers, &container),
-        Verb::Inspect(request) => inspect::inspect(&home()?, containers, &request.names),
+        Verb::Inspect(request) => inspect::inspect(&home()?, containers, &request),
         Verb::Diff { container, json } => diff::diff(&home()?, containers, &container, json),
         Verb::Commit(request) => diff::commit(&home()?, containers, &request),
         Verb::Volume(request) => volume::volume(root, containers, &request),
         Verb::Prune(request) => prune::prune(&home()?, containers, &request),
-        Verb::Rmi { image } => images::remove(&home()?, containers, &image),
+        Verb::Rmi { images } => images::remove(&home()?, containers, &images),
+        Verb::Gc { json } => images::gc(&home()?, json),
         Verb::Monitor { container } => monitor::run(&home()?, containers, &container),
-        Verb::Info { .. } | Verb::Pack(_) | Verb::Images { .. } => unreachable!("these need no container"),
+        Verb::Info { .. }
+        | Verb::Pack(_)
+        | Verb::Images { .. }
+        | Verb::Tag { .. }
+        | Verb::History { .. }
+        | Verb::Save(_)
+        | Verb::Load(_) => unreachable!("these need no container"),
     }
 }

@@ -2,6 +2,7 @@
 
 mod files;
 mod home;
+mod images;
 mod io;
 mod lifecycle;
 mod network;
@@ -60,6 +61,8 @@ fn main() -> ExitCode {
         files: binds_carry_data, named_volumes_outlive_their_containers, the_images_volumes_begin_with_its_content,
             tmpfs_is_memory, copies_go_both_ways, copies_are_tar_streams, copies_follow_no_link_out,
             diff_lists_what_the_program_changed, commit_makes_an_image, commit_of_a_running_one_is_whole;
+        images: names_are_given_and_taken, history_tells_each_step, archives_come_back_elsewhere,
+            what_nothing_names_is_collected;
         network: host_and_none, containers_on_the_bridge_reach_each_other, a_container_shares_anothers_network,
             published_ports_lead_inside, a_taken_port_is_an_error, published_datagrams_find_back,
             much_passes_a_published_port, a_killed_monitor_leaves_no_device;
@@ -77,6 +80,14 @@ fn main() -> ExitCode {
     tests.push(granted.needs(need::program("newuidmap")).needs(need::program("setpriv")));
     let podman = with("run::the_policy_of_podman_is_understood", run::the_policy_of_podman_is_understood);
     tests.push(podman.needs(need::path("/usr/share/containers/seccomp.json")));
+    let peers = [
+        ("images::inspect_is_json_of_all_kinds", images::inspect_is_json_of_all_kinds as fn()),
+        ("images::podman_loads_and_saves", images::podman_loads_and_saves),
+    ];
+    for (name, body) in peers {
+        let test = with(name, body).needs(need::program("skopeo")).needs(need::program("umoci"));
+        tests.push(test.needs(need::program("podman")));
+    }
     tests.push(Test::new("run::info_tells_every_area", run::info_tells_every_area));
     trial::main(tests)
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod container;
+mod image;
 mod verbs;
 
 use std::path::PathBuf;
@@ -8,8 +9,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(super) use container::{Create, Limits, Options, Run};
+pub(super) use image::{Load, Pack, Save};
 pub(super) use verbs::{
-    Attach, Commit, Copy, Exec, Format, Inspect, Kill, Logs, Pack, Prune, Ps, Remove, Start, Stats, Stop, Tail, Update,
+    Attach, Commit, Copy, Exec, Format, Inspect, Kill, Logs, Prune, Ps, Remove, Start, Stats, Stop, Tail, Update,
     Volume,
 };
 
@@ -114,10 +116,36 @@ pub(super) enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Removes the name of an image; what no other image uses goes with it
-    Rmi {
-        /// The image
+    /// Gives an image further names
+    Tag {
+        /// The image, by name, id or digest
         image: String,
+        /// The new names, taken from any other image
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Shows how an image was made, the last step first
+    History {
+        image: String,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes images as one archive, for `load`, `docker load`, `podman load` and readers of `oci-archive`
+    Save(Save),
+    /// Reads the images of an archive that `save`, `docker save` or `podman save` wrote
+    Load(Load),
+    /// Removes names of images; what no other image uses goes with the last one
+    Rmi {
+        /// The images
+        #[arg(required = true)]
+        images: Vec<String>,
+    },
+    /// Removes what no named image needs: blobs, unpacked layers, and files that killed writers left
+    Gc {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Stays with a container; for windlass itself
     #[command(hide = true)]

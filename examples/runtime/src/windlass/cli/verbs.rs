@@ -183,6 +183,9 @@ pub(in crate::windlass) struct Stats {
 
 #[derive(Debug, Args)]
 pub(in crate::windlass) struct Inspect {
+    /// One JSON object a line, instead of an array that is laid out
+    #[arg(long)]
+    pub json: bool,
     #[arg(required = true)]
     pub names: Vec<String>,
 }
@@ -236,25 +239,4 @@ pub(in crate::windlass) struct Prune {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::windlass) struct Pack {
-    /// The ELF program
-    pub program: PathBuf,
-    /// The image's name
-    #[arg(short, long, value_name = "NAME")]
-    pub tag: String,
-    /// Also takes this file or directory, in a layer of its own (repeatable)
-    #[arg(long, value_name = "PATH")]
-    pub include: Vec<PathBuf>,
-    /// Sets a variable of the image's environment (repeatable)
-    #[arg(short, long, value_name = "NAME=VALUE")]
-    pub env: Vec<String>,
-    /// One JSON object
-    #[arg(long)]
-    pub json: bool,
-    /// Arguments of the program that a container may replace
-    #[arg(last = true)]
-    pub args: Vec<String>,
 }

@@ -1,0 +1,5 @@
+//! Building: images from layers, and from other images.
+
+mod draft;
+
+pub use draft::Draft;
