@@ -6,12 +6,11 @@ mod support;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use support::{Actor, Scratch, disk, has, only, two_cpus, v1_swap_accounting};
+use support::{Scratch, disk, has, memory, mib, no_such_disk, only, two_cpus, v1_swap_accounting};
 use trial::{Test, need};
 use windlass_cgroups::{
-    Bytes, Controller, CostControl, Cpu, CpuMax, CpuShares, Cpuset, DeviceAccess, DeviceAction, DeviceFilter,
-    DeviceKind, DeviceNumber, DeviceRule, Dmem, Error, Home, Hugetlb, Io, IoCost, IoCostModel, IoCostQos, IoMax,
-    IoWeight, Limit, Memory, Outcome, Pids, Reason, Resources, Version,
+    Bytes, Controller, CostControl, Cpu, CpuMax, CpuShares, Cpuset, DeviceNumber, Error, Hugetlb, Io, IoCost,
+    IoCostModel, IoCostQos, IoMax, IoWeight, Limit, Memory, Outcome, Pids, Reason, Resources, Version,
 };
 
 fn main() -> ExitCode {
@@ -23,34 +22,19 @@ fn main() -> ExitCode {
         ("v1_cpu", v1, &[Controller::Cpu], v1_cpu),
         ("v1_cpu_bandwidth_changes_under_a_limited_parent", v1, &[Controller::Cpu], v1_cpu_under_parent),
         ("v1_memory", v1, &[Controller::Memory], v1_memory),
-        ("v1_unset_is_left_alone", v1, &[Controller::Memory, Controller::Pids], v1_unset_is_left_alone),
-        ("v1_strict_writes_nothing_of_an_unsupported_request", v1, &[Controller::Memory], v1_strict),
-        ("v1_refused_values_are_put_back", v1, &[Controller::Pids, Controller::Io, Controller::Cpuset], v1_refused),
         ("v1_pids_zero_forbids_every_fork", v1, &[Controller::Pids], v1_pids_zero),
         ("v1_io_weight_is_that_of_bfq", v1, &[Controller::Io], v1_io_weight),
-        ("v1_device_filter", v1, &[Controller::Devices], v1_device_filter),
-        ("v1_a_controller_that_was_not_asked_for", v1, &[Controller::Pids], v1_not_enabled),
-        ("v1_a_refused_device_filter_is_put_back", v1, &[Controller::Devices], v1_devices_put_back),
-        ("v2_a_refused_setting_leaves_the_device_filter", v2, &[Controller::Hugetlb], v2_devices_stay),
         ("v1_realtime_and_oom_control", v1, REALTIME, v1_realtime_and_oom_control),
         ("v2_further_memory_settings", v2, &[Controller::Memory], v2_further_memory),
         ("v2_nice", v2, &[Controller::Cpu], v2_nice),
-        ("v1_what_this_kernel_lacks_is_unsupported", v1, &[Controller::Cpu, Controller::Io], || lacking(Version::V1)),
-        ("v2_what_this_kernel_lacks_is_unsupported", v2, &[Controller::Cpu, Controller::Io], || lacking(Version::V2)),
         ("v2_misc_and_rdma", v2, &[Controller::Misc, Controller::Rdma], v2_misc_and_rdma),
-        ("v2_device_filter", v2, &[Controller::Devices], v2_device_filter),
         ("v2_cpu", v2, &[Controller::Cpu], v2_cpu),
         ("v2_memory", v2, &[Controller::Memory], v2_memory),
         ("v2_pids_and_cpuset", v2, &[Controller::Pids, Controller::Cpuset], v2_pids_and_cpuset),
-        ("v2_refused_values_are_put_back", v2, &[Controller::Memory, Controller::Io], v2_refused),
         ("v2_hugetlb_and_raw_keys", v2, &[Controller::Hugetlb], v2_hugetlb_and_raw_keys),
-        ("v2_empty_and_wrong_raw_keys_are_refused", v2, &[], v2_raw_keys_are_checked),
         ("v2_partitions", v2, &[Controller::Cpuset], v2_partitions),
-        ("v1_an_invalid_memory_limit_is_an_error", v1, &[Controller::Memory], v1_invalid_memory),
-        ("v2_an_invalid_memory_limit_is_an_error", v2, &[Controller::Memory], v2_invalid_memory),
         ("v1_cpuset_flags", v1, &[Controller::Cpuset], v1_cpuset_flags),
         ("v1_io_cost_is_that_of_v2", v1, &[Controller::Io], v1_io_cost),
-        ("v2_an_unprivileged_device_filter_is_an_error", v2, &[], v2_unprivileged_filter),
     ];
     let mut tests: Vec<Test> = tests
         .into_iter()
@@ -89,10 +73,6 @@ fn main() -> ExitCode {
             .needs(has(Version::V2, &[Controller::Cpuset]))
             .needs(two_cpus),
     );
-    for (name, version) in [("v1_refused_io_max_is_put_back", v1), ("v2_refused_io_max_is_put_back", v2)] {
-        let test = Test::new(name, move || io_max_put_back(version)).needs(need::root);
-        tests.push(test.needs(has(version, &[Controller::Io])).needs(|| disk().map(|_| ())));
-    }
     tests.push(
         Test::new("v1_parent_cpuset_stays_above_its_children", v1_parent_cpuset)
             .needs(need::root)
@@ -106,17 +86,9 @@ fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-fn mib(count: u64) -> Limit<Bytes> {
-    Limit::At(Bytes::mib(count))
-}
-
 fn bandwidth(quota_ms: u64, period_ms: u64) -> Resources {
     let max = CpuMax::new(Limit::At(ms(quota_ms)), ms(period_ms)).unwrap();
     Resources { cpu: Cpu { max: Some(max), ..Cpu::default() }, ..Resources::default() }
-}
-
-fn memory(memory: Memory) -> Resources {
-    Resources { memory, ..Resources::default() }
 }
 
 fn v1_cpu() {
@@ -192,60 +164,6 @@ fn v1_swap() {
     assert_eq!(total(), unlimited);
 }
 
-fn v1_unset_is_left_alone() {
-    let scratch = Scratch::new(&only(Version::V1), &[Controller::Memory, Controller::Pids]);
-    let pids = |max| Resources { pids: Pids { max }, ..Resources::default() };
-    scratch.apply(&pids(Some(Limit::At(5)))).unwrap();
-    scratch.apply(&memory(Memory { max: Some(mib(16)), ..Memory::default() })).unwrap();
-    assert_eq!(scratch.apply(&Resources::default()).unwrap().items, []);
-    assert_eq!(scratch.file(Controller::Pids, "pids.max"), "5");
-    assert_eq!(scratch.file(Controller::Memory, "memory.limit_in_bytes"), (16 << 20).to_string());
-}
-
-fn v1_strict() {
-    let scratch = Scratch::new(&only(Version::V1), &[Controller::Memory]);
-    let before = scratch.file(Controller::Memory, "memory.limit_in_bytes");
-    let request = memory(Memory { max: Some(mib(16)), low: Some(mib(8)), ..Memory::default() });
-    let error = scratch.apply(&request).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the group cannot have: memory.low: unsupported: memory.low of controller memory: only cgroup v2 has it"
-    );
-    assert_eq!(scratch.file(Controller::Memory, "memory.limit_in_bytes"), before);
-    let report = scratch.apply_best_effort(&request).unwrap();
-    assert_eq!(report.get("memory.max"), Some(&Outcome::Applied));
-    assert!(matches!(report.get("memory.low"), Some(Outcome::Unsupported { reason: Reason::V2Only, .. })));
-    assert_eq!(scratch.file(Controller::Memory, "memory.limit_in_bytes"), (16 << 20).to_string());
-}
-
-fn no_such_disk() -> IoMax {
-    IoMax { read_bytes: Some(mib(1)), ..IoMax::new(DeviceNumber { major: 4095, minor: 7 }) }
-}
-
-fn v1_refused() {
-    let scratch = Scratch::new(&only(Version::V1), &[Controller::Pids, Controller::Io, Controller::Cpuset]);
-    let cpus = scratch.file(Controller::Cpuset, "cpuset.cpus");
-    let request = Resources {
-        cpuset: Cpuset { cpus: Some("0".parse().unwrap()), ..Cpuset::default() },
-        pids: Pids { max: Some(Limit::At(9)) },
-        io: Io { max: vec![no_such_disk()], ..Io::default() },
-        ..Resources::default()
-    };
-    for apply in [windlass_cgroups::Group::apply, windlass_cgroups::Group::apply_best_effort] {
-        let error = apply(&scratch, &request).unwrap_err();
-        let Error::Refused { write, .. } = &error else { panic!("{error:?}") };
-        assert_eq!(write.file, "blkio.throttle.read_bps_device");
-        assert_eq!(write.rollback.restored, ["pids.max", "cpuset.cpus"]);
-        assert!(write.rollback.failed.is_empty(), "{error}");
-        assert_eq!(error.errno(), Some(19), "ENODEV: {error:?}");
-        assert_eq!(scratch.file(Controller::Pids, "pids.max"), "max");
-        assert_eq!(scratch.file(Controller::Cpuset, "cpuset.cpus"), cpus);
-    }
-    let nowhere = Cpuset { cpus: Some("9999".parse().unwrap()), ..Cpuset::default() };
-    let error = scratch.apply(&Resources { cpuset: nowhere, ..Resources::default() }).unwrap_err();
-    assert!(matches!(error, Error::Refused { .. }), "{error}");
-}
-
 fn v1_pids_zero() {
     let scratch = Scratch::new(&only(Version::V1), &[Controller::Pids]);
     let set = |max| scratch.apply(&Resources { pids: Pids { max }, ..Resources::default() }).unwrap();
@@ -272,35 +190,6 @@ fn v1_io_throttle() {
     assert_eq!(scratch.file(Controller::Io, "blkio.throttle.read_iops_device"), format!("{device} 9000"));
     let error = set(IoMax { write_bytes: Some(Limit::At(Bytes::new(0))), ..IoMax::new(device) }).unwrap_err();
     assert!(matches!(error, Error::Invalid { .. }), "{error}");
-}
-
-/// What was set before comes back, and so does that nothing was set.
-fn io_max_put_back(version: Version) {
-    let device = disk().unwrap();
-    let scratch = Scratch::new(&only(version), &[Controller::Io]);
-    let rules = || match version {
-        Version::V1 => ["blkio.throttle.read_bps_device", "blkio.throttle.write_iops_device"]
-            .map(|file| scratch.file(Controller::Io, file))
-            .join("; "),
-        Version::V2 => scratch.file(Controller::Io, "io.max"),
-    };
-    let rule = |read: u64, write| IoMax {
-        read_bytes: Some(mib(read)),
-        write_operations: Some(Limit::At(write)),
-        ..IoMax::new(device)
-    };
-    let io = |max| Resources { io: Io { max, ..Io::default() }, ..Resources::default() };
-    let refused = |before: &str| {
-        let error = scratch.apply(&io(vec![rule(7, 700), no_such_disk()])).unwrap_err();
-        let Error::Refused { write, .. } = &error else { panic!("{error:?}") };
-        assert!(!write.rollback.restored.is_empty() && write.rollback.failed.is_empty(), "{error}");
-        assert_eq!(rules(), before);
-    };
-    refused(&rules());
-    scratch.apply(&io(vec![rule(3, 300)])).unwrap();
-    let before = rules();
-    assert!(before.contains(&(3 << 20).to_string()), "{before}");
-    refused(&before);
 }
 
 fn v1_io_weight() {
@@ -335,109 +224,6 @@ fn v1_parent_cpuset() {
     child.apply(&Resources { cpuset: smaller.clone(), ..Resources::default() }).unwrap();
     scratch.apply(&Resources { cpuset: smaller, ..Resources::default() }).unwrap();
     assert_eq!(scratch.file(Controller::Cpuset, "cpuset.cpus"), first.to_string());
-}
-
-fn v1_device_filter() {
-    let scratch = Scratch::new(&only(Version::V1), &[Controller::Devices]);
-    filter_devices(&scratch);
-    assert_eq!(scratch.file(Controller::Devices, "devices.list"), "c 1:3 rw");
-}
-
-fn character(minor: u32, access: DeviceAccess) -> DeviceRule {
-    DeviceRule { action: DeviceAction::Allow, kind: DeviceKind::Character, major: Some(1), minor: Some(minor), access }
-}
-
-fn device_filter(default: DeviceAction, rules: Vec<DeviceRule>) -> Resources {
-    Resources { devices: Some(DeviceFilter { default, rules }), ..Resources::default() }
-}
-
-fn v1_devices_put_back() {
-    let read = DeviceAccess { read: true, ..DeviceAccess::default() };
-    let list = |scratch: &Scratch| scratch.file(Controller::Devices, "child/devices.list");
-    // A group cannot allow what the one above does not.
-    let wanted = device_filter(DeviceAction::Deny, vec![character(3, read), character(5, read)]);
-    let refused = |child: &windlass_cgroups::Group| match child.apply(&wanted).unwrap_err() {
-        error @ Error::Refused { .. } if error.errno() == Some(1) => error.to_string(),
-        error => panic!("{error:?}"),
-    };
-
-    let scratch = Scratch::new(&only(Version::V1), &[Controller::Devices]);
-    let null = character(3, DeviceAccess::READ_WRITE);
-    scratch.apply(&device_filter(DeviceAction::Deny, vec![null])).unwrap();
-    let child = scratch.child("child").unwrap();
-    assert_eq!(list(&scratch), "c 1:3 rw");
-    assert!(refused(&child).ends_with("put back: devices.deny"));
-    assert_eq!(list(&scratch), "c 1:3 rw");
-
-    let scratch = Scratch::new(&only(Version::V1), &[Controller::Devices]);
-    let no_zero = DeviceRule { action: DeviceAction::Deny, ..character(5, DeviceAccess::READ_WRITE) };
-    scratch.apply(&device_filter(DeviceAction::Allow, vec![no_zero])).unwrap();
-    let child = scratch.child("child").unwrap();
-    assert_eq!(list(&scratch), "a *:* rwm");
-    assert!(refused(&child).contains("could not put back devices.deny: the kernel does not show what it denied"));
-    assert_eq!(list(&scratch), "", "closed, not open");
-}
-
-fn v2_devices_stay() {
-    let scratch = Scratch::new(&only(Version::V2), &[Controller::Hugetlb]);
-    scratch.apply(&device_filter(DeviceAction::Deny, vec![])).unwrap();
-    let unified = [("hugetlb.2MB.max".to_owned(), "many".to_owned())].into();
-    let error = scratch.apply(&Resources { unified, ..device_filter(DeviceAction::Allow, vec![]) }).unwrap_err();
-    assert!(matches!(error, Error::Refused { .. }), "{error}");
-    assert_eq!(Actor::within(&scratch, "open /dev/null").news().map(char::from), Some('n'));
-}
-
-fn v2_device_filter() {
-    let scratch = Scratch::new(&only(Version::V2), &[Controller::Devices]);
-    // More often than one group may hold programs: each replaces the last.
-    for _ in 0..70 {
-        let devices = Some(DeviceFilter { default: DeviceAction::Allow, rules: vec![] });
-        scratch.apply(&Resources { devices, ..Resources::default() }).unwrap();
-    }
-    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    let before = descriptors();
-    filter_devices(&scratch);
-    assert_eq!(descriptors(), before, "no program is left open");
-}
-
-fn filter_devices(scratch: &Scratch) {
-    let can_open = |path: &str| {
-        let mut actor = Actor::within(scratch, &format!("open {path}"));
-        actor.news().map(char::from)
-    };
-    assert_eq!(can_open("/dev/null"), Some('y'));
-    let null = DeviceRule {
-        action: DeviceAction::Allow,
-        kind: DeviceKind::Character,
-        major: Some(1),
-        minor: Some(3),
-        access: DeviceAccess::READ_WRITE,
-    };
-    let filter = |rules| Resources {
-        devices: Some(DeviceFilter { default: DeviceAction::Deny, rules }),
-        ..Resources::default()
-    };
-    scratch.apply(&filter(vec![])).unwrap();
-    assert_eq!((can_open("/dev/null"), can_open("/dev/zero")), (Some('n'), Some('n')));
-    scratch.apply(&filter(vec![null])).unwrap();
-    assert_eq!((can_open("/dev/null"), can_open("/dev/zero")), (Some('y'), Some('n')));
-    let no_writing = DeviceRule {
-        action: DeviceAction::Deny,
-        access: DeviceAccess { write: true, ..DeviceAccess::default() },
-        ..null
-    };
-    let devices = Some(DeviceFilter { default: DeviceAction::Allow, rules: vec![no_writing] });
-    scratch.apply(&Resources { devices, ..Resources::default() }).unwrap();
-    assert_eq!((can_open("/dev/null"), can_open("/dev/zero")), (Some('n'), Some('y')), "opened to read and write");
-    scratch.apply(&filter(vec![null])).unwrap();
-}
-
-fn v1_not_enabled() {
-    let all = only(Version::V1);
-    let scratch = Scratch::new(&all, &[Controller::Pids]);
-    let error = scratch.apply(&memory(Memory { max: Some(mib(8)), ..Memory::default() })).unwrap_err();
-    let Error::Unsupported { settings } = &error else { panic!("{error}") };
-    assert!(matches!(settings[0].outcome, Outcome::Unsupported { reason: Reason::NotEnabled, .. }), "{error}");
 }
 
 fn v2_cpu() {
@@ -547,46 +333,6 @@ fn v2_nice() {
     assert_eq!(scratch.file(Controller::Cpu, "cpu.weight.nice"), "-7");
 }
 
-/// What the kernel was built without is told as such, strictly or not, and what it has is set.
-fn lacking(version: Version) {
-    let scratch = Scratch::new(&only(version), &[Controller::Cpu, Controller::Io]);
-    let half = windlass_cgroups::CpuUtilization::new(5000).unwrap();
-    let cpu = Cpu { uclamp_max: Some(half), ..Cpu::default() };
-    let io = Io { priority: Some(windlass_cgroups::IoPriority::Idle), ..Io::default() };
-    let dmem = Dmem { region: "no/such".to_owned(), max: Some(mib(1)), low: None, min: None };
-    match scratch.apply(&Resources { dmem: vec![dmem], ..Resources::default() }) {
-        Err(Error::Unsupported { settings }) => {
-            let reason = if scratch.all.home(Controller::Dmem) == Home::Absent(Reason::Kernel) {
-                Reason::Kernel
-            } else {
-                Reason::NotEnabled
-            };
-            let [item] = &settings[..] else { panic!("{settings:?}") };
-            assert!(matches!(item.outcome, Outcome::Unsupported { reason: found, .. } if found == reason), "{item}");
-        }
-        other => panic!("{other:?}"),
-    }
-    let prio_class = if version == Version::V1 { "blkio.prio.class" } else { "io.prio.class" };
-    let requests = [
-        (Controller::Cpu, "cpu.uclamp.max", "50.00", Resources { cpu, ..Resources::default() }),
-        (Controller::Io, prio_class, "idle", Resources { io, ..Resources::default() }),
-    ];
-    for (controller, file, value, request) in requests {
-        let path = format!("{}/{file}", scratch.directory(controller));
-        match (std::fs::exists(path).unwrap(), scratch.apply(&request)) {
-            (true, result) => {
-                assert_eq!(result.unwrap().items.len(), 1);
-                assert_eq!(scratch.file(controller, file), value);
-            }
-            (false, Err(Error::Unsupported { settings })) => assert!(
-                matches!(&settings[..], [item] if matches!(item.outcome, Outcome::Unsupported { reason: Reason::Kernel, .. })),
-                "{settings:?}"
-            ),
-            (false, other) => panic!("{file}: {other:?}"),
-        }
-    }
-}
-
 fn v2_misc_and_rdma() {
     let scratch = Scratch::new(&only(Version::V2), &[Controller::Misc, Controller::Rdma]);
     let refused = |request: Resources, file: &str| {
@@ -620,20 +366,6 @@ fn v2_pids_and_cpuset() {
     assert_eq!(scratch.file(Controller::Cpuset, "cpuset.cpus"), "");
 }
 
-fn v2_refused() {
-    let scratch = Scratch::new(&only(Version::V2), &[Controller::Memory, Controller::Io]);
-    let request = Resources {
-        memory: Memory { max: Some(mib(64)), ..Memory::default() },
-        io: Io { max: vec![no_such_disk()], ..Io::default() },
-        ..Resources::default()
-    };
-    let error = scratch.apply(&request).unwrap_err();
-    let Error::Refused { write, .. } = &error else { panic!("{error:?}") };
-    assert_eq!((write.file.as_str(), error.errno()), ("io.max", Some(19)), "{error}");
-    assert_eq!(write.rollback.restored, ["memory.max"]);
-    assert_eq!(scratch.file(Controller::Memory, "memory.max"), "max");
-}
-
 fn v2_hugetlb_and_raw_keys() {
     let scratch = Scratch::new(&only(Version::V2), &[Controller::Hugetlb]);
     let page_size = Bytes::mib(2);
@@ -655,53 +387,6 @@ fn v2_hugetlb_and_raw_keys() {
     let error = raw("hugetlb.3MB.max", "max").unwrap_err();
     let Error::Unsupported { settings } = &error else { panic!("{error}") };
     assert!(matches!(settings[0].outcome, Outcome::Unsupported { reason: Reason::Kernel, .. }), "{error}");
-}
-
-fn v2_raw_keys_are_checked() {
-    let scratch = Scratch::new(&only(Version::V2), &[]);
-    for (key, value) in [
-        ("memory.max", ""),
-        ("memory.max", " "),
-        ("memory.max", "1\n2"),
-        ("cgroup.procs", "1"),
-        ("cgroup.subtree_control", "+memory"),
-        ("memory", "1"),
-        ("memory.", "1"),
-        ("../memory.max", "1"),
-        ("memory.max/../cgroup.procs", "1"),
-        ("memory.current", "1"),
-        ("memory.reclaim", "1M"),
-        ("memory.pressure", "some 100000 2000000"),
-        ("io.cost.qos", "8:0 enable=1"),
-        ("nothing.max", "1"),
-    ] {
-        let unified = [(key.to_owned(), value.to_owned())].into();
-        let error = scratch.apply(&Resources { unified, ..Resources::default() }).unwrap_err();
-        assert!(matches!(error, Error::Invalid { .. }), "{key} {value:?}: {error}");
-    }
-}
-
-/// The limit is below what is in use, and there is nothing that could be reclaimed.
-fn v1_invalid_memory() {
-    let scratch = Scratch::new(&only(Version::V1), &[Controller::Memory]);
-    let mut hog = Actor::within(&scratch, "hog 16");
-    hog.news().unwrap();
-    // Without this the kernel might swap it out.
-    scratch.apply(&memory(Memory { swappiness: Some(0), ..Memory::default() })).unwrap();
-    let before = scratch.file(Controller::Memory, "memory.limit_in_bytes");
-    let error = scratch.apply(&memory(Memory { max: Some(mib(1)), ..Memory::default() })).unwrap_err();
-    assert!(matches!(error, Error::Refused { .. }) && error.errno() == Some(16), "EBUSY: {error:?}");
-    assert_eq!(scratch.file(Controller::Memory, "memory.limit_in_bytes"), before);
-}
-
-fn v2_invalid_memory() {
-    let scratch = Scratch::new(&only(Version::V2), &[Controller::Memory]);
-    for value in ["many", "-1", "1 2"] {
-        let unified = [("memory.max".to_owned(), value.to_owned())].into();
-        let error = scratch.apply(&Resources { unified, ..Resources::default() }).unwrap_err();
-        assert!(matches!(error, Error::Refused { .. }) && error.errno() == Some(22), "{value}: {error:?}");
-        assert_eq!(scratch.file(Controller::Memory, "memory.max"), "max");
-    }
 }
 
 fn v1_cpuset_flags() {
@@ -823,16 +508,6 @@ fn v1_device_weights() {
         Err(Error::Unsupported { .. }) => assert!(!there),
         Err(error) => panic!("{error:?}"),
     }
-}
-
-fn v2_unprivileged_filter() {
-    const NOBODY: u32 = 65534;
-    let scratch = Scratch::new(&only(Version::V2), &[]);
-    scratch.delegate(NOBODY, NOBODY).unwrap();
-    let mut actor = Actor::new_as(NOBODY, "filter");
-    scratch.add(actor.pid()).unwrap();
-    actor.go();
-    assert_eq!(actor.news(), Some(b'y'));
 }
 
 fn v2_isolated_partition() {

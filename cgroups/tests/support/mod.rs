@@ -8,7 +8,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use windlass_cgroups::{Anchor, Controller, DeviceNumber, Error, Group, GroupPath, Hierarchies, Home, Version};
+use windlass_cgroups::{
+    Anchor, Bytes, Controller, DeviceNumber, Error, Group, GroupPath, Hierarchies, Home, IoMax, Limit, Memory,
+    Resources, Version,
+};
 
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
@@ -61,6 +64,21 @@ pub(crate) fn two_cpus() -> Result<(), String> {
         Ok(count) if count.get() > 1 => Ok(()),
         _ => Err("needs two CPUs".to_owned()),
     }
+}
+
+/// So many mebibytes.
+pub(crate) fn mib(count: u64) -> Limit<Bytes> {
+    Limit::At(Bytes::mib(count))
+}
+
+/// Settings of memory alone.
+pub(crate) fn memory(memory: Memory) -> Resources {
+    Resources { memory, ..Resources::default() }
+}
+
+/// A limit for a disk that no machine has.
+pub(crate) fn no_such_disk() -> IoMax {
+    IoMax { read_bytes: Some(mib(1)), ..IoMax::new(DeviceNumber { major: 4095, minor: 7 }) }
 }
 
 pub(crate) fn only(version: Version) -> Hierarchies {
