@@ -15,11 +15,52 @@ pub(crate) struct Mount {
     pub(crate) version: Version,
     /// The subsystems of a v1 hierarchy, from the super block's options; a name is `name=...`.
     pub(crate) subsystems: Vec<String>,
+    /// Whether another mount is at its place or above, so that a path to it may lead elsewhere.
+    pub(crate) maybe_covered: bool,
 }
 
 /// The hierarchies in a mountinfo file, in its order: of two at one place the later is on top.
 pub(crate) fn hierarchies(mountinfo: &str) -> Vec<Mount> {
-    mountinfo.lines().filter_map(hierarchy).collect()
+    let mounts = || mountinfo.lines().filter_map(hierarchy);
+    let covered = |line: &str| !leads_to(mountinfo, line);
+    let lines = mountinfo.lines().filter(|line| hierarchy(line).is_some());
+    mounts().zip(lines).map(|(mount, line)| Mount { maybe_covered: covered(line), ..mount }).collect()
+}
+
+/// Whether the path of a mount passes through nothing but what it is mounted on.
+fn leads_to(mountinfo: &str, line: &str) -> bool {
+    let Some(own) = Position::of(line) else { return false };
+    let mut below = vec![own.id];
+    let mut parent = own.parent;
+    // The mount on which all others are has a parent that is not shown, or itself.
+    while let Some(found) = mountinfo.lines().filter_map(Position::of).find(|it| it.id == parent) {
+        if below.contains(&found.id) {
+            break;
+        }
+        below.push(found.id);
+        parent = found.parent;
+    }
+    let on_the_way = |other: &Position<'_>| is_at_or_below(own.at, other.at);
+    mountinfo.lines().filter_map(Position::of).filter(on_the_way).all(|other| below.contains(&other.id))
+}
+
+/// Where a mount is among the others.
+struct Position<'a> {
+    id: u64,
+    parent: u64,
+    at: &'a str,
+}
+
+impl<'a> Position<'a> {
+    fn of(line: &'a str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let (id, parent) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        Some(Self { id, parent, at: words.nth(2)? })
+    }
+}
+
+fn is_at_or_below(path: &str, directory: &str) -> bool {
+    directory == "/" || path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn hierarchy(line: &str) -> Option<Mount> {
@@ -44,6 +85,7 @@ fn hierarchy(line: &str) -> Option<Mount> {
         at: unescape(mount_point)?,
         version,
         subsystems,
+        maybe_covered: true,
     })
 }
 
@@ -117,6 +159,25 @@ mod tests {
         assert_eq!(mounts[3].version, Version::V2);
         assert_eq!(mounts[3].at, "/mnt/my tree");
         assert_eq!(mounts[3].device, (0, 38));
+        assert!(mounts.iter().all(|mount| !mount.maybe_covered));
+    }
+
+    #[test]
+    fn what_is_mounted_over_a_hierarchy_or_above_it_may_cover_it() {
+        for over in [
+            "50 32 0:40 / /sys/fs/cgroup/cpu,cpuacct rw - tmpfs tmpfs rw\n",
+            "50 31 0:40 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n",
+            "50 23 0:40 / /sys rw - sysfs sysfs rw\n",
+        ] {
+            let mounts = hierarchies(&format!("{HYBRID}{over}"));
+            assert!(mounts[0].maybe_covered, "{over}");
+            assert!(!mounts[3].maybe_covered, "{over}");
+        }
+        // Beside it, and below it.
+        for beside in ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct/a"] {
+            let mounts = hierarchies(&format!("{HYBRID}50 31 0:40 / {beside} rw - tmpfs tmpfs rw\n"));
+            assert!(!mounts[0].maybe_covered, "{beside}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::controller::Controller;
+use crate::controller::{Controller, Version};
 use crate::report::Reason;
 use crate::value::{Bytes, Limit};
 
@@ -34,6 +34,31 @@ impl Layout {
         self.homes[controller as usize]
     }
 }
+
+/// What a file holds in a group that nobody has changed yet; `None` where that depends on more than the kernel.
+pub(crate) fn in_new_group(version: Version, file: &str) -> Option<&'static str> {
+    let (_, _, value) = NEW_GROUP.iter().find(|(found, name, _)| (*found, *name) == (version, file))?;
+    Some(value)
+}
+
+/// The files that most groups have changed, and what they hold before.
+const NEW_GROUP: [(Version, &str, &str); 12] = [
+    (Version::V1, "cpu.shares", "1024"),
+    (Version::V1, "cpu.cfs_period_us", "100000"),
+    (Version::V1, "cpu.cfs_quota_us", "-1"),
+    (Version::V1, "memory.limit_in_bytes", "-1"),
+    (Version::V1, "pids.max", "max"),
+    (Version::V2, "cpu.weight", "100"),
+    (Version::V2, "cpu.max", "max 100000"),
+    (Version::V2, "memory.max", "max"),
+    (Version::V2, "memory.high", "max"),
+    (Version::V2, "memory.swap.max", "max"),
+    (Version::V2, "memory.oom.group", "0"),
+    (Version::V2, "pids.max", "max"),
+];
+
+/// The CPU period of v1 in a group that nobody has changed yet.
+pub(crate) const NEW_CPU_PERIOD: Duration = Duration::from_millis(100);
 
 /// The values of the group that decide the order of writes; a `None` was not read or is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::format::FormatError;
 use crate::group::Group;
 use crate::hierarchy::directory::Directory;
-use crate::observed::Home;
 use crate::stat_file::{
     ESSENTIAL, Essential, FILES, HUGETLB_FILES, Parse, ParseSized, StatFile, StatKind, StatSelection,
 };
@@ -114,7 +113,7 @@ impl Group {
             // v2 counts pressure and CPU time in every group.
             (None | Some(Controller::Cpu), _) => true,
             (Some(controller), Version::V1) => self.member_of(controller.subsystems()[0]).is_some(),
-            (Some(controller), Version::V2) => self.hierarchies().home(controller) == Home::V2,
+            (Some(controller), Version::V2) => self.hierarchies().version_of(controller) == Some(Version::V2),
         }
     }
 

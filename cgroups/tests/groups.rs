@@ -52,7 +52,8 @@ fn main() -> ExitCode {
             .needs(need::root)
             .needs(has(Version::V2, &[Controller::Hugetlb])),
     ];
-    let each: [Each; 9] = [
+    let each: [Each; 10] = [
+        ("v1_a_group_is_removed_by_its_name", "v2_a_group_is_removed_by_its_name", removed_by_name),
         ("v1_a_process_is_in_every_hierarchy", "v2_a_process_is_in_every_hierarchy", a_process_is_in_every_hierarchy),
         ("v1_an_existing_group_is_not_taken", "v2_an_existing_group_is_not_taken", an_existing_group_is_not_taken),
         ("v1_what_fails_leaves_nothing", "v2_what_fails_leaves_nothing", what_fails_leaves_nothing),
@@ -145,6 +146,25 @@ fn a_missing_group_is_an_error(all: &Hierarchies) {
     assert!(all.find(&path).unwrap().is_none());
     let below = path.join("a/b").unwrap();
     assert!(all.find(&below).unwrap().is_none());
+}
+
+fn removed_by_name(all: &Hierarchies) {
+    let scratch = Scratch::new(all, &some(all));
+    let child = scratch.child("child").unwrap();
+    let busy = all.remove(scratch.path()).unwrap_err();
+    assert!(matches!(&busy, Error::Busy { holder: Holder::Groups(groups), .. } if groups == &["child"]), "{busy}");
+    let mut actor = Actor::within(&child, "sleep");
+    let busy = all.remove(child.path()).unwrap_err();
+    assert!(matches!(&busy, Error::Busy { holder: Holder::Processes(pids), .. } if pids.len() == 1), "{busy}");
+    assert!(actor.is_running());
+    child.kill_and_wait(support::SOON).unwrap();
+    actor.wait();
+    let (directories, path) = (child.descriptors().count(), child.path().clone());
+    assert_eq!(child.into_descriptors().unwrap().len(), directories);
+    for path in [&path, scratch.path(), scratch.path()] {
+        all.remove(path).unwrap();
+        assert!(all.find(path).unwrap().is_none(), "{path}");
+    }
 }
 
 fn a_removed_group_is_gone(all: &Hierarchies) {

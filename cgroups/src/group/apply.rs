@@ -1,7 +1,7 @@
 //! Carrying a plan out, and putting everything back when a write fails.
 
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use crate::bpf::DeviceProgram;
@@ -9,13 +9,13 @@ use crate::controller::{Controller, Version};
 use crate::error::{Error, FailedWrite, Result, Rollback};
 use crate::format::FormatError;
 use crate::group::Group;
-use crate::group::rollback::{Written, open_with_former, roll_back};
+use crate::group::rollback::{Former, Written, open_with_former, roll_back};
 use crate::hierarchy::directory::WriteFailure;
-use crate::observed::{Home, Layout, Observed};
+use crate::observed::{Home, Layout, NEW_CPU_PERIOD, Observed, in_new_group};
 use crate::plan::Plan;
 use crate::report::{Reason, Report};
 use crate::resources::Resources;
-use crate::setting::{Action, Check, Setting, Write};
+use crate::setting::{Action, Check, Setting, Undo, Write};
 use crate::{sys, v1, v2};
 
 impl Group {
@@ -24,12 +24,13 @@ impl Group {
     /// Errors: [`Error::Unsupported`] if the group cannot have one of the settings, [`Error::Invalid`] if they make
     /// no sense, [`Error::Refused`] if the kernel refuses a value, which names what was put back.
     pub fn apply(&self, resources: &Resources) -> Result<Report> {
-        let plan = self.plan_unchecked(resources)?;
+        let known = self.known();
+        let plan = self.plan_unchecked(resources, known)?;
         if plan.settings.iter().any(|setting| matches!(setting.action, Action::Unsupported { .. })) {
             self.check_there()?;
             return Err(Error::Unsupported { settings: plan.report().unsupported().cloned().collect() });
         }
-        self.execute(plan, OnMissing::Fail)
+        self.execute(plan, OnMissing::Fail, known).map_err(|error| self.explained(error, resources))
     }
 
     /// Sets what the group can have of what is asked for; the report lists what it cannot.
@@ -37,23 +38,42 @@ impl Group {
     /// Errors: as [`apply`](Self::apply) but for [`Error::Unsupported`]. A value that the kernel refuses is an error
     /// here too, and puts back what was written before it.
     pub fn apply_best_effort(&self, resources: &Resources) -> Result<Report> {
-        self.execute(self.plan_unchecked(resources)?, OnMissing::Report)
+        let known = self.known();
+        let plan = self.plan_unchecked(resources, known)?;
+        self.execute(plan, OnMissing::Report, known).map_err(|error| self.explained(error, resources))
     }
 
     /// What [`apply`](Self::apply) would write now.
     pub fn plan(&self, resources: &Resources) -> Result<Plan> {
         self.check_there()?;
-        self.plan_unchecked(resources)
+        self.plan_unchecked(resources, Known::Nothing)
     }
 
     /// The plan for a group of which its writes tell whether it is there.
-    fn plan_unchecked(&self, resources: &Resources) -> Result<Plan> {
+    fn plan_unchecked(&self, resources: &Resources, known: Known) -> Result<Plan> {
         let layout = self.layout_for(|controller| resources.ask(controller))?;
-        let observed = self.observe(resources, &layout)?;
+        let observed = self.observe(resources, &layout, known)?;
         Plan::new(resources, &layout, &observed)
     }
 
-    fn execute(&self, mut plan: Plan, on_missing: OnMissing) -> Result<Report> {
+    fn known(&self) -> Known {
+        if self.take_new() { Known::New } else { Known::Changed }
+    }
+
+    /// What a plan that looks at everything finds wrong, where the kernel only said that it refuses.
+    fn explained(&self, error: Error, resources: &Resources) -> Error {
+        match error {
+            Error::Refused { ref write, .. } if write.file == v1::memory::LIMIT && write.rollback.failed.is_empty() => {
+                match self.plan(resources) {
+                    Err(invalid @ Error::Invalid { .. }) => invalid,
+                    _ => error,
+                }
+            }
+            error => error,
+        }
+    }
+
+    fn execute(&self, mut plan: Plan, on_missing: OnMissing, known: Known) -> Result<Report> {
         let mut written: Vec<Written<'_>> = Vec::new();
         let steps = |setting: &Setting| match &setting.action {
             Action::Write { writes, .. } => writes.len(),
@@ -68,11 +88,7 @@ impl Group {
             let first = written.len();
             ahead -= steps(setting);
             let failure = match &setting.action {
-                Action::Write { writes, .. } => writes.iter().enumerate().find_map(|(at, write)| {
-                    // After the last write nothing can fail for which it had to be put back.
-                    let last = ahead == 0 && at + 1 == writes.len() && write.check == Check::None;
-                    self.execute_one(write, if last { Keep::Nothing } else { Keep::Former }, &mut written).err()
-                }),
+                Action::Write { writes, .. } => self.execute_all(writes, ahead, known, &mut written).err(),
                 Action::Filter(program) => self.attach(program).err(),
                 Action::Unsupported { .. } => None,
             };
@@ -95,7 +111,39 @@ impl Group {
         Ok(plan.report())
     }
 
-    fn execute_one<'a>(&'a self, write: &Write, keep: Keep, written: &mut Vec<Written<'a>>) -> Result<(), Stopped> {
+    /// Does the writes of a setting, after which `ahead` others follow.
+    fn execute_all<'a>(
+        &'a self,
+        writes: &[Write],
+        ahead: usize,
+        known: Known,
+        written: &mut Vec<Written<'a>>,
+    ) -> Result<(), Stopped> {
+        let mut open: Option<(&str, OwnedFd)> = None;
+        for (at, write) in writes.iter().enumerate() {
+            // After the last write nothing can fail for which it had to be put back.
+            let last = ahead == 0 && at + 1 == writes.len() && write.check == Check::None;
+            let new = || in_new_group(write.version, &write.file).filter(|_| write.undo == Undo::Whole);
+            let keep = match known {
+                _ if last || write.undo == Undo::WithEarlier => Keep::Nothing,
+                Known::New => new().map_or(Keep::Former, Keep::Value),
+                Known::Changed | Known::Nothing => Keep::Former,
+            };
+            // A list takes one line at a time, and of all of them through one descriptor.
+            let again = open.take().filter(|(file, _)| *file == write.file && matches!(keep, Keep::Nothing));
+            let fd = self.execute_one(write, keep, again.map(|(_, fd)| fd), written)?;
+            open = Some((&*write.file, fd));
+        }
+        Ok(())
+    }
+
+    fn execute_one<'a>(
+        &'a self,
+        write: &Write,
+        keep: Keep,
+        open: Option<OwnedFd>,
+        written: &mut Vec<Written<'a>>,
+    ) -> Result<OwnedFd, Stopped> {
         let unsupported = |reason| Err(Stopped::Unsupported { file: write.file.to_string(), reason });
         let Some(directory) = self.directory_of(write.version, &write.file) else {
             return unsupported(Reason::NotEnabled);
@@ -110,32 +158,39 @@ impl Group {
             Stopped::Failed(Failure::Value(Box::new(write), answer))
         };
         let other = |error| Stopped::Failed(Failure::Other(error));
-        let opened = match keep {
-            Keep::Nothing => directory.open_to_write(&write.file).map(|fd| Ok((fd, None))),
-            Keep::Former => open_with_former(directory, write),
+        let opened = match (keep, open) {
+            (Keep::Nothing, Some(fd)) => Ok(Ok((fd, None))),
+            (Keep::Nothing, None) => directory.open_to_write(&write.file).map(|fd| Ok((fd, None))),
+            (Keep::Value(value), _) => directory.open_to_write(&write.file).map(|fd| {
+                let former = Former::Writes(vec![(write.file.clone(), value.to_owned())]);
+                Ok((fd, Some(former)))
+            }),
+            (Keep::Former, _) => open_with_former(directory, write),
         };
         let done = match opened {
             Ok(opened) => {
                 let (fd, former) = opened.map_err(other)?;
-                directory.write_to(&fd, &write.value).map(|()| former)
+                directory.write_to(&fd, &write.value).map(|()| (fd, former))
             }
             Err(failure) => Err(failure),
         };
-        match done {
-            Ok(None) => {}
-            Ok(Some(former)) => written.push(Written { directory, file: write.file.to_string(), former }),
+        let fd = match done {
+            Ok((fd, former)) => {
+                written.extend(former.map(|former| Written { directory, file: write.file.clone(), former }));
+                fd
+            }
             Err(WriteFailure::Gone) => return Err(other(directory.gone())),
             Err(WriteFailure::NoFile) => return unsupported(Reason::Kernel),
             Err(WriteFailure::NotPermitted) => return unsupported(Reason::NotDelegated),
             Err(WriteFailure::Refused(source)) => return Err(failed(Answer::Errno(source))),
-        }
+        };
         if write.check == Check::NotInvalid {
             let now = directory.read_always(&write.file).map_err(other)?;
             if now.contains("invalid") {
                 return Err(failed(Answer::Content(now.trim().to_owned())));
             }
         }
-        Ok(())
+        Ok(fd)
     }
 
     /// Loads a device program and puts it in the place of the one that was attached before, in one step.
@@ -167,12 +222,14 @@ impl Group {
     }
 
     /// Reads the values that decide the order of writes, and only those.
-    fn observe(&self, resources: &Resources, layout: &Layout) -> Result<Observed> {
+    fn observe(&self, resources: &Resources, layout: &Layout, known: Known) -> Result<Observed> {
         let mut observed = Observed::default();
         let cpu = &resources.cpu;
         match layout.home(Controller::Cpu) {
             Home::V1 => {
-                if cpu.max.is_some() {
+                if known == Known::New {
+                    observed.cpu_period = Some(NEW_CPU_PERIOD);
+                } else if cpu.max.is_some() {
                     observed.cpu_period = self.observe_file(Version::V1, "cpu.cfs_period_us", micros)?;
                 }
                 if cpu.realtime_period.is_some() {
@@ -193,7 +250,10 @@ impl Group {
             if memory.swap.is_some() {
                 observed.memory_limit = self.observe_file(Version::V1, v1::memory::LIMIT, limit)?;
             }
-            observed.memory_and_swap_limit = self.observe_file(Version::V1, v1::memory::LIMIT_WITH_SWAP, limit)?;
+            // Of memory alone the kernel itself says whether it is above the sum.
+            if memory.swap.is_some() || known == Known::Nothing {
+                observed.memory_and_swap_limit = self.observe_file(Version::V1, v1::memory::LIMIT_WITH_SWAP, limit)?;
+            }
         }
         if resources.io.weight.is_some() || !resources.io.device_weights.is_empty() {
             let candidates: &[(Version, &'static str)] = match layout.home(Controller::Io) {
@@ -239,10 +299,24 @@ enum OnMissing {
     Report,
 }
 
-/// Whether what a file holds is kept for a failure of a later write.
+/// What is known of a group before anything of it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// It is as the kernel made it.
+    New,
+    /// Nothing, and what the kernel would refuse need not be found out before.
+    Changed,
+    /// Nothing, and all that matters is to be found out.
+    Nothing,
+}
+
+/// What is kept of a file for a failure of a later write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keep {
+    /// What it holds, which is read.
     Former,
+    /// This, which it is known to hold.
+    Value(&'static str),
     Nothing,
 }
 

@@ -4,7 +4,6 @@ use crate::controller::{Controller, Version};
 use crate::cpuset::CpuSet;
 use crate::error::{Error, Result};
 use crate::group::Group;
-use crate::observed::Home;
 
 impl Group {
     /// The CPUs that the group's processes run on; `None` where the group has no cpuset.
@@ -32,18 +31,18 @@ impl Group {
     /// Errors: [`Error::Gone`] if the group was removed.
     pub fn exclusive_cpus(&self) -> Result<Option<CpuSet>> {
         self.check_there()?;
-        match self.hierarchies().home(Controller::Cpuset) {
-            Home::V2 => self.read_set(Version::V2, "cpuset.cpus.exclusive.effective"),
-            Home::V1 | Home::Absent(_) => Ok(None),
+        match self.hierarchies().version_of(Controller::Cpuset) {
+            Some(Version::V2) => self.read_set(Version::V2, "cpuset.cpus.exclusive.effective"),
+            Some(Version::V1) | None => Ok(None),
         }
     }
 
     fn cpu_set(&self, v1: &str, v2: &str) -> Result<Option<CpuSet>> {
         self.check_there()?;
-        match self.hierarchies().home(Controller::Cpuset) {
-            Home::V1 => self.read_set(Version::V1, v1),
-            Home::V2 => self.read_set(Version::V2, v2),
-            Home::Absent(_) => Ok(None),
+        match self.hierarchies().version_of(Controller::Cpuset) {
+            Some(Version::V1) => self.read_set(Version::V1, v1),
+            Some(Version::V2) => self.read_set(Version::V2, v2),
+            None => Ok(None),
         }
     }
 

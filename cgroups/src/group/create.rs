@@ -7,7 +7,6 @@ use crate::error::{Error, Holder, NotDelegated, Result};
 use crate::group::{Group, Member};
 use crate::hierarchy::directory::{Directory, WriteFailure};
 use crate::hierarchy::{Hierarchies, Hierarchy, controllers_in};
-use crate::observed::Home;
 use crate::path::GroupPath;
 use crate::v1::cpuset::FILLED_FROM_PARENT;
 
@@ -19,7 +18,8 @@ impl Hierarchies {
     /// The group is made in each hierarchy that has one of `controllers`, and besides in the hierarchy by which its
     /// processes are frozen, killed and watched: v2 where it is mounted, else v1's freezer. On v2 the controllers are
     /// passed on top down; on v1 cpusets are filled from above. Groups above that were made, and controllers that
-    /// were passed on, stay when this one is removed.
+    /// were passed on, stay when this one is removed. The first [`apply`](Group::apply) takes the group to be as the
+    /// kernel made it, and puts that back if it fails.
     ///
     /// Errors: [`Error::Exists`] if the group is there in one of the hierarchies, [`Error::NotDelegated`] for
     /// controllers that cannot be had, [`Error::Busy`] if processes in a group of v2 above keep it from passing
@@ -38,7 +38,7 @@ impl Hierarchies {
                 Err(error) => return Err(error.leaving(made.undo())),
             }
         }
-        Ok(Group::new(self.clone(), path.clone(), controllers.to_vec(), members))
+        Ok(Group::new(self.clone(), path.clone(), controllers.to_vec(), members).just_made())
     }
 
     /// Opens a group that is there, in the hierarchies that [`create`](Self::create) would choose.
@@ -66,10 +66,12 @@ impl Hierarchies {
         if members.is_empty() {
             return Ok(None);
         }
-        let has = |controller: &Controller| match self.home(*controller) {
-            Home::V1 => members.iter().any(|member| self.all[member.hierarchy].has(controller.subsystems()[0])),
-            Home::V2 => members.iter().any(|member| self.all[member.hierarchy].version == Version::V2),
-            Home::Absent(_) => false,
+        let has = |controller: &Controller| match self.version_of(*controller) {
+            Some(Version::V1) => {
+                members.iter().any(|member| self.all[member.hierarchy].has(controller.subsystems()[0]))
+            }
+            Some(Version::V2) => members.iter().any(|member| self.all[member.hierarchy].version == Version::V2),
+            None => false,
         };
         let controllers = Controller::ALL.iter().copied().filter(has).collect();
         Ok(Some(Group::new(self.clone(), path.clone(), controllers, members)))
@@ -88,7 +90,7 @@ impl Hierarchies {
 
     fn needed(&self, controllers: &[Controller]) -> Result<Vec<(usize, &Hierarchy)>> {
         let absent: Vec<Controller> =
-            controllers.iter().copied().filter(|wanted| matches!(self.home(*wanted), Home::Absent(_))).collect();
+            controllers.iter().copied().filter(|wanted| self.version_of(*wanted).is_none()).collect();
         if !absent.is_empty() {
             let bases: Vec<&str> = self.all.iter().map(|hierarchy| hierarchy.base.path()).collect();
             let stopped_at = bases.join(", ");
@@ -100,7 +102,7 @@ impl Hierarchies {
             Version::V2 => true,
             Version::V1 => {
                 let asked = |controller: &Controller| {
-                    self.home(*controller) == Home::V1
+                    self.version_of(*controller) == Some(Version::V1)
                         && controller.subsystems().iter().any(|subsystem| hierarchy.has(subsystem))
                 };
                 controllers.iter().any(asked) || (no_unified && hierarchy.has("freezer"))
@@ -292,7 +294,7 @@ impl Group {
                 Err(error) => return Err(error.leaving(made.undo())),
             }
         }
-        Ok(Self::new(self.hierarchies().clone(), path, self.controllers().to_vec(), members))
+        Ok(Self::new(self.hierarchies().clone(), path, self.controllers().to_vec(), members).just_made())
     }
 }
 

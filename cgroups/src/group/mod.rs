@@ -17,7 +17,8 @@ mod rollback;
 pub(crate) mod thread;
 pub(crate) mod tree;
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 
@@ -41,6 +42,8 @@ pub struct Group {
     path: GroupPath,
     controllers: Vec<Controller>,
     members: Vec<Member>,
+    /// Whether it was made by this handle, which has not changed it yet: what files hold is then known.
+    new: AtomicBool,
 }
 
 /// The directory of a group in one hierarchy.
@@ -60,7 +63,17 @@ impl Group {
         controllers: Vec<Controller>,
         members: Vec<Member>,
     ) -> Self {
-        Self { hierarchies, path, controllers, members }
+        Self { hierarchies, path, controllers, members, new: AtomicBool::new(false) }
+    }
+
+    /// The same, of a group that was just made.
+    pub(crate) fn just_made(self) -> Self {
+        Self { new: AtomicBool::new(true), ..self }
+    }
+
+    /// Whether it is as the kernel made it; asked once, before the first change.
+    pub(crate) fn take_new(&self) -> bool {
+        self.new.swap(false, Ordering::Relaxed)
     }
 
     /// Where the group is below the base of its hierarchies.
@@ -79,6 +92,13 @@ impl Group {
     /// into the others before it runs its program; `windlass_namespaces::Command::cgroup` takes them all.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.members.iter().map(|member| member.directory.as_fd())
+    }
+
+    /// The directories as [`descriptors`](Self::descriptors) lends them, for a caller that needs no more of the group.
+    ///
+    /// Errors: [`Error::Sys`] if one that something else still holds cannot be duplicated.
+    pub fn into_descriptors(self) -> Result<Vec<OwnedFd>> {
+        self.members.into_iter().map(|member| member.directory.into_fd()).collect()
     }
 
     /// The directory in the unified hierarchy, if the group is in it.
@@ -194,7 +214,8 @@ impl Group {
     /// Where those controllers are that matter to the caller; the kernel is not asked about others.
     pub(crate) fn layout_for(&self, matters: impl Fn(Controller) -> bool) -> Result<Layout> {
         let in_v2 = |controller: &Controller| {
-            !controller.built_into_v2() && matters(*controller) && self.hierarchies.home(*controller) == Home::V2
+            let version = self.hierarchies.version_of(*controller);
+            !controller.built_into_v2() && matters(*controller) && version == Some(Version::V2)
         };
         let passed_down = match self.member_v2() {
             Some(member) if Controller::ALL.iter().any(in_v2) => {
@@ -202,12 +223,12 @@ impl Group {
             }
             _ => Vec::new(),
         };
-        let home = |controller: Controller| match self.hierarchies.home(controller) {
-            Home::V2 if self.member_v2().is_none() => Home::Absent(Reason::NotEnabled),
-            Home::V2 if controller.built_into_v2() || passed_down.contains(&controller) => Home::V2,
-            Home::V1 if self.member_of(controller.subsystems()[0]).is_some() => Home::V1,
-            Home::V1 | Home::V2 => Home::Absent(Reason::NotEnabled),
-            absent @ Home::Absent(_) => absent,
+        let home = |controller: Controller| match self.hierarchies.version_of(controller) {
+            Some(Version::V2) if self.member_v2().is_none() => Home::Absent(Reason::NotEnabled),
+            Some(Version::V2) if controller.built_into_v2() || passed_down.contains(&controller) => Home::V2,
+            Some(Version::V1) if self.member_of(controller.subsystems()[0]).is_some() => Home::V1,
+            None if matters(controller) => self.hierarchies.home(controller),
+            _ => Home::Absent(Reason::NotEnabled),
         };
         Ok(Layout::new(home))
     }

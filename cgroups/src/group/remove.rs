@@ -1,5 +1,6 @@
 //! Removing groups: from the leaves up, after their processes have ended, and never by killing.
 
+use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -11,6 +12,37 @@ use crate::group::events::GroupEvents;
 use crate::group::kill::{listed, open_all, wait_for_end};
 use crate::group::{Group, Member};
 use crate::hierarchy::directory::{Directory, Standing};
+use crate::hierarchy::{Hierarchies, Hierarchy};
+use crate::path::GroupPath;
+
+impl Hierarchies {
+    /// Removes what there is of a group in any hierarchy, by its name and without opening it, if nothing is in it.
+    ///
+    /// For a caller that knows of the group no more than where it was, such as another run of the program.
+    ///
+    /// Errors: [`Error::Busy`] if processes or groups are in it; of a group that is in several hierarchies, those
+    /// without are removed. That there is none is no error.
+    pub fn remove(&self, path: &GroupPath) -> Result<()> {
+        let (above, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+        let (v2, v1): (Vec<&Hierarchy>, Vec<&Hierarchy>) =
+            self.all.iter().partition(|hierarchy| hierarchy.version == Version::V2);
+        for hierarchy in v2.into_iter().chain(v1) {
+            let removed = match above {
+                "" => hierarchy.base.remove(name),
+                _ => match hierarchy.base.below(above)? {
+                    Some(parent) => parent.remove(name),
+                    None => continue,
+                },
+            };
+            match removed.map_err(|error| error.kind()) {
+                Ok(()) | Err(io::ErrorKind::NotFound) => {}
+                // The group itself tells what keeps it.
+                Err(_) => return self.find(path)?.map_or(Ok(()), |group| group.remove_within(Duration::ZERO)),
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Group {
     /// How long [`remove`](Self::remove) waits for processes that are about to end.
@@ -19,8 +51,8 @@ impl Group {
     /// Removes the group once its last process has ended; a process that stays is not killed.
     ///
     /// Errors: [`Error::Busy`] if groups are below it, or if processes are still there after
-    /// [`REMOVE_WAIT`](Self::REMOVE_WAIT). Nothing is removed then, unless the process is in some of the group's
-    /// hierarchies only, where [`add`](Self::add) puts none: those without it are removed first. [`Error::Gone`] if it
+    /// [`REMOVE_WAIT`](Self::REMOVE_WAIT). Nothing is removed then, unless the group or process is in some of the
+    /// hierarchies only, where [`child`](Self::child) and [`add`](Self::add) put none: those without are removed first. [`Error::Gone`] if it
     /// was removed before, even if one of the same name is there now.
     pub fn remove(&self) -> Result<()> {
         self.remove_within(Self::REMOVE_WAIT)
@@ -28,12 +60,16 @@ impl Group {
 
     /// Removes the group as [`remove`](Self::remove) does, with another limit on waiting.
     pub fn remove_within(&self, timeout: Duration) -> Result<()> {
-        let mut all_leaves = true;
-        for member in self.members() {
+        // The removal itself says whether processes or groups are there: v2 first, which has the processes of all.
+        let ordered = || self.member_v2().into_iter().chain(self.members_v1());
+        let mut removed = 0;
+        if !self.is_gone() {
+            removed = ordered().take_while(|member| member.parent.remove(&member.name).is_ok()).count();
+        }
+        let left: Vec<&Member> = ordered().skip(removed).collect();
+        for member in &left {
             let directory = &member.directory;
-            let standing = member.parent.standing(&member.name, directory)?;
-            all_leaves &= standing == Standing::Leaf;
-            if standing == Standing::Parent {
+            if member.parent.standing(&member.name, directory)? == Standing::Parent {
                 let groups = match directory.directories() {
                     Ok(groups) => groups,
                     Err(Error::Gone { .. }) => continue,
@@ -43,12 +79,6 @@ impl Group {
                     return Err(Error::Busy { group: directory.path().to_owned(), holder: Holder::Groups(groups) });
                 }
             }
-        }
-        // The removal itself says whether processes are there: v2 first, which has those of every hierarchy.
-        let mut left: Vec<&Member> = self.member_v2().into_iter().chain(self.members_v1()).collect();
-        if all_leaves {
-            let kept = left.iter().position(|member| member.parent.remove(&member.name).is_err());
-            left.drain(..kept.unwrap_or(left.len()));
         }
         if left.is_empty() { Ok(()) } else { self.remove_members(&left, Deadline::after(timeout)) }
     }

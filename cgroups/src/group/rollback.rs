@@ -1,5 +1,6 @@
 //! Putting back what files held before, when a later write fails.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -11,14 +12,14 @@ use crate::v1;
 /// A write that happened, and the writes that undo it.
 pub(crate) struct Written<'a> {
     pub(crate) directory: &'a Directory,
-    pub(crate) file: String,
+    pub(crate) file: Cow<'static, str>,
     pub(crate) former: Former,
 }
 
 /// The former state of a file.
 pub(crate) enum Former {
     /// These writes bring it back.
-    Writes(Vec<(String, String)>),
+    Writes(Vec<(Cow<'static, str>, String)>),
     /// It cannot be written back.
     Unwritable,
     /// A filter of devices that allowed by default, maybe with exceptions, which the kernel does not show: everything
@@ -40,7 +41,7 @@ pub(crate) fn open_with_former(
         Undo::Whole | Undo::Line { .. } | Undo::Value { .. } => {
             let (fd, content) = directory.open_to_change(&write.file)?;
             let former = content.and_then(|content| former_content(&content, write));
-            let writes = former.map(|former| Former::Writes(vec![(write.file.to_string(), former)]));
+            let writes = former.map(|former| Former::Writes(vec![(write.file.clone(), former)]));
             return Ok(Ok((fd, Some(writes.unwrap_or(Former::Unwritable)))));
         }
     };
@@ -54,7 +55,7 @@ fn former_devices(directory: &Directory) -> Result<Former> {
         Err(error) => return Err(error),
     };
     Ok(match v1::devices::restore(&content) {
-        Some(writes) => Former::Writes(writes.into_iter().map(|(file, value)| (file.to_owned(), value)).collect()),
+        Some(writes) => Former::Writes(writes.into_iter().map(|(file, value)| (file.into(), value)).collect()),
         None => Former::HiddenExceptions,
     })
 }
@@ -92,8 +93,8 @@ pub(crate) fn roll_back(written: Vec<Written<'_>>) -> Rollback {
             }),
         };
         match result {
-            Ok(()) => rollback.restored.push(file),
-            Err(source) => rollback.failed.push((file, source)),
+            Ok(()) => rollback.restored.push(file.into_owned()),
+            Err(source) => rollback.failed.push((file.into_owned(), source)),
         }
     }
     rollback

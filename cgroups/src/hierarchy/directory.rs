@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::controller::Version;
 use crate::error::{Error, NotDelegated, Result};
+use crate::mountinfo::Mount;
 
 const SUPER_MAGIC_V1: i64 = 0x0027_e0eb;
 const SUPER_MAGIC_V2: i64 = 0x6367_7270;
@@ -54,21 +55,33 @@ impl Directory {
     }
 
     /// Opens a mount point; `None` if another file system covers it.
-    pub(crate) fn open_mount(path: &str, version: Version, device: (u32, u32)) -> Result<Option<Self>> {
+    pub(crate) fn open_mount(mount: &Mount) -> Result<Option<Self>> {
+        let path = &mount.at;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::NOENT | Errno::ACCESS | Errno::NOTDIR) => return Ok(None),
             Err(error) => return Err(Error::sys("open", path, error)),
         };
-        let status = rustix::fs::fstat(&fd).map_err(|error| Error::sys("inspect", path, error))?;
-        let found = (rustix::fs::major(status.st_dev), rustix::fs::minor(status.st_dev));
         let magic = rustix::fs::fstatfs(&fd).map_err(|error| Error::sys("inspect", path, error))?.f_type;
-        let wanted = match version {
+        let wanted = match mount.version {
             Version::V1 => SUPER_MAGIC_V1,
             Version::V2 => SUPER_MAGIC_V2,
         };
-        Ok((found == device && magic == wanted).then(|| Self::new(fd, path.to_owned())))
+        if magic != wanted || (mount.maybe_covered && !is_of_device(&fd, mount)?) {
+            return Ok(None);
+        }
+        Ok(Some(Self::new(fd, path.to_owned())))
+    }
+
+    /// The descriptor itself, or another of the same directory if there is a clone.
+    pub(crate) fn into_fd(self) -> Result<OwnedFd> {
+        match Arc::try_unwrap(self.0) {
+            Ok(open) => Ok(open.fd),
+            Err(shared) => {
+                shared.fd.try_clone().map_err(|error| Error::sys("duplicate the descriptor of", &shared.path, error))
+            }
+        }
     }
 
     /// Where it is, for messages.
@@ -281,6 +294,12 @@ impl Directory {
             }
         }
     }
+}
+
+/// Whether a directory is of the file system that was mounted, and not of one that covers it.
+fn is_of_device(fd: &OwnedFd, mount: &Mount) -> Result<bool> {
+    let status = rustix::fs::fstat(fd).map_err(|error| Error::sys("inspect", &mount.at, error))?;
+    Ok((rustix::fs::major(status.st_dev), rustix::fs::minor(status.st_dev)) == mount.device)
 }
 
 /// Reads an open file from its start; `None` if it is not text.

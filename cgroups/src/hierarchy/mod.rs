@@ -3,8 +3,10 @@
 pub(crate) mod directory;
 mod root;
 
-use std::io::Read as _;
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::controller::{Controller, Version};
 use crate::error::{Error, Result};
@@ -39,7 +41,8 @@ pub enum Anchor {
 #[derive(Debug, Clone)]
 pub struct Hierarchies {
     pub(crate) all: Arc<[Hierarchy]>,
-    absent: Arc<[(Controller, Reason)]>,
+    /// Found out when it is asked for: most callers only ask for what is there.
+    absent: Arc<OnceLock<Vec<(Controller, Reason)>>>,
     /// Whether a group is made in each of them, needed or not.
     pub(crate) every: bool,
 }
@@ -105,15 +108,14 @@ impl Hierarchies {
             if seen {
                 continue;
             }
-            if let Some(root) = Directory::open_mount(&mount.at, mount.version, mount.device)? {
+            if let Some(root) = Directory::open_mount(mount)? {
                 all.push(Hierarchy::new(mount, anchored(root, mount, &own, anchor)?)?);
             }
         }
         if all.is_empty() {
             return Err(Error::NoHierarchy);
         }
-        let absent = absent_from(&all);
-        Ok(Self { all: all.into(), absent: absent.into(), every })
+        Ok(Self { all: all.into(), absent: Arc::default(), every })
     }
 
     /// The same, without the hierarchies of the other version.
@@ -135,6 +137,8 @@ impl Hierarchies {
         if all.is_empty() {
             return Err(Error::NoHierarchy);
         }
+        // What neither version has.
+        self.absent();
         Ok(Self { all: all.into(), absent: self.absent.clone(), every: self.every })
     }
 
@@ -157,16 +161,28 @@ impl Hierarchies {
     /// What v2 has built in is taken from there if v2 is mounted at all, except the device filter, for which v1 needs
     /// no BPF.
     pub fn home(&self, controller: Controller) -> Home {
-        let v1 = self.of_subsystem(controller.subsystems()[0]).is_some();
-        match self.unified() {
-            Some(_) if controller.built_into_v2() && !(controller == Controller::Devices && v1) => Home::V2,
-            Some(unified) if unified.available.contains(&controller) => Home::V2,
-            _ if v1 => Home::V1,
-            _ => {
-                let absent = self.absent.iter().find(|(absent, _)| *absent == controller);
+        match self.version_of(controller) {
+            Some(Version::V1) => Home::V1,
+            Some(Version::V2) => Home::V2,
+            None => {
+                let absent = self.absent().iter().find(|(absent, _)| *absent == controller);
                 Home::Absent(absent.map_or(Reason::Kernel, |(_, reason)| *reason))
             }
         }
+    }
+
+    /// In which version a controller is; `None` if nowhere, and then only [`home`](Self::home) asks the kernel why.
+    pub fn version_of(&self, controller: Controller) -> Option<Version> {
+        let v1 = self.of_subsystem(controller.subsystems()[0]).is_some();
+        match self.unified() {
+            Some(_) if controller.built_into_v2() && !(controller == Controller::Devices && v1) => Some(Version::V2),
+            Some(unified) if unified.available.contains(&controller) => Some(Version::V2),
+            _ => v1.then_some(Version::V1),
+        }
+    }
+
+    fn absent(&self) -> &[(Controller, Reason)] {
+        self.absent.get_or_init(|| absent_from(&self.all))
     }
 
     pub(crate) fn unified(&self) -> Option<&Hierarchy> {
@@ -250,9 +266,20 @@ fn absent_from(all: &[Hierarchy]) -> Vec<(Controller, Reason)> {
     absent.into_iter().map(|controller| (controller, why(controller))).collect()
 }
 
-/// Reads a file whose length the kernel does not say beforehand, in few calls.
-fn read_proc(path: &str) -> std::io::Result<String> {
-    let mut content = String::with_capacity(16 << 10);
-    std::fs::File::open(path)?.read_to_string(&mut content)?;
-    Ok(content)
+/// Reads a file whose length the kernel does not say beforehand, without asking for it.
+fn read_proc(path: &str) -> io::Result<String> {
+    let file = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut content = vec![0; 16 << 10];
+    let mut length = 0;
+    loop {
+        match rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut content[length..]))? {
+            0 => break,
+            read => length += read,
+        }
+        if length == content.len() {
+            content.resize(2 * length, 0);
+        }
+    }
+    content.truncate(length);
+    String::from_utf8(content).map_err(|_| io::ErrorKind::InvalidData.into())
 }

@@ -78,6 +78,9 @@ fn bandwidth(max: CpuMax, observed: &Observed) -> Setting {
         Limit::At(quota) => quota.as_micros().to_string(),
     };
     let quota = Write::new(Version::V1, QUOTA, quota);
+    if observed.cpu_period == Some(max.period()) {
+        return Setting::writes("cpu.max", Controller::Cpu, vec![quota]);
+    }
     let period = Write::new(Version::V1, PERIOD, max.period().as_micros());
     let shorter = observed.cpu_period.is_some_and(|period| max.period() < period);
     let writes = if shorter { vec![quota, period] } else { vec![period, quota] };
