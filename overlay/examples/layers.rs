@@ -3,10 +3,10 @@
 //! `cargo run -p windlass-overlay --example layers -- LAYER.tar...` takes uncompressed archives, bottom first; without
 //! arguments three small ones are made. `--svg FILE` draws what costs how much. As an ordinary user:
 //! `unshare --map-root-user --mount` before the program.
-#![expect(clippy::print_stdout, reason = "the output is what the program is for")]
-
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use windlass_overlay::{
@@ -14,18 +14,27 @@ use windlass_overlay::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut archives: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let directory = std::env::temp_dir().join(format!("windlass-layers-{}", std::process::id()));
+    run(&directory, std::env::args_os().skip(1), &mut std::io::stdout().lock())
+}
+
+/// Works in a new directory, which is removed in the end.
+pub(crate) fn run(
+    directory: &Path,
+    arguments: impl Iterator<Item = OsString>,
+    out: &mut dyn Write,
+) -> Result<(), Box<dyn Error>> {
+    let mut archives: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
     let svg = archives.iter().position(|word| word.as_os_str() == "--svg");
     let svg = svg.map(|at| archives.drain(at..(at + 2).min(archives.len())).nth(1).ok_or("--svg takes a file"));
-    let directory = std::env::temp_dir().join(format!("windlass-layers-{}", std::process::id()));
-    let shown = show(&directory, &archives, svg.transpose()?.as_deref());
+    let shown = show(directory, &archives, svg.transpose()?.as_deref(), out);
     if directory.exists() {
-        std::fs::remove_dir_all(&directory)?;
+        std::fs::remove_dir_all(directory)?;
     }
     shown
 }
 
-fn show(directory: &Path, archives: &[PathBuf], svg: Option<&Path>) -> Result<(), Box<dyn Error>> {
+fn show(directory: &Path, archives: &[PathBuf], svg: Option<&Path>, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let store = LayerStore::open(directory)?;
     // A single user has only its own numbers to give files to.
     let id_map = if store.namespace() == windlass_overlay::whiteout::XattrNamespace::Trusted {
@@ -44,34 +53,41 @@ fn show(directory: &Path, archives: &[PathBuf], svg: Option<&Path>) -> Result<()
             layers.push(store.ingest(std::fs::File::open(archive)?, &options)?);
         }
     }
-    println!("layers, bottom first:\n  no  {:<19} {:>8} {:>12} {:>12}", "layer", "entries", "archive", "on disk");
+    writeln!(out, "layers, bottom first:\n  no  {:<19} {:>8} {:>12} {:>12}", "layer", "entries", "archive", "on disk")?;
     for (number, layer) in layers.iter().enumerate() {
         let (record, usage) = (store.layer(*layer)?, store.usage(*layer)?);
         let id = layer.to_string();
-        println!("  {number:>2}  {:<19} {:>8} {:>12} {:>12}", &id[..19], record.entries, record.bytes, usage.bytes);
+        writeln!(
+            out,
+            "  {number:>2}  {:<19} {:>8} {:>12} {:>12}",
+            &id[..19],
+            record.entries,
+            record.bytes,
+            usage.bytes
+        )?;
     }
     let snapshot = store.snapshot("example", &layers)?;
     let mount = snapshot.mount(&MountOptions::default())?;
     let root =
         PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(&mount))));
     std::fs::write(root.join("written-here"), "only in the snapshot\n")?;
-    println!("\nwhat the kernel shows, and the layer it comes from:");
+    writeln!(out, "\nwhat the kernel shows, and the layer it comes from:")?;
     let mut costs = Costs::new();
-    list(&root, &SafePath::root(), &snapshot, &layers, &mut costs)?;
-    println!("\nwhat of each layer is still to be seen:");
+    list(&root, &SafePath::root(), &snapshot, &layers, &mut costs, out)?;
+    writeln!(out, "\nwhat of each layer is still to be seen:")?;
     for (origin, paths) in &costs {
-        println!("  {origin:>3}  {:>12} bytes", paths.values().sum::<u64>());
+        writeln!(out, "  {origin:>3}  {:>12} bytes", paths.values().sum::<u64>())?;
     }
     if let Some(to) = svg {
         std::fs::write(to, treemap(&costs))?;
-        println!("\ndrawn in {}", to.display());
+        writeln!(out, "\ndrawn in {}", to.display())?;
     }
-    println!("\nwhat the writable layer changed:");
+    writeln!(out, "\nwhat the writable layer changed:")?;
     for change in snapshot.diff()? {
-        println!("  {}", change.path());
+        writeln!(out, "  {}", change.path())?;
     }
     let usage = snapshot.usage()?;
-    println!("  it costs {} bytes in {} inodes", usage.bytes, usage.inodes);
+    writeln!(out, "  it costs {} bytes in {} inodes", usage.bytes, usage.inodes)?;
     drop(mount);
     snapshot.remove()?;
     Ok(())
@@ -86,6 +102,7 @@ fn list(
     snapshot: &Snapshot,
     layers: &[LayerId],
     costs: &mut Costs,
+    out: &mut dyn Write,
 ) -> Result<(), Box<dyn Error>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(root.join(here.as_path()))? {
@@ -103,10 +120,10 @@ fn list(
             Some(Origin::Finish) => "f".to_owned(),
             None => "?".to_owned(),
         };
-        println!("  {origin:>3}  {path}");
+        writeln!(out, "  {origin:>3}  {path}")?;
         let metadata = std::fs::symlink_metadata(root.join(path.as_path()))?;
         if metadata.is_dir() {
-            list(root, &path, snapshot, layers, costs)?;
+            list(root, &path, snapshot, layers, costs, out)?;
         } else {
             let parts: Vec<_> = path.components().take(2).map(String::from_utf8_lossy).collect();
             *costs.entry(origin).or_default().entry(parts.join("/")).or_default() += metadata.len().max(1);
