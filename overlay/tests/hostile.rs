@@ -16,6 +16,10 @@ use windlass_overlay::{
 };
 
 fn main() -> ExitCode {
+    if std::env::var_os(ALONE).is_some() {
+        many_entries();
+        return ExitCode::SUCCESS;
+    }
     trial::main(vec![
         Test::new("a name with dots is refused", dots),
         Test::new("an absolute name stays beneath the target", absolute).needs(need::root),
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
         Test::new("owners outside the map are refused", owners).needs(need::root),
         Test::new("look-alikes are kept apart", look_alikes).needs(need::root),
         Test::new("deep and long paths", deep).needs(need::root),
+        Test::new("a path of a hundred thousand directories", bottomless),
+        Test::new("ten million empty entries", endless),
         Test::new("a sparse file is as long as it says and costs little", sparse).needs(need::root),
         Test::new("a mount in the target is not entered", mounts).needs(need::root),
     ])
@@ -368,6 +374,102 @@ fn deep() {
     let many: Layer = (0..11).map(|number| file(&number.to_string(), "")).collect();
     let error = Cage::new().apply(&many, &ApplyOptions { limits, ..mine() }).unwrap_err();
     assert!(matches!(error, Error::LimitExceeded { limit: Limit::Entries, max: 10 }), "{error}");
+}
+
+/// A name this long is refused before any part of it is looked at, by whatever limit is left.
+fn bottomless() {
+    let archive = pax_named(&("d/".repeat(100_000) + "f"));
+    let cage = Cage::new();
+    let refused = |limits| cage.apply_bytes(&archive, &ApplyOptions { limits, ..mine() }).unwrap_err();
+    let error = refused(Limits::default());
+    assert!(matches!(error, Error::LimitExceeded { limit: Limit::PathBytes, max: 4095 }), "{error}");
+    let error = refused(Limits { path_bytes: 1 << 20, ..Limits::default() });
+    assert!(matches!(error, Error::LimitExceeded { limit: Limit::Depth, .. }), "{error}");
+    // Without either the kernel's own bound is met, and nothing is made: a path of so many bytes is none to it.
+    let error = refused(Limits { path_bytes: 1 << 20, depth: 200_000, ..Limits::default() });
+    assert_eq!(error.errno(), Some(rustix::io::Errno::NAMETOOLONG.raw_os_error()), "{error}");
+    assert_eq!(std::fs::read_dir(cage.target()).unwrap().count(), 0);
+}
+
+/// An archive of one empty file with a name in a pax header.
+fn pax_named(name: &str) -> Vec<u8> {
+    let record = format!("path={name}\n");
+    let length = (1..1 << 20).find(|length: &usize| format!("{length} {record}").len() == *length).unwrap();
+    let record = format!("{length} {record}");
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::XHeader);
+    header.set_size(record.len() as u64);
+    header.set_cksum();
+    builder.append_data(&mut header, "pax", record.as_bytes()).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_size(0);
+    header.set_cksum();
+    builder.append_data(&mut header, "short", std::io::empty()).unwrap();
+    builder.into_inner().unwrap()
+}
+
+/// The same header without end, and how often it was read.
+struct Endless<'a> {
+    block: [u8; 512],
+    read: &'a AtomicU64,
+}
+
+impl std::io::Read for Endless<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let start = usize::try_from(self.read.load(Ordering::Relaxed) % 512).unwrap();
+        let count = buffer.len().min(512 - start);
+        buffer[..count].copy_from_slice(&self.block[start..start + count]);
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+fn endless_stream(read: &AtomicU64) -> Endless<'_> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path("empty").unwrap();
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(0);
+    header.set_cksum();
+    Endless { block: *header.as_bytes(), read }
+}
+
+/// Names the part of this program that runs alone, so that its memory is its own.
+const ALONE: &str = "WINDLASS_OVERLAY_ALONE";
+
+/// The same empty file without end: a limit ends it, and what was read until then is all that it took.
+fn endless() {
+    let read = AtomicU64::new(0);
+    let cage = Cage::new();
+    let limits = Limits { entries: 1000, ..Limits::default() };
+    let error = apply(endless_stream(&read), &cage.target(), &ApplyOptions { limits, ..mine() }).unwrap_err();
+    assert!(matches!(error, Error::LimitExceeded { limit: Limit::Entries, max: 1000 }), "{error}");
+    assert!(read.load(Ordering::Relaxed) < 1000 * 512 + (1 << 20), "{read:?} bytes were read");
+    assert_eq!(listing(&cage.outside()), cage.before, "the canary was touched");
+    assert!(Limits::default().entries < 10_000_000);
+    let output = std::process::Command::new(std::env::current_exe().unwrap()).env(ALONE, "entries").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// All of them are read, none is remembered. `WINDLASS_ENTRIES=10000000` takes its time.
+fn many_entries() {
+    let wanted = std::env::var("WINDLASS_ENTRIES").map_or(100_000, |wanted| wanted.parse().unwrap());
+    let read = AtomicU64::new(0);
+    let limits = Limits { entries: wanted, ..Limits::default() };
+    let mut reader = windlass_overlay::tar::Reader::new(endless_stream(&read), limits);
+    for _ in 0..wanted {
+        assert!(reader.next_entry().unwrap().is_some());
+    }
+    let error = reader.next_entry().unwrap_err();
+    assert!(matches!(error, Error::LimitExceeded { limit: Limit::Entries, max } if max == wanted), "{error}");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 12 << 10, "a peak of {peak} kB");
 }
 
 fn sparse() {
