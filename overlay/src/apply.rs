@@ -241,6 +241,13 @@ pub(crate) fn copy(from: BorrowedFd<'_>, name: &SafePath, entry: &Entry, parent:
     make::set_mode_and_time(file.as_fd(), &place.path, entry.metadata.mode, entry.metadata.mtime)
 }
 
+/// Gives a directory what an entry says of it, once nothing more is written into it.
+pub(crate) fn dress_directory(directory: BorrowedFd<'_>, entry: &Entry) -> Result<()> {
+    let mut notices = Notices::default();
+    make::dress(directory, entry, owner::same(entry), Xattrs::Required, &mut notices)?;
+    make::set_mode_and_time(directory, &entry.path, entry.metadata.mode, entry.metadata.mtime)
+}
+
 /// The error of a hard link that names what no link can name.
 fn unlinkable(offset: u64) -> Error {
     Error::archive(offset, Fault::HardLink)

@@ -24,7 +24,8 @@
 //!
 //! An uncompressed archive ([`std::io::Read`]) → [`tar::Reader`] → [`Entry`] → [`apply()`] → a layer of a [`LayerStore`],
 //! named by the digest of its archive → [`Snapshot`] or [`View`] → [`DetachedMount`], a descriptor that is attached to
-//! nobody's tree. Back: the upper directory → [`Snapshot::diff`] → [`Change`] → [`tar::Writer`].
+//! nobody's tree. Back: the upper directory → [`Snapshot::diff`] → [`Change`] → [`tar::Writer`], or at once with
+//! [`LayerStore::commit_snapshot`] → [`Committed`], of which others are made.
 //!
 //! Each layer is applied alone, so that layers apply in parallel and any chain shares them. What a layer cannot know
 //! alone is in its [`Unfinished`] and is finished, in order, when a snapshot stacks it: the owner and mode of a directory
@@ -45,8 +46,8 @@
 //! # What is absent, on purpose
 //!
 //! No decompression and no registry: the caller hands over an uncompressed stream. No other backend than directories,
-//! EROFS images ([`LayerFormat`]) and overlay: where overlay is missing, [`probe()`] says why and [`apply()`] with
-//! [`Whiteouts::Execute`] makes a plain copy. Nothing is attached to the caller's tree unless [`DetachedMount::attach`] is
+//! EROFS images ([`LayerFormat`]) and overlay: where overlay is missing, [`probe()`] says why, and [`Snapshot::root`] asks
+//! `fuse-overlayfs` or makes a plain copy. Nothing is attached to the caller's tree unless [`DetachedMount::attach`] is
 //! called. No global state, and no thread that outlives a call but the one of [`Emptying::Background`].
 //!
 //! # What survives
@@ -87,14 +88,14 @@ pub use layer_id::{LayerId, LayerIdError};
 pub use limits::{Limit, Limits};
 pub use mount::{DetachedMount, MountGuard};
 pub use options::{
-    ApplyOptions, Copies, Devices, Durability, Emptying, IdMap, IdRange, ImageTier, LayerFormat, LowerTier,
-    MountOptions, StoreOptions, Syncing, Whiteouts, Xattrs,
+    ApplyOptions, Copies, Devices, Durability, Emptying, IdMap, IdRange, ImageTier, Index, Inodes, LayerFormat,
+    LowerTier, MountOptions, StoreOptions, Syncing, Whiteouts, Xattrs,
 };
 pub use path::{PathError, SafePath};
 pub use probe::{Feature, Probe, Support, probe};
 pub use record::LayerRecord;
 pub use scan::Usage;
-pub use snapshot::{Origin, Snapshot, View, diff_directories, write_changes};
-pub use store::{LayerStore, Recovery, Staged};
+pub use snapshot::{Origin, RootKind, Snapshot, SnapshotRoot, View, diff_directories, write_changes};
+pub use store::{Committed, LayerStore, Recovery, References, Staged};
 pub use tree::{Tree, diff};
 pub use unfinished::Unfinished;

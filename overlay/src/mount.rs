@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limit;
 use crate::options::{LowerTier, MountOptions};
 use crate::plan::{Access, Directory, Step, plan};
-use crate::sys::{self, Named as _};
+use crate::sys::{self, Lease, Named as _};
 use crate::whiteout::XattrNamespace;
 
 pub(crate) use image::mount_image;
@@ -24,9 +24,13 @@ pub(crate) use image::mount_image;
 /// A mounted file system that no path leads to; it ends when the last descriptor of it is closed.
 ///
 /// Files are reached with `openat` beneath the descriptor, or the mount is attached inside another mount namespace,
-/// or here with [`DetachedMount::attach`].
+/// or here with [`DetachedMount::attach`]. As long as this value or its guard lives, the snapshot counts as mounted, for
+/// every process; a mount that was turned into a bare descriptor is the caller's to remember.
 #[derive(Debug)]
-pub struct DetachedMount(OwnedFd);
+pub struct DetachedMount {
+    mount: OwnedFd,
+    lease: Option<Lease>,
+}
 
 impl DetachedMount {
     /// Attaches the mount to a directory of the caller's own mount namespace until the guard is dropped.
@@ -34,20 +38,24 @@ impl DetachedMount {
     /// # Kernel
     /// `move_mount(2)`; needs `CAP_SYS_ADMIN` over the mount namespace.
     pub fn attach(self, at: &Path) -> Result<MountGuard> {
-        move_mount(&self.0, "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).named("move_mount", at)?;
-        Ok(MountGuard { mounted: Some(at.to_owned()) })
+        move_mount(&self.mount, "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).named("move_mount", at)?;
+        Ok(MountGuard { mounted: Some(at.to_owned()), _lease: self.lease })
+    }
+
+    pub(crate) fn with_lease(self, lease: Lease) -> Self {
+        Self { lease: Some(lease), ..self }
     }
 }
 
 impl AsFd for DetachedMount {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.mount.as_fd()
     }
 }
 
 impl From<DetachedMount> for OwnedFd {
     fn from(mount: DetachedMount) -> Self {
-        mount.0
+        mount.mount
     }
 }
 
@@ -55,6 +63,7 @@ impl From<DetachedMount> for OwnedFd {
 #[derive(Debug)]
 pub struct MountGuard {
     mounted: Option<PathBuf>,
+    _lease: Option<Lease>,
 }
 
 impl MountGuard {
@@ -190,7 +199,7 @@ fn mount_by(
         Access::ReadOnly => MountAttrFlags::MOUNT_ATTR_RDONLY,
     };
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-        .map(DetachedMount)
+        .map(|mount| DetachedMount { mount, lease: None })
         .map_err(|errno| otherwise(refused(context.as_fd(), "fsmount".into(), errno)))
 }
 

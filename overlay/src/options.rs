@@ -170,6 +170,41 @@ pub struct MountOptions {
     pub lowers: Option<LowerTier>,
     /// What a change brings into the writable layer.
     pub copies: Copies,
+    /// Whether the names of a lower layer's file stay one file when it is changed.
+    pub index: Index,
+    /// How inode numbers are made where layers are on several file systems.
+    pub inodes: Inodes,
+}
+
+/// Whether the names of a lower layer's file stay one file when it is changed (`index`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Index {
+    /// A change of one name leaves the others as they were.
+    #[default]
+    Off,
+    /// A change shows under every name. What changed is told by [`crate::Snapshot::diff_by_walking`] then, and the
+    /// writable layer can be mounted over the same layers only. A read-only mount has no index.
+    ///
+    /// # Kernel
+    /// Linux 4.13; needs file systems whose files have handles.
+    On,
+}
+
+/// How inode numbers are made where layers are on several file systems (`xino`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Inodes {
+    /// As the kernel is configured.
+    #[default]
+    Kernel,
+    /// Those of the layers, which may name two files by the same number.
+    Plain,
+    /// With the number of the layer in their upper bits, where it fits.
+    Auto,
+    /// As [`Inodes::Auto`], also where the file system does not say that it fits.
+    ///
+    /// # Kernel
+    /// Linux 4.17.
+    Extended,
 }
 
 /// What a change of a lower layer's object brings into the writable layer.

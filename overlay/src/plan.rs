@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::limits::Limit;
-use crate::options::{Copies, LowerTier, MountOptions, Syncing};
+use crate::options::{Copies, Index, Inodes, LowerTier, MountOptions, Syncing};
 use crate::whiteout::XattrNamespace;
 
 /// One setting of a new mount.
@@ -98,7 +98,14 @@ pub fn plan(
             steps.extend([Step::Text("redirect_dir", "on"), Step::Text("metacopy", "on")]);
         }
     }
-    steps.push(Step::Text("index", "off"));
+    let index = access == Access::ReadWrite && options.index == Index::On;
+    steps.push(Step::Text("index", if index { "on" } else { "off" }));
+    match options.inodes {
+        Inodes::Kernel => {}
+        Inodes::Plain => steps.push(Step::Text("xino", "off")),
+        Inodes::Auto => steps.push(Step::Text("xino", "auto")),
+        Inodes::Extended => steps.push(Step::Text("xino", "on")),
+    }
     Ok(steps)
 }
 
@@ -151,6 +158,24 @@ mod tests {
             text(Access::ReadOnly, XattrNamespace::User, Syncing::Volatile, LowerTier::OptionString),
             "lowerdir=paths of 2 lower directories\nuserxattr\nindex=off"
         );
+    }
+
+    #[test]
+    fn an_index_is_of_a_writable_layer() {
+        let options = MountOptions { index: Index::On, inodes: Inodes::Extended, ..MountOptions::default() };
+        let last_two = |access| {
+            let steps = plan(1, access, XattrNamespace::Trusted, &options, LowerTier::Descriptor).unwrap();
+            steps[steps.len() - 2..].iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(last_two(Access::ReadWrite), "index=on xino=on");
+        assert_eq!(last_two(Access::ReadOnly), "index=off xino=on");
+        let xino = |inodes| {
+            let options = MountOptions { inodes, ..MountOptions::default() };
+            let steps = plan(1, Access::ReadOnly, XattrNamespace::User, &options, LowerTier::Descriptor).unwrap();
+            steps.last().map(ToString::to_string).unwrap()
+        };
+        let every = [Inodes::Kernel, Inodes::Plain, Inodes::Auto].map(xino);
+        assert_eq!(every, ["index=off", "xino=off", "xino=auto"]);
     }
 
     #[test]

@@ -4,13 +4,15 @@ use std::fmt;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode};
+use rustix::fs::{FileType, Mode, OFlags};
 
+use crate::apply::apply_to_image;
 use crate::error::{Error, Result};
-use crate::mount::{Directories, Standing, mount};
-use crate::options::{LowerTier, MountOptions, Syncing};
+use crate::mount::{Directories, Standing, mount, mount_image};
+use crate::options::{ApplyOptions, ImageTier, LowerTier, MountOptions, Syncing};
 use crate::path::SafePath;
 use crate::sys::{self, Named as _, READ_DIRECTORY};
+use crate::tar::Writer;
 use crate::whiteout::XattrNamespace;
 
 /// What overlay can do on this kernel, as this user and on this file system.
@@ -40,6 +42,8 @@ pub enum Feature {
     Volatile,
     /// Naming lower directories in this way.
     Lowers(LowerTier),
+    /// Layers that are EROFS images, brought to the kernel in this way.
+    Images(ImageTier),
 }
 
 /// Whether something works.
@@ -120,7 +124,20 @@ fn features(own: BorrowedFd<'_>) -> Result<Found> {
             rustix::fs::mkdirat(own, "work", Mode::RWXU).named("mkdirat", Path::new("work"))?;
         }
     }
+    features.extend(images(own)?);
     Ok((found.ok(), features))
+}
+
+/// Makes the image of an empty layer and mounts it in each way.
+fn images(own: BorrowedFd<'_>) -> Result<[(Feature, Support); 2]> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let image = rustix::fs::openat(own, "image", flags, Mode::RUSR | Mode::WUSR).named("create", Path::new("image"))?;
+    let archive = Writer::new(Vec::new()).finish()?;
+    apply_to_image(&archive[..], image.as_fd(), XattrNamespace::User, &ApplyOptions::default())?;
+    Ok([ImageTier::File, ImageTier::Loop].map(|tier| {
+        let mounted = mount_image(image.as_fd(), &[], Some(tier));
+        (Feature::Images(tier), support(mounted.map(drop)))
+    }))
 }
 
 fn open(own: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
@@ -170,6 +187,8 @@ impl fmt::Display for Feature {
             Self::Lowers(LowerTier::Path) => "lower directories by path",
             Self::Lowers(LowerTier::Attached) => "lower directories in a namespace of a thread",
             Self::Lowers(LowerTier::Descriptor) => "lower directories by descriptor",
+            Self::Images(ImageTier::File) => "images by file",
+            Self::Images(ImageTier::Loop) => "images by loop device",
         })
     }
 }

@@ -13,18 +13,30 @@ use rustix::fs::{AtFlags, FileType, Stat};
 use crate::entry::{DeviceKind, DeviceNumber, Entry, Kind, Metadata, Timestamp};
 use crate::error::{Error, Result};
 use crate::path::SafePath;
-use crate::sys::{self, Named as _, Object};
+use crate::sys::{self, Attributes, Named as _, Object};
 use crate::whiteout;
 
 pub(crate) use names::names_of;
 pub(crate) use stack::{Found, Last, Stack, place};
-pub(crate) use upper::changes;
+pub(crate) use upper::{changes, visit};
 pub use usage::Usage;
 pub(crate) use usage::usage;
 pub(crate) use walk::{Root, differences};
 
 /// What a directory has at one name, with its attributes; overlay's own attributes are left out.
 pub(crate) fn entry(parent: BorrowedFd<'_>, name: &SafePath, path: SafePath, stat: &Stat) -> Result<Entry> {
+    let xattrs = Object::Name(parent, name).all(path.as_path())?;
+    entry_with(parent, name, path, stat, xattrs)
+}
+
+/// As [`entry`], of something whose attributes are known.
+pub(crate) fn entry_with(
+    parent: BorrowedFd<'_>,
+    name: &SafePath,
+    path: SafePath,
+    stat: &Stat,
+    mut xattrs: Attributes,
+) -> Result<Entry> {
     let object = path.as_path();
     let kind = match sys::file_type(stat) {
         FileType::RegularFile => Kind::File { size: u64::try_from(stat.st_size).unwrap_or_default() },
@@ -38,7 +50,6 @@ pub(crate) fn entry(parent: BorrowedFd<'_>, name: &SafePath, path: SafePath, sta
         FileType::Fifo => Kind::Fifo,
         _ => return Err(Error::Unsupported { feature: "sockets in a layer", reason: path.to_string() }),
     };
-    let mut xattrs = Object::Name(parent, name).all(object)?;
     xattrs.retain(|name, _| !whiteout::is_overlay_xattr(name));
     let metadata =
         Metadata { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, mtime: mtime(stat), xattrs };

@@ -1,24 +1,29 @@
 //! Stacked layers, writable or not.
 
+mod root;
+
 use std::fmt;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::diff::Change;
 use crate::entry::Kind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
 use crate::mount::{DetachedMount, Directories, Standing, mount};
 use crate::options::MountOptions;
 use crate::path::SafePath;
 use crate::record::{Lower, SnapshotRecord};
 use crate::scan::{self, Root, Stack, Usage};
-use crate::sys::{self, Named as _, READ_DIRECTORY};
+use crate::sys::{self, Lease, Named as _, READ_DIRECTORY, Sharing};
 use crate::tar::Writer;
 use crate::whiteout::XattrNamespace;
+
+pub use root::{RootKind, SnapshotRoot};
 
 /// Where a snapshot lives, and how its store removes it.
 pub(crate) struct Home {
@@ -39,6 +44,9 @@ impl fmt::Debug for Home {
         f.debug_struct("Home").field("path", &self.path).field("record", &self.record).finish_non_exhaustive()
     }
 }
+
+/// The file whose lock says that a snapshot is mounted.
+pub(crate) const LOCKED: &[u8] = b"record";
 
 /// Where something in a stack comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +81,47 @@ impl Home {
     }
 
     fn mount(&self, is_writable: bool, options: MountOptions, users: Option<BorrowedFd<'_>>) -> Result<DetachedMount> {
+        let lease = self
+            .lease(if is_writable { Sharing::Exclusive } else { Sharing::Shared })?
+            .ok_or_else(|| self.mounted())?;
+        self.mount_unleased(is_writable, options, users).map(|mount| mount.with_lease(lease))
+    }
+
+    fn mount_unleased(
+        &self,
+        is_writable: bool,
+        options: MountOptions,
+        users: Option<BorrowedFd<'_>>,
+    ) -> Result<DetachedMount> {
         mount(|standing| self.directories(is_writable, users, standing), self.namespace, options)
+    }
+
+    fn lease(&self, sharing: Sharing) -> Result<Option<Lease>> {
+        let file = SafePath::parse(LOCKED).expect("letters are a name");
+        Lease::take(self.directory.as_fd(), &file, sharing).named("lock", &self.path)
+    }
+
+    fn mounted(&self) -> Error {
+        Error::Busy { what: "snapshot", name: self.key.clone(), by: "a mount of it".to_owned() }
+    }
+
+    /// Whether somebody holds a mount of it.
+    fn is_mounted(&self) -> Result<bool> {
+        let file = SafePath::parse(LOCKED).expect("letters are a name");
+        Lease::is_taken(self.directory.as_fd(), &file).named("lock", &self.path)
+    }
+
+    /// An index keeps names together that the upper directory has apart.
+    fn refuse_index(&self) -> Result<()> {
+        let index = SafePath::parse(b"work/index").expect("two names are a path");
+        let opened = match sys::open_beneath(self.directory.as_fd(), &index, READ_DIRECTORY) {
+            Err(Errno::NOENT) => return Ok(()),
+            opened => opened.named("open", index.as_path())?,
+        };
+        if sys::names(opened.as_fd(), index.as_path())?.is_empty() {
+            return Ok(());
+        }
+        Err(Error::NotNative { path: SafePath::root(), attribute: "index" })
     }
 
     fn directories(&self, is_writable: bool, users: Option<BorrowedFd<'_>>, standing: Standing) -> Result<Directories> {
@@ -143,7 +191,7 @@ impl Home {
 /// [`crate::Whiteouts::Execute`] they give the second.
 ///
 /// # Errors
-/// [`crate::Error::Unrepresentable`] for names of the second that an archive cannot spell.
+/// [`Error::Unrepresentable`] for names of the second that an archive cannot spell.
 pub fn diff_directories(lower: &Path, upper: &Path) -> Result<Vec<Change>> {
     let (lower, upper) = (sys::open_directory(lower)?, sys::open_directory(upper)?);
     scan::differences(lower.as_fd(), upper.as_fd(), Root::Compared)
@@ -157,17 +205,27 @@ pub fn write_changes<W: Write>(changes: &[Change], directory: &Path, stream: W) 
 fn write<W: Write>(changes: &[Change], directory: BorrowedFd<'_>, stream: W) -> Result<W> {
     let mut writer = Writer::new(stream);
     for change in changes {
-        match change {
-            Change::Delete(path) => writer.whiteout(path)?,
-            Change::Opaque(path) => writer.opaque(path)?,
+        let file = match change {
             Change::Put(entry) if matches!(entry.kind, Kind::File { .. }) => {
                 let file = sys::open_beneath(directory, &entry.path, OFlags::RDONLY | OFlags::NOFOLLOW);
-                writer.append(entry, &mut std::fs::File::from(file.named("open", entry.path.as_path())?))?;
+                Some(file.named("open", entry.path.as_path())?)
             }
-            Change::Put(entry) => writer.append(entry, &mut std::io::empty())?,
-        }
+            _ => None,
+        };
+        append(&mut writer, change, file)?;
     }
     writer.finish()
+}
+
+fn append<W: Write>(writer: &mut Writer<W>, change: &Change, file: Option<OwnedFd>) -> Result<()> {
+    match change {
+        Change::Delete(path) => writer.whiteout(path),
+        Change::Opaque(path) => writer.opaque(path),
+        Change::Put(entry) => match file.filter(|_| matches!(entry.kind, Kind::File { .. })) {
+            Some(file) => writer.append(entry, &mut std::fs::File::from(file)),
+            None => writer.append(entry, &mut std::io::empty()),
+        },
+    }
 }
 
 fn open_child(directory: &OwnedFd, name: &str, object: &Path) -> Result<OwnedFd> {
@@ -193,8 +251,9 @@ impl Snapshot {
     /// Mounts the stack without attaching it anywhere. At most one mount of a snapshot may exist at a time.
     ///
     /// # Errors
-    /// [`crate::Error::UpperOnOverlay`] where the store is inside a container's root, [`crate::Error::Unsupported`] and
-    /// [`crate::Error::Mount`] for the kernel's refusals, with what it wrote about them.
+    /// [`Error::Busy`] while a [`DetachedMount`] or [`crate::MountGuard`] of it lives in any process;
+    /// [`Error::UpperOnOverlay`] where the store is inside a container's root, [`Error::Unsupported`] and
+    /// [`Error::Mount`] for the kernel's refusals, with what it wrote about them.
     ///
     /// # Kernel
     /// Linux 5.11 for an ordinary user in a user and mount namespace of its own; `CAP_SYS_ADMIN` otherwise.
@@ -205,14 +264,18 @@ impl Snapshot {
     /// What was changed in the writable layer, from that alone: a directory before what it holds, by path.
     ///
     /// # Errors
-    /// [`crate::Error::NotNative`] where a mount by someone else left a redirect or a metadata-only copy.
+    /// [`Error::NotNative`] where a mount left a redirect, a metadata-only copy or an index of names.
     pub fn diff(&self) -> Result<Vec<Change>> {
+        self.home.refuse_index()?;
         scan::changes(self.upper()?.as_fd(), self.home.namespace)
     }
 
     /// Writes what [`Snapshot::diff`] finds as a layer archive and gives the stream back.
     pub fn write_diff<W: Write>(&self, stream: W) -> Result<W> {
-        self.write_changes(&scan::changes(self.upper()?.as_fd(), self.home.namespace)?, stream)
+        self.home.refuse_index()?;
+        let mut writer = Writer::new(stream);
+        scan::visit(self.upper()?.as_fd(), self.home.namespace, |change, file| append(&mut writer, &change, file))?;
+        writer.finish()
     }
 
     /// Writes some of what [`Snapshot::diff`] found, in its order, as a layer archive and gives the stream back.
@@ -225,7 +288,8 @@ impl Snapshot {
     }
 
     /// As [`Snapshot::diff`], by comparing all that the snapshot shows with all that its layers show: for one that was
-    /// mounted with [`crate::Copies::Parts`]. It is mounted for that, so no other mount of it may exist.
+    /// mounted with [`crate::Copies::Parts`] or [`crate::Index::On`]. It is mounted for that, so no other mount of it may
+    /// exist.
     pub fn diff_by_walking(&self, options: &MountOptions) -> Result<Vec<Change>> {
         self.walk(*options).map(|(changes, _)| changes)
     }
@@ -237,11 +301,12 @@ impl Snapshot {
     }
 
     fn walk(&self, options: MountOptions) -> Result<(Vec<Change>, OwnedFd)> {
-        let upper = self.home.root(&self.mount(&options)?.into())?;
+        let _lease = self.home.lease(Sharing::Exclusive)?.ok_or_else(|| self.home.mounted())?;
+        let upper = self.home.root(&self.home.mount_unleased(true, options, None)?.into())?;
         let lower = match &self.home.lowers[..] {
             [only] => self.home.dup(only)?,
             // Nothing is written there, so nothing is copied.
-            _ => self.home.root(&self.home.mount(false, MountOptions::default(), None)?.into())?,
+            _ => self.home.root(&self.home.mount_unleased(false, MountOptions::default(), None)?.into())?,
         };
         Ok((scan::differences(lower.as_fd(), upper.as_fd(), Root::Ignored)?, upper))
     }
@@ -256,8 +321,18 @@ impl Snapshot {
         self.home.origin(Some(self.upper()?.as_fd()), path)
     }
 
-    /// Removes the snapshot and its writable layer. End its mount first: the kernel does not say that there is one.
+    /// Whether a [`DetachedMount`] or [`crate::MountGuard`] of it lives, in any process.
+    pub fn is_mounted(&self) -> Result<bool> {
+        self.home.is_mounted()
+    }
+
+    /// Removes the snapshot and its writable layer. End its mount first: of a mount that was turned into a bare
+    /// descriptor the kernel does not say that there is one.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while it is [mounted](Snapshot::is_mounted).
     pub fn remove(self) -> Result<()> {
+        let _lease = self.home.lease(Sharing::Exclusive)?.ok_or_else(|| self.home.mounted())?;
         (self.home.discard)()
     }
 
@@ -303,6 +378,11 @@ impl View {
     /// Which layer shows a path, links not followed; `None` where there is nothing.
     pub fn origin(&self, path: &SafePath) -> Result<Option<Origin>> {
         self.home.origin(None, path)
+    }
+
+    /// Whether a [`DetachedMount`] or [`crate::MountGuard`] of it lives, in any process.
+    pub fn is_mounted(&self) -> Result<bool> {
+        self.home.is_mounted()
     }
 
     /// Removes the view; a mount of it that exists is not disturbed by that as long as its layers stay.

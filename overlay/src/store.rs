@@ -17,6 +17,7 @@
 
 mod chain;
 mod commit;
+mod committed;
 mod finish;
 mod rooms;
 
@@ -38,11 +39,12 @@ use crate::options::{ApplyOptions, Durability, LayerFormat, StoreOptions};
 use crate::path::SafePath;
 use crate::record::{LayerRecord, Lower, SnapshotKind, SnapshotRecord};
 use crate::scan::Usage;
-use crate::snapshot::{Home, Snapshot, View};
-use crate::sys::{self, Named as _};
+use crate::snapshot::{Home, LOCKED, Snapshot, View};
+use crate::sys::{self, Lease, Named as _};
 use crate::whiteout::XattrNamespace;
 
 pub use commit::Staged;
+pub use committed::{Committed, References};
 pub use rooms::Recovery;
 
 /// Layers by their digest, and snapshots of stacks of them.
@@ -314,6 +316,17 @@ impl LayerStore {
         let directory = open_named(&self.rooms.snapshots, &snapshot_name(key)?, "snapshot", key)?;
         let text = rooms::read_record(directory.as_fd())?.ok_or_else(|| not_found("snapshot", key))?;
         SnapshotRecord::parse(&text)
+    }
+
+    /// Whether a snapshot that is made of a layer is mounted; `None` where it is not made of it.
+    fn uses(&self, key: &str, layer: LayerId) -> Result<Option<bool>> {
+        if !self.record_of(key)?.layers.contains(&layer) {
+            return Ok(None);
+        }
+        let name = snapshot_name(key)?;
+        let directory = open_named(&self.rooms.snapshots, &name, "snapshot", key)?;
+        let is_mounted = Lease::is_taken(directory.as_fd(), &rooms::child(LOCKED));
+        is_mounted.map(Some).named("lock", name.as_path())
     }
 
     fn stack(&self, key: &str, layers: &[LayerId], kind: SnapshotKind) -> Result<()> {

@@ -3,6 +3,7 @@
 mod copy;
 mod directory;
 mod durable;
+mod lease;
 mod loop_device;
 mod namespace;
 mod remove;
@@ -20,10 +21,11 @@ use crate::path::SafePath;
 pub(crate) use copy::copy;
 pub(crate) use directory::{names, unique_directory};
 pub(crate) use durable::sync_tree;
+pub(crate) use lease::{Lease, Sharing};
 pub(crate) use loop_device::LoopDevice;
 pub(crate) use namespace::{clone_mount, idmap, in_private_namespace};
 pub(crate) use remove::remove;
-pub(crate) use xattr::{Object, native_namespace};
+pub(crate) use xattr::{Attributes, Object, native_namespace};
 
 /// Gives a failed call its operation and object.
 pub(crate) trait Named<T> {
@@ -102,16 +104,6 @@ pub(crate) fn proc_path(descriptor: impl AsFd) -> PathBuf {
 pub(crate) fn boot() -> Result<String> {
     let path = Path::new("/proc/sys/kernel/random/boot_id");
     std::fs::read_to_string(path).map(|text| text.trim().to_owned()).named("read", path)
-}
-
-/// The mode bits that new files of this process do not get. It is the whole process's, and only setting it would tell
-/// otherwise.
-pub(crate) fn umask() -> Result<u32> {
-    let path = Path::new("/proc/self/status");
-    let status = std::fs::read_to_string(path).named("read", path)?;
-    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    // A kernel before 4.7 does not say: every mode is set then.
-    Ok(umask.and_then(|umask| u32::from_str_radix(umask.trim(), 8).ok()).unwrap_or(0o777))
 }
 
 /// Whether the object is a character device 0:0.

@@ -9,8 +9,8 @@ use support::{archive, assert_same, by_descriptor, check, delete, directory, fil
 use support::{scratch, symlink, tree};
 use trial::{Test, need};
 use windlass_overlay::{
-    ApplyOptions, Copies, Devices, Durability, Error, Fault, LayerId, LayerStore, Limit, LowerTier, MountOptions,
-    Origin, StoreOptions, Syncing, View, Whiteouts, apply,
+    ApplyOptions, Copies, Devices, Durability, Error, Fault, Index, Inodes, LayerId, LayerStore, Limit, LowerTier,
+    MountOptions, Origin, RootKind, StoreOptions, Syncing, View, Whiteouts, apply,
 };
 
 fn main() -> ExitCode {
@@ -20,6 +20,11 @@ fn main() -> ExitCode {
         Test::new("a snapshot's own changes become a layer", changes).needs(need::root),
         Test::new("the difference of two trees applied to one gives the other", differences).needs(need::root),
         Test::new("changes of parts are told by walking, and refused otherwise", parts).needs(need::root),
+        Test::new("a root by overlay", || root(RootKind::Overlay)).needs(need::root),
+        Test::new("a root that is copied", || root(RootKind::Copy)).needs(need::root),
+        Test::new("a root by fuse-overlayfs", || root(RootKind::FuseOverlay)).needs(need::root).needs(fuse),
+        Test::new("why a root is copied is said", copied_for_a_reason).needs(need::root),
+        Test::new("an index keeps the names of a file together", indexed).needs(need::root),
         Test::new("owners as a user namespace maps them", idmapped).needs(need::root).needs(need::program("unshare")),
         Test::new("links and directories of lower layers", lower).needs(need::root),
         Test::new("what is written through a lower link and changed is refused", ambiguous).needs(need::root),
@@ -171,6 +176,119 @@ fn parts() {
     found.remove(0);
     expected.remove(0);
     assert_same(found, expected);
+}
+
+/// The program is there and the kernel has what it needs.
+fn fuse() -> Result<(), String> {
+    need::program("fuse-overlayfs")()?;
+    if std::path::Path::new("/dev/fuse").exists() { Ok(()) } else { Err("needs /dev/fuse".to_owned()) }
+}
+
+/// Layers with something of every kind that one hides from another.
+fn hiding() -> [support::Layer; 3] {
+    [
+        vec![
+            directory_entry(),
+            directory("d", 0o750),
+            file("d/a", "1"),
+            hard_link("d/b", "d/a"),
+            directory("o", 0o755),
+            file("o/hidden", "1"),
+            directory("o/e", 0o755),
+            file("o/e/hidden", "1"),
+            file("deleted", "1"),
+        ],
+        vec![
+            delete("deleted"),
+            support::opaque("o"),
+            directory("o", 0o700),
+            directory("o/e", 0o711),
+            file("o/e/f", "2"),
+        ],
+        vec![symlink("l", "d/a"), file("d/c", "3")],
+    ]
+}
+
+fn root(kind: RootKind) {
+    let layers = hiding();
+    let directory = scratch();
+    let store = store(directory.path());
+    let snapshot = store.snapshot("s", &ingest(&store, &layers)).unwrap();
+    let at = directory.path().join("at");
+    std::fs::create_dir(&at).unwrap();
+    let root = snapshot.root(&at, &[kind], &MountOptions::default()).unwrap();
+    assert_eq!((root.kind(), root.refused(), root.path()), (kind, &[][..], &*at));
+    assert!(snapshot.is_mounted().unwrap(), "nobody else writes to it meanwhile");
+    let expected = tree(&layers).unwrap().entries();
+    if kind == RootKind::FuseOverlay {
+        // Times and numbers are that program's own matter.
+        let names = |listing: support::Listing| -> Vec<_> {
+            listing.into_iter().map(|(entry, content)| (entry.path.to_string(), content)).collect()
+        };
+        assert_eq!(names(listing(&at)).len(), names(expected).len());
+    } else {
+        assert_same(listing(&at), expected);
+    }
+    assert_eq!(snapshot.diff_of(&root).unwrap(), []);
+    std::fs::write(at.join("d/c"), "changed").unwrap();
+    std::fs::write(at.join("new"), "new").unwrap();
+    std::fs::remove_file(at.join("o/e/f")).unwrap();
+    let changed: Vec<String> =
+        snapshot.diff_of(&root).unwrap().iter().map(|change| change.path().to_string()).collect();
+    for path in ["d/c", "new", "o/e/f"] {
+        assert!(changed.iter().any(|changed| changed == path), "{path} in {changed:?}");
+    }
+    root.end().unwrap();
+    assert_eq!(std::fs::read_dir(&at).unwrap().count() > 0, kind == RootKind::Copy);
+    snapshot.remove().unwrap();
+}
+
+fn copied_for_a_reason() {
+    let directory = scratch();
+    let store = store(directory.path());
+    let layers: Vec<support::Layer> = (0..60).map(|number| vec![file(&format!("f{number}"), "1")]).collect();
+    let snapshot = store.snapshot("s", &ingest(&store, &layers)).unwrap();
+    let at = directory.path().join("at");
+    std::fs::create_dir(&at).unwrap();
+    // More paths than one string takes.
+    let options = MountOptions { lowers: Some(LowerTier::OptionString), ..MountOptions::default() };
+    let root = snapshot.root(&at, &[RootKind::Overlay, RootKind::Copy], &options).unwrap();
+    assert_eq!(root.kind(), RootKind::Copy);
+    assert!(
+        matches!(root.refused(), [(RootKind::Overlay, reason)] if reason.contains("lower")),
+        "{:?}",
+        root.refused()
+    );
+    drop(root);
+    let error = snapshot.root(&at, &[RootKind::Copy], &options).unwrap_err();
+    assert!(matches!(error, Error::Invalid { reason: "is not empty", .. }), "{error}");
+    assert!(matches!(snapshot.root(&at, &[], &options), Err(Error::Invalid { field: "ways", .. })));
+}
+
+fn indexed() {
+    let directory = scratch();
+    let store = store(directory.path());
+    let ids = ingest(&store, &[vec![file("a", "1"), hard_link("b", "a"), file("c", "1")]]);
+    for (index, shown) in [(Index::Off, "1"), (Index::On, "changed")] {
+        let snapshot = store.snapshot(&format!("{index:?}"), &ids).unwrap();
+        let options = MountOptions { index, inodes: Inodes::Auto, ..MountOptions::default() };
+        let mount = snapshot.mount(&options).unwrap();
+        std::fs::write(by_descriptor(&mount).join("a"), "changed").unwrap();
+        assert_eq!(std::fs::read_to_string(by_descriptor(&mount).join("b")).unwrap(), shown, "{index:?}");
+        drop(mount);
+        let changed = |changes: Vec<windlass_overlay::Change>| -> Vec<String> {
+            changes.iter().map(|change| change.path().to_string()).collect()
+        };
+        if index == Index::Off {
+            assert_eq!(changed(snapshot.diff().unwrap()), ["a"]);
+            continue;
+        }
+        // The upper directory alone says nothing of the other name.
+        let refused = |error| matches!(error, Error::NotNative { attribute: "index", .. });
+        assert!(refused(snapshot.diff().unwrap_err()));
+        assert!(refused(snapshot.write_diff(Vec::new()).unwrap_err()));
+        assert_eq!(changed(snapshot.diff_by_walking(&options).unwrap()), ["a", "b"]);
+    }
 }
 
 /// A user namespace that maps its root to 100000, held by a process that sleeps.

@@ -16,8 +16,8 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use support::{Layer, archive, by_descriptor, delete, file, scratch};
 use trial::{Test, need};
 use windlass_overlay::{
-    ApplyOptions, Durability, Error, Feature, IdMap, LayerId, LayerStore, MountOptions, Recovery, StoreOptions,
-    Whiteouts, probe, whiteout::XattrNamespace,
+    ApplyOptions, Durability, Error, Feature, IdMap, ImageTier, LayerFormat, LayerId, LayerStore, MountOptions,
+    Recovery, References, StoreOptions, Support, Whiteouts, probe, whiteout::XattrNamespace,
 };
 
 fn main() -> ExitCode {
@@ -34,6 +34,9 @@ fn main() -> ExitCode {
         Test::new("a tree of any depth is removed", deep).needs(need::root),
         Test::new("wrong keys are refused", keys),
         Test::new("another spelling of deletions is refused", spelling),
+        Test::new("a snapshot that is committed is a layer", committed).needs(need::root),
+        Test::new("a snapshot that is mounted is busy", mounted).needs(need::root),
+        Test::new("a snapshot that cannot be a layer stays", uncommittable),
         Test::new("a probe says what works", probing).needs(need::root),
     ])
 }
@@ -283,6 +286,93 @@ fn spelling() {
     }
 }
 
+fn committed() {
+    let directory = scratch();
+    let store = LayerStore::open(&directory.path().join("store")).unwrap();
+    let base = store.ingest(&archive(&[file("a", "1"), file("b", "1")])[..], &ApplyOptions::default()).unwrap();
+    let snapshot = store.snapshot("s", &[base]).unwrap();
+    let mount = snapshot.mount(&MountOptions::default()).unwrap();
+    let big = vec![b'x'; 3 << 20];
+    std::fs::write(by_descriptor(&mount).join("c"), &big).unwrap();
+    std::fs::remove_file(by_descriptor(&mount).join("a")).unwrap();
+    let error = store.commit_snapshot(store.open_snapshot("s").unwrap(), &ApplyOptions::default()).unwrap_err();
+    assert!(matches!(error, Error::Busy { what: "snapshot", .. }), "{error}");
+    drop(mount);
+    let committed = store.commit_snapshot(snapshot, &ApplyOptions::default()).unwrap();
+    assert_eq!(committed.layers(), [base, committed.layer()]);
+    assert!(store.snapshots().unwrap().is_empty(), "the snapshot is a layer now");
+    let next = committed.snapshot("next").unwrap();
+    let view = committed.view("view").unwrap();
+    let [next_mount, view_mount] =
+        [next.mount(&MountOptions::default()).unwrap(), view.mount(&MountOptions::default()).unwrap()];
+    for mount in [&next_mount, &view_mount] {
+        let names = std::fs::read_dir(by_descriptor(mount)).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["b", "c"]);
+        assert!(std::fs::read(by_descriptor(mount).join("c")).unwrap() == big);
+    }
+    assert_eq!(store.references(base).unwrap(), References { snapshots: 2, mounted: 2 });
+    drop(view_mount);
+    assert_eq!(store.references(committed.layer()).unwrap(), References { snapshots: 2, mounted: 1 });
+    drop(next_mount);
+    next.remove().unwrap();
+    assert_eq!(store.references(base).unwrap(), References { snapshots: 1, mounted: 0 });
+    assert!(store.gc(committed.layers()).unwrap().is_empty());
+}
+
+fn mounted() {
+    let directory = scratch();
+    let store = LayerStore::open(&directory.path().join("store")).unwrap();
+    let base = store.ingest(&archive(&[file("a", "1")])[..], &ApplyOptions::default()).unwrap();
+    let snapshot = store.snapshot("s", &[base]).unwrap();
+    assert!(!snapshot.is_mounted().unwrap());
+    let mount = snapshot.mount(&MountOptions::default()).unwrap();
+    assert!(snapshot.is_mounted().unwrap());
+    // Another process, and whoever opens it anew, sees the same.
+    let other = LayerStore::open(&directory.path().join("store")).unwrap();
+    let again = other.open_snapshot("s").unwrap();
+    assert!(again.is_mounted().unwrap());
+    let busy = |error| matches!(error, Error::Busy { what: "snapshot", .. });
+    assert!(busy(again.mount(&MountOptions::default()).unwrap_err()));
+    assert!(busy(again.diff_by_walking(&MountOptions::default()).unwrap_err()));
+    assert!(busy(again.remove().unwrap_err()));
+    let at = directory.path().join("at");
+    std::fs::create_dir(&at).unwrap();
+    let guard = mount.attach(&at).unwrap();
+    assert!(snapshot.is_mounted().unwrap());
+    guard.unmount().unwrap();
+    assert!(!snapshot.is_mounted().unwrap());
+    let view = store.view("v", &[base]).unwrap();
+    let mounts = [(); 2].map(|()| view.mount(&MountOptions::default()).unwrap());
+    assert!(view.is_mounted().unwrap());
+    drop(mounts);
+    assert!(!view.is_mounted().unwrap());
+    snapshot.remove().unwrap();
+}
+
+/// A name that an archive would spell as a deletion.
+fn uncommittable() {
+    let directory = scratch();
+    let options = ApplyOptions { id_map: IdMap::CurrentUser, ..ApplyOptions::default() };
+    let store = LayerStore::open(&directory.path().join("store")).unwrap();
+    let snapshot = store.snapshot("s", &[]).unwrap();
+    std::fs::write(snapshot.path().join("upper/.wh.a"), "").unwrap();
+    let error = store.commit_snapshot(snapshot, &options).unwrap_err();
+    assert!(matches!(error, Error::Unrepresentable { .. }), "{error}");
+    assert_eq!(store.snapshots().unwrap(), ["s"]);
+    assert!(store.layers().unwrap().is_empty());
+    assert_eq!(std::fs::read_dir(directory.path().join("store/ingest")).unwrap().count(), 0);
+    // And one that the options refuse: the archive is whole, the layer is not wanted.
+    std::fs::remove_file(store.open_snapshot("s").unwrap().path().join("upper/.wh.a")).unwrap();
+    std::fs::write(store.open_snapshot("s").unwrap().path().join("upper/a"), vec![b'x'; 1 << 20]).unwrap();
+    let limits = windlass_overlay::Limits { file_bytes: 1000, ..windlass_overlay::Limits::default() };
+    let refusing = ApplyOptions { limits, ..options.clone() };
+    let error = store.commit_snapshot(store.open_snapshot("s").unwrap(), &refusing).unwrap_err();
+    assert!(matches!(error, Error::LimitExceeded { .. }), "{error}");
+    assert!(store.commit_snapshot(store.open_snapshot("s").unwrap(), &options).is_ok());
+}
+
 fn probing() {
     let directory = scratch();
     let found = probe(directory.path()).unwrap();
@@ -292,6 +382,15 @@ fn probing() {
         assert!(found.supports(feature), "{found}");
     }
     assert_eq!(found.to_string().lines().count(), 1 + found.features.len());
+    for tier in [ImageTier::File, ImageTier::Loop] {
+        let tried = found.features.iter().find(|(feature, _)| *feature == Feature::Images(tier));
+        // What the probe says is what a store meets.
+        let options = StoreOptions { format: LayerFormat::ErofsTar, images: Some(tier), ..StoreOptions::default() };
+        let store = LayerStore::open_with(&directory.path().join(format!("{tier:?}")), options).unwrap();
+        let layer = store.ingest(&archive(&[file("a", "1")])[..], &ApplyOptions::default()).unwrap();
+        let works = store.open_tree(layer).is_ok();
+        assert_eq!(works, tried.is_some_and(|(_, support)| *support == Support::Works), "{found}");
+    }
     // On overlay itself a writable mount is missing, and the reason says so.
     let store = LayerStore::open(&directory.path().join("store")).unwrap();
     let mount = store.snapshot("s", &[]).unwrap().mount(&MountOptions::default()).unwrap();

@@ -130,8 +130,7 @@ impl Target {
         };
         let file = file.named("create", object)?;
         if is_owned && let Some(birth) = &mut self.birth {
-            is_owned = birth.confirm(&file)?;
-            has_mode &= is_owned;
+            (is_owned, has_mode) = birth.confirm(&file, has_mode.then_some(mode))?;
         }
         self.mark(&place.path);
         Ok(NewFile { place, file, is_owned, has_mode })

@@ -6,14 +6,16 @@ use super::owner::Owner;
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::path::SafePath;
-use crate::sys::{self, Named as _, Object};
+use crate::sys::{Named as _, Object};
 
 /// Owner and mode of new files in directories that were all made by this process, with neither a set-group bit nor a
 /// default access list to pass on.
 #[derive(Debug)]
 pub(super) struct Birth {
     owner: Owner,
-    /// Bits of a mode that the kernel takes away or that come after the owner.
+    /// Bits of a mode that a file was seen to get.
+    granted: u32,
+    /// Bits of a mode that the kernel was seen to take away, as the umask says, or that come after the owner.
     refused: u32,
     /// Whether the owner was seen on a file.
     is_seen: bool,
@@ -32,7 +34,7 @@ impl Birth {
             return Ok(None);
         }
         let owner = Some((rustix::process::geteuid(), rustix::process::getegid()));
-        Ok(Some(Self { owner, refused: sys::umask()? | 0o7000, is_seen: false }))
+        Ok(Some(Self { owner, granted: 0, refused: 0o7000, is_seen: false }))
     }
 
     /// Whether a new file belongs to whom it should without being told.
@@ -50,13 +52,20 @@ impl Birth {
         !entry.metadata.xattrs.contains_key(DEFAULT_LIST)
     }
 
-    /// Looks at the first file: some file systems give files the group of their directory.
-    pub(super) fn confirm(&mut self, file: &OwnedFd) -> Result<bool> {
-        if !self.is_seen {
-            let stat = rustix::fs::fstat(file.as_fd()).named("stat", SafePath::root().as_path())?;
-            let found = (stat.st_uid, stat.st_gid);
-            self.is_seen = self.owner.is_some_and(|(uid, gid)| found == (uid.as_raw(), gid.as_raw()));
+    /// Looks at a new file, unless another one told the same before: whether it has the owner, and the mode it was made
+    /// with. Some file systems give files the group of their directory.
+    pub(super) fn confirm(&mut self, file: &OwnedFd, mode: Option<u32>) -> Result<(bool, bool)> {
+        if self.is_seen && mode.unwrap_or_default() & !self.granted == 0 {
+            return Ok((true, mode.is_some()));
         }
-        Ok(self.is_seen)
+        let stat = rustix::fs::fstat(file.as_fd()).named("stat", SafePath::root().as_path())?;
+        let found = (stat.st_uid, stat.st_gid);
+        self.is_seen = self.owner.is_some_and(|(uid, gid)| found == (uid.as_raw(), gid.as_raw()));
+        let missing = mode.map(|mode| mode & !stat.st_mode);
+        match (mode, missing) {
+            (Some(mode), Some(0)) => self.granted |= mode,
+            (_, missing) => self.refused |= missing.unwrap_or_default(),
+        }
+        Ok((self.is_seen, self.is_seen && missing == Some(0)))
     }
 }

@@ -1,11 +1,12 @@
 //! What a stack of directories shows at a path, as overlay would show it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::limits::{Limit, Limits};
 use crate::path::SafePath;
@@ -65,6 +66,33 @@ impl Stack<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// The root as an entry: what the topmost directory says of it.
+    pub(crate) fn root(&self) -> Result<Option<Entry>> {
+        let Some(top) = self.directories.first() else { return Ok(None) };
+        let here = SafePath::root();
+        let found = rustix::fs::fstat(top).named("stat", here.as_path())?;
+        let xattrs = Object::Open(*top).all(here.as_path())?;
+        super::entry_with(*top, &here, here.clone(), &found, xattrs).map(Some)
+    }
+
+    /// All names in a directory of the stack, those of deletions among them.
+    pub(crate) fn names(&self, path: &SafePath) -> Result<BTreeSet<Box<[u8]>>> {
+        let mut names = BTreeSet::new();
+        for directory in &self.directories {
+            match self.ask(*directory, path)? {
+                Answer::Here(stat) if sys::is_directory(&stat) => {}
+                Answer::Here(_) | Answer::Hidden => break,
+                Answer::Below => continue,
+            }
+            let opened = sys::open_beneath(*directory, path, READ_DIRECTORY).named("open", path.as_path())?;
+            names.extend(sys::names(opened.as_fd(), path.as_path())?);
+            if !path.is_root() && self.is_opaque(*directory, path)? {
+                break;
+            }
+        }
+        Ok(names)
     }
 
     /// Whether the topmost directory has something at a path, or deletes it.

@@ -13,7 +13,7 @@ use crate::path::SafePath;
 use crate::whiteout::XattrNamespace;
 
 /// Values by name.
-type Attributes = BTreeMap<Box<[u8]>, Box<[u8]>>;
+pub(crate) type Attributes = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// What has attributes.
 #[derive(Debug, Clone, Copy)]

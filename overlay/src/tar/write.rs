@@ -1,5 +1,6 @@
 //! Archives from entries.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 
 use super::BLOCK;
@@ -24,15 +25,27 @@ use crate::whiteout;
 /// assert_eq!(reader.next_entry()?, Some(entry));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+///
+/// What is written is kept until a buffer is full: without [`Writer::finish`] the last of it is lost.
 pub struct Writer<W> {
     stream: W,
+    buffer: Box<[u8]>,
+    filled: usize,
+}
+
+/// Bytes written at once: a small file costs one read and a part of a write.
+const BUFFER: usize = 256 << 10;
+
+impl<W> fmt::Debug for Writer<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("filled", &self.filled).finish_non_exhaustive()
+    }
 }
 
 impl<W: Write> Writer<W> {
     /// Starts an archive.
     pub fn new(stream: W) -> Self {
-        Self { stream }
+        Self { stream, buffer: vec![0; BUFFER].into(), filled: 0 }
     }
 
     /// Writes one entry; `content` gives exactly the bytes of a file and is not read for anything else.
@@ -64,6 +77,7 @@ impl<W: Write> Writer<W> {
     /// Writes the end mark and gives the stream back.
     pub fn finish(mut self) -> Result<W> {
         self.put(&SafePath::root(), &[0; 2 * BLOCK])?;
+        self.flush(&SafePath::root())?;
         self.stream.flush().map_err(|source| Error::Write { path: SafePath::root(), source })?;
         Ok(self.stream)
     }
@@ -93,18 +107,48 @@ impl<W: Write> Writer<W> {
         }
         self.put(path, &block)?;
         if let Kind::File { size } = entry.kind {
-            let error = |source| Error::Write { path: path.clone(), source };
-            let copied = io::copy(&mut content.take(size), &mut self.stream).map_err(error)?;
-            if copied != size {
-                return Err(error(io::ErrorKind::UnexpectedEof.into()));
-            }
+            self.content(path, content, size)?;
             self.pad(path, size)?;
         }
         Ok(())
     }
 
+    /// Reads straight into the buffer, of which as much is free as the content can use.
+    fn content(&mut self, path: &SafePath, content: &mut dyn Read, size: u64) -> Result<()> {
+        let error = |source| Error::Write { path: path.clone(), source };
+        let mut left = size;
+        while left > 0 {
+            let wanted = usize::try_from(left).map_or(BUFFER, |left| left.min(BUFFER));
+            if wanted > BUFFER - self.filled {
+                self.flush(path)?;
+            }
+            match content.read(&mut self.buffer[self.filled..self.filled + wanted]) {
+                Ok(0) => return Err(error(io::ErrorKind::UnexpectedEof.into())),
+                Ok(count) => {
+                    self.filled += count;
+                    left -= count as u64;
+                }
+                Err(again) if again.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(error(source)),
+            }
+        }
+        Ok(())
+    }
+
     fn put(&mut self, path: &SafePath, bytes: &[u8]) -> Result<()> {
-        self.stream.write_all(bytes).map_err(|source| Error::Write { path: path.clone(), source })
+        for part in bytes.chunks(BUFFER) {
+            if part.len() > BUFFER - self.filled {
+                self.flush(path)?;
+            }
+            self.buffer[self.filled..self.filled + part.len()].copy_from_slice(part);
+            self.filled += part.len();
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, path: &SafePath) -> Result<()> {
+        let filled = std::mem::take(&mut self.filled);
+        self.stream.write_all(&self.buffer[..filled]).map_err(|source| Error::Write { path: path.clone(), source })
     }
 
     fn pad(&mut self, path: &SafePath, size: u64) -> Result<()> {
@@ -113,7 +157,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-fn invalid(field: &'static str, value: &dyn std::fmt::Display) -> Error {
+fn invalid(field: &'static str, value: &dyn fmt::Display) -> Error {
     Error::Invalid { field, value: value.to_string(), reason: "has no place in a tar header" }
 }
 

@@ -79,6 +79,10 @@ pub(crate) fn delete(path: &str) -> (Change, Arc<[u8]>) {
     (Change::Delete(path.parse().unwrap()), Arc::default())
 }
 
+pub(crate) fn opaque(path: &str) -> (Change, Arc<[u8]>) {
+    (Change::Opaque(path.parse().unwrap()), Arc::default())
+}
+
 /// A path by which `std` reaches what a descriptor holds.
 pub(crate) fn by_descriptor(descriptor: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/.", descriptor.as_fd().as_raw_fd()))
