@@ -1,5 +1,6 @@
 //! Reading statistics: each file is opened once and read with one system call.
 
+use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
@@ -32,8 +33,16 @@ pub struct StatReader {
 #[derive(Debug)]
 struct Source {
     fd: OwnedFd,
-    file: String,
+    directory: Directory,
+    version: Version,
+    file: Cow<'static, str>,
     parse: SourceParse,
+}
+
+impl Source {
+    fn path(&self) -> String {
+        self.directory.file(&self.file)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +58,7 @@ impl Group {
     pub fn reader(&self, selection: StatSelection) -> Result<StatReader> {
         let mut reader = StatReader {
             group: self.name(),
-            sources: Vec::new(),
+            sources: Vec::with_capacity(24),
             absent: Vec::new(),
             counted: StatSelection::NONE,
             io_is_v1: false,
@@ -57,14 +66,15 @@ impl Group {
         };
         for StatFile(kind, version, file, parse) in FILES {
             if selection.contains(*kind) && self.may_have(*kind, *version) && !self.counted_elsewhere(*version, file) {
-                reader.open(self.directory_of(*version, file), file, SourceParse::Whole(*parse))?;
+                let directory = self.directory_of(*version, file);
+                reader.open(directory, *version, (*file).into(), SourceParse::Whole(*parse))?;
             }
         }
         if selection.contains(StatKind::Hugetlb) {
             self.open_hugetlb(&mut reader)?;
         }
         for Essential(kind, controller, files) in ESSENTIAL {
-            let found = files.iter().any(|(version, file)| reader.has(self.directory_of(*version, file), file));
+            let found = files.iter().any(|(version, file)| reader.has(*version, file));
             if found {
                 reader.counted = reader.counted.with(*kind);
             } else if selection.contains(*kind) {
@@ -73,11 +83,15 @@ impl Group {
             }
         }
         let v1_io = FILES.iter().any(|StatFile(kind, version, file, _)| {
-            (*kind, *version) == (StatKind::Io, Version::V1) && reader.has(self.directory_of(*version, file), file)
+            (*kind, *version) == (StatKind::Io, Version::V1) && reader.has(*version, file)
         });
         reader.io_is_v1 = v1_io;
-        // Asked last: what was missing so far was missing because this kernel or group has none.
-        self.check_there()?;
+        // What was missing so far was missing because this kernel or group has none: a directory of which a file was
+        // opened was there.
+        let unseen = |directory: &Directory| !reader.sources.iter().any(|source| source.directory.is_same(directory));
+        if self.members().iter().any(|member| unseen(&member.directory) && member.directory.is_gone()) {
+            return Err(Error::Gone { group: self.name() });
+        }
         Ok(reader)
     }
 
@@ -125,12 +139,19 @@ impl Group {
     fn open_hugetlb(&self, reader: &mut StatReader) -> Result<()> {
         for version in [Version::V1, Version::V2] {
             let Some(directory) = self.directory_of(version, "hugetlb") else { continue };
-            let files = directory.files()?;
-            for file in files {
-                let Some((page_size, rest)) = v2::hugetlb::size_of_file(&file) else { continue };
-                let known = HUGETLB_FILES.iter().find(|(found, name, _)| (*found, *name) == (version, rest));
-                if let Some((_, _, parse)) = known {
-                    reader.open(Some(directory), &file, SourceParse::Sized(page_size, *parse))?;
+            if !self.may_have(StatKind::Hugetlb, version) {
+                continue;
+            }
+            for page_size in self.page_sizes(directory)? {
+                let size = v2::hugetlb::size_name(page_size);
+                let before = reader.sources.len();
+                for (_, rest, parse) in HUGETLB_FILES.iter().filter(|(found, ..)| *found == version) {
+                    let file = format!("hugetlb.{size}.{rest}");
+                    reader.open(Some(directory), version, file.into(), SourceParse::Sized(page_size, *parse))?;
+                    // A group has the files of all page sizes, the first of which every kernel has, or of none.
+                    if reader.sources.len() == before {
+                        break;
+                    }
                 }
             }
         }
@@ -140,6 +161,22 @@ impl Group {
             reader.absent.push((Controller::Hugetlb, Absence::NotEnabled));
         }
         Ok(())
+    }
+}
+
+impl Group {
+    /// The sizes of huge pages that there are, or if the kernel's list is not to be seen those that a group counts.
+    fn page_sizes(&self, directory: &Directory) -> Result<Vec<Bytes>> {
+        let known = self.hierarchies().page_sizes();
+        if !known.is_empty() {
+            return Ok(known.to_vec());
+        }
+        let files = directory.files()?;
+        let mut sizes: Vec<Bytes> =
+            files.iter().filter_map(|file| v2::hugetlb::size_of_file(file)).map(|(page_size, _)| page_size).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        Ok(sizes)
     }
 }
 
@@ -163,7 +200,7 @@ impl StatReader {
                 SourceParse::Whole(parse) => parse(content, stats),
                 SourceParse::Sized(page_size, parse) => parse(content, page_size, stats),
             };
-            parsed.map_err(|FormatError(reason)| Error::Malformed { file: source.file.clone(), reason })?;
+            parsed.map_err(|FormatError(reason)| Error::Malformed { file: source.path(), reason })?;
         }
         stats.absent.extend_from_slice(&self.absent);
         // Lists that this reader does not fill were kept for their memory; they may not look like zeros.
@@ -194,39 +231,39 @@ impl StatReader {
     }
 
     /// The files that each reading reads, in order.
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.sources.iter().map(|source| source.file.as_str())
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        self.sources.iter().map(Source::path)
     }
 
-    fn open(&mut self, directory: Option<&Directory>, file: &str, parse: SourceParse) -> Result<()> {
+    fn open(
+        &mut self,
+        directory: Option<&Directory>,
+        version: Version,
+        file: Cow<'static, str>,
+        parse: SourceParse,
+    ) -> Result<()> {
         let Some(directory) = directory else { return Ok(()) };
-        if let Some(fd) = directory.open_unchecked(file)? {
-            self.sources.push(Source { fd, file: directory.file(file), parse });
+        if let Some(fd) = directory.open_unchecked(&file)? {
+            self.sources.push(Source { fd, directory: directory.clone(), version, file, parse });
         }
         Ok(())
     }
 
-    fn has(&self, directory: Option<&Directory>, file: &str) -> bool {
-        directory.is_some_and(|directory| {
-            let path = directory.file(file);
-            self.sources.iter().any(|source| source.file == path)
-        })
+    fn has(&self, version: Version, file: &str) -> bool {
+        self.sources.iter().any(|source| source.version == version && source.file == file)
     }
 
     /// Drops the files of a part that is not counted as a whole.
     fn close(&mut self, kind: StatKind) {
         let names: Vec<&str> = FILES.iter().filter(|file| file.0 == kind).map(|file| file.2).collect();
-        self.sources.retain(|source| {
-            let name = source.file.rsplit('/').next().unwrap_or(&source.file);
-            !names.contains(&name)
-        });
+        self.sources.retain(|source| !names.contains(&&*source.file));
     }
 }
 
 fn read_whole(source: &Source, buffer: &mut Vec<u8>, group: &str) -> Result<usize> {
     let fail = |error| match error {
         Errno::NODEV => Error::Gone { group: group.to_owned() },
-        error => Error::sys("read", &source.file, error),
+        error => Error::sys("read", source.path(), error),
     };
     loop {
         let length = match rustix::io::pread(&source.fd, &mut *buffer, 0) {

@@ -45,6 +45,8 @@ fn main() -> ExitCode {
         v1("v1_a_life_takes_few_allocations", lifecycle_allocations),
         v1("v1_a_reading_is_a_call_for_each_file", || reading(Version::V1)).needs(need::program("strace")),
         v2("v2_a_reading_is_a_call_for_each_file", || reading(Version::V2)).needs(need::program("strace")),
+        v1("v1_one_look_is_three_calls_for_each_file", || look(Version::V1)).needs(need::program("strace")),
+        v2("v2_one_look_is_three_calls_for_each_file", || look(Version::V2)).needs(need::program("strace")),
         v2("v2_a_kill_neither_sleeps_nor_tries", kill_calls).needs(need::program("strace")),
     ])
 }
@@ -104,6 +106,14 @@ fn count(role: &str) {
             println!("{} {}", reader.paths().count(), allocations.count_total);
             mark();
             reader.read_into(&mut stats).unwrap();
+            mark();
+        }
+        "look" => {
+            let version = if argument == "v1" { Version::V1 } else { Version::V2 };
+            let scratch = Scratch::new(&only(version), if version == Version::V1 { &ALL } else { &[] });
+            println!("{}", scratch.reader(StatSelection::ALL).unwrap().paths().count());
+            mark();
+            scratch.stats().unwrap();
             mark();
         }
         "kill" => {
@@ -182,6 +192,19 @@ fn reading(version: Version) {
     eprintln!("{files} files: {calls:?}");
     assert_eq!(calls.iter().collect::<Vec<_>>(), [(&"pread64".to_owned(), &files.parse::<usize>().unwrap())]);
     assert_eq!(allocations, "0");
+}
+
+/// Beside the files there may be some that the kernel lacks, and directories of which no file was opened.
+fn look(version: Version) {
+    let (calls, printed) = calls(&format!("look {version}"));
+    let files: usize = printed.trim().parse().unwrap();
+    eprintln!("{files} files: {calls:?}");
+    assert_eq!((calls["pread64"], calls["close"]), (files, files), "{calls:?}");
+    let missing = calls.get("openat2=ENOENT").copied().unwrap_or_default();
+    assert_eq!(calls["openat2"], files + missing, "{calls:?}");
+    assert!(missing <= 6, "{calls:?}");
+    // v1 in all hierarchies has three without statistics: cpuset, devices and freezer.
+    assert!(total(&calls) - calls["pread64"] - calls["close"] - calls["openat2"] <= 3, "{calls:?}");
 }
 
 fn kill_calls() {

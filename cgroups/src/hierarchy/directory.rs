@@ -74,6 +74,11 @@ impl Directory {
         Ok(Some(Self::new(fd, path.to_owned())))
     }
 
+    /// Whether the other is a clone of it.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The descriptor itself, or another of the same directory if there is a clone.
     pub(crate) fn into_fd(self) -> Result<OwnedFd> {
         match Arc::try_unwrap(self.0) {

@@ -6,7 +6,7 @@ mod root;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Dir, Mode, OFlags};
 
 use crate::controller::{Controller, Version};
 use crate::error::{Error, Result};
@@ -14,6 +14,7 @@ use crate::hierarchy::directory::Directory;
 use crate::mountinfo::{self, Mount};
 use crate::observed::Home;
 use crate::report::Reason;
+use crate::value::Bytes;
 
 /// The directory of each hierarchy below which [`GroupPath`](crate::GroupPath)s lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -43,6 +44,8 @@ pub struct Hierarchies {
     pub(crate) all: Arc<[Hierarchy]>,
     /// Found out when it is asked for: most callers only ask for what is there.
     absent: Arc<OnceLock<Vec<(Controller, Reason)>>>,
+    /// Those of the kernel, which are the same for as long as it runs.
+    page_sizes: Arc<OnceLock<Vec<Bytes>>>,
     /// Whether a group is made in each of them, needed or not.
     pub(crate) every: bool,
 }
@@ -115,7 +118,7 @@ impl Hierarchies {
         if all.is_empty() {
             return Err(Error::NoHierarchy);
         }
-        Ok(Self { all: all.into(), absent: Arc::default(), every })
+        Ok(Self { all: all.into(), absent: Arc::default(), page_sizes: Arc::default(), every })
     }
 
     /// The same, without the hierarchies of the other version.
@@ -139,7 +142,12 @@ impl Hierarchies {
         }
         // What neither version has.
         self.absent();
-        Ok(Self { all: all.into(), absent: self.absent.clone(), every: self.every })
+        Ok(Self {
+            all: all.into(),
+            absent: self.absent.clone(),
+            page_sizes: self.page_sizes.clone(),
+            every: self.every,
+        })
     }
 
     /// Every controller that this crate knows, and where it is.
@@ -179,6 +187,11 @@ impl Hierarchies {
             Some(unified) if unified.available.contains(&controller) => Some(Version::V2),
             _ => v1.then_some(Version::V1),
         }
+    }
+
+    /// The sizes of huge pages, in ascending order.
+    pub(crate) fn page_sizes(&self) -> &[Bytes] {
+        self.page_sizes.get_or_init(|| page_sizes(PAGE_SIZES).unwrap_or_default())
     }
 
     fn absent(&self) -> &[(Controller, Reason)] {
@@ -264,6 +277,21 @@ fn absent_from(all: &[Hierarchy]) -> Vec<(Controller, Reason)> {
         }
     };
     absent.into_iter().map(|controller| (controller, why(controller))).collect()
+}
+
+const PAGE_SIZES: &str = "/sys/kernel/mm/hugepages";
+
+/// The sizes in names such as `hugepages-2048kB`; a kernel without huge pages has no such directory.
+fn page_sizes(directory: &str) -> io::Result<Vec<Bytes>> {
+    let mut sizes = Vec::new();
+    for entry in Dir::new(rustix::fs::openat(CWD, directory, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)? {
+        let entry = entry?;
+        let name = entry.file_name().to_str().unwrap_or_default();
+        let size = name.strip_prefix("hugepages-").and_then(|rest| rest.strip_suffix("kB"));
+        sizes.extend(size.and_then(|size| size.parse().ok()).map(Bytes::kib));
+    }
+    sizes.sort_unstable();
+    Ok(sizes)
 }
 
 /// Reads a file whose length the kernel does not say beforehand, without asking for it.
