@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, ParseDigestError};
+use crate::dockerfile_error::{ParseDockerfileError, Position};
 use crate::media_type::Codec;
 use crate::reference::ParseReferenceError;
 
@@ -114,6 +115,25 @@ pub enum Error {
         /// The layout.
         path: PathBuf,
     },
+    /// A step of a build failed.
+    #[error("{position}: {step}")]
+    Step {
+        /// Where the Dockerfile has it.
+        position: Position,
+        /// Its text.
+        step: String,
+        /// Why.
+        source: Box<Self>,
+    },
+    /// Who runs a build's commands could not.
+    #[error("cannot do what the step asks for")]
+    Executor {
+        /// Its own error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A Dockerfile that is none, or asks for what is not done here.
+    #[error(transparent)]
+    Dockerfile(#[from] ParseDockerfileError),
     /// A digest that cannot be one.
     #[error(transparent)]
     Digest(#[from] ParseDigestError),

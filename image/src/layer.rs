@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use nix::fcntl::OFlag;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
 use crate::codec::{DigestWriter, Encoder};
 use crate::descriptor::Descriptor;
@@ -42,6 +45,13 @@ pub enum Source {
     /// Opened when the layer is written, so that a tree needs no descriptor for each file; not through a symbolic
     /// link in its last component.
     Path(PathBuf),
+    /// Opened beneath a directory when the layer is written, through no symbolic link.
+    Beneath {
+        /// The directory.
+        root: Arc<OwnedFd>,
+        /// Where in it.
+        path: PathBuf,
+    },
 }
 
 /// Collects entries and writes them as a reproducible layer.
@@ -125,7 +135,17 @@ impl Builder {
 
     /// Adds a symbolic link; adding the same one again is no error.
     pub fn symlink(&mut self, path: impl AsRef<Path>, target: impl Into<PathBuf>) -> Result<()> {
-        self.insert(path.as_ref(), Metadata::root(0o777), Kind::Symlink(target.into()))
+        self.symlink_of(path, target, (0, 0))
+    }
+
+    /// Adds a symbolic link of another user and group than root's.
+    pub fn symlink_of(
+        &mut self,
+        path: impl AsRef<Path>,
+        target: impl Into<PathBuf>,
+        (uid, gid): (u64, u64),
+    ) -> Result<()> {
+        self.insert(path.as_ref(), Metadata { mode: 0o777, uid, gid }, Kind::Symlink(target.into()))
     }
 
     fn insert(&mut self, path: &Path, metadata: Metadata, kind: Kind) -> Result<()> {
@@ -197,6 +217,9 @@ impl Builder {
             }
             Kind::File(Source::File(file)) => append_file(archive, header, path, file),
             Kind::File(Source::Path(source)) => append_file(archive, header, path, &open_regular(source)?),
+            Kind::File(Source::Beneath { root, path: source }) => {
+                append_file(archive, header, path, &open_beneath(root, source)?)
+            }
         }
     }
 }
@@ -218,10 +241,28 @@ fn append_file<W: Write>(
 fn open_regular(path: &Path) -> Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = File::options().read(true).custom_flags(flags.bits()).open(path).map_err(Error::sys("open", path))?;
+    only_regular(file, path)
+}
+
+fn only_regular(file: File, path: &Path) -> Result<File> {
     if file.metadata().map_err(Error::sys("examine", path))?.is_file() {
         Ok(file)
     } else {
         Err(Error::NotRegularFile { path: path.to_path_buf() })
+    }
+}
+
+fn open_beneath(root: &OwnedFd, path: &Path) -> Result<File> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    loop {
+        match openat2(root, path, how) {
+            Ok(descriptor) => return only_regular(descriptor.into(), path),
+            // A rename elsewhere on the file system made the kernel unsure whether it stayed beneath.
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(errno) => return Err(Error::errno("open", path)(errno)),
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A program that handles images uses this crate to name them ([`Reference`]), to keep them in a directory that
 //! other tools read at any moment ([`Layout`]), to read their layers as verified, uncompressed tar streams
-//! ([`Layout::layer`]), and to make new ones: from entries ([`layer::Builder`]) or from a program and exactly the
-//! shared libraries that it loads ([`pack::pack`]).
+//! ([`Layout::layer`]), and to make new ones: from entries ([`layer::Builder`]), from other images and Dockerfiles
+//! ([`build`]), or from a program and exactly the shared libraries that it loads ([`pack::pack`]).
 //!
 //! ```
 //! use windlass_image::pack::{PackRequest, Program, pack};
@@ -54,6 +54,7 @@ pub mod config;
 mod descriptor;
 mod digest;
 pub mod dockerfile;
+mod dockerfile_error;
 mod elf;
 mod error;
 mod index;

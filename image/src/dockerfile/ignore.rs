@@ -1,7 +1,7 @@
 //! `.dockerignore`: what of a context does not exist for a build.
 
-use super::error::{ParseDockerfileError, Position};
 use super::pattern::Pattern;
+use crate::dockerfile_error::{ParseDockerfileError, Position};
 
 /// The patterns of a `.dockerignore`, of which the last that stands for a path decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

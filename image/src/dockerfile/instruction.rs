@@ -1,8 +1,8 @@
 //! Instructions: what each takes.
 
-use super::error::ParseDockerfileError;
 use super::line::Line;
 use super::word::{Word, split};
+use crate::dockerfile_error::ParseDockerfileError;
 use crate::json;
 use crate::limits::Limits;
 

@@ -1,6 +1,6 @@
 //! Lines as instructions see them: continued ones joined, comments gone, each character with its place.
 
-use super::error::{ParseDockerfileError, Position};
+use crate::dockerfile_error::{ParseDockerfileError, Position};
 
 /// An instruction's whole text.
 #[derive(Debug, Clone, PartialEq, Eq)]

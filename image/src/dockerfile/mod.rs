@@ -4,14 +4,15 @@
 //! `STOPSIGNAL` and `SHELL`, in any number of stages. What is beyond it is an error that names the instruction or the flag, and
 //! where it is: an image that lacks what its Dockerfile asks for is worse than none.
 
-mod error;
 mod ignore;
 mod instruction;
 mod line;
 mod pattern;
+pub(crate) mod scope;
+pub(crate) mod stages;
 mod word;
 
-pub use error::{ParseDockerfileError, Position};
+pub use crate::dockerfile_error::{ParseDockerfileError, Position};
 pub use ignore::Ignore;
 pub use instruction::{CommandLine, Copy, Instruction};
 pub use pattern::Pattern;

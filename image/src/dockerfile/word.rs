@@ -1,6 +1,6 @@
 //! Words: quotes, escapes and variables.
 
-use super::error::{ParseDockerfileError, Position};
+use crate::dockerfile_error::{ParseDockerfileError, Position};
 
 /// A word as it is written, with its quotes and variables.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

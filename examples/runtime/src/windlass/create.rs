@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use windlass_image::{Digest, Image};
+use windlass_image::{Descriptor, Digest};
 use windlass_overlay::{ApplyOptions, Devices, IdMap, LayerId, MountOptions, Snapshot};
 
 use super::cli::Options;
@@ -27,10 +27,20 @@ pub(super) fn create(home: &Home, containers: &Containers, options: &Options) ->
 /// Makes a container; when that fails nothing of it is left.
 pub(super) fn make(home: &Home, containers: &Containers, options: &Options) -> Result<(Container, Config), Failure> {
     let image = home.layout.resolve(home::name(&options.image)?).map_err(Failure::during(&options.image))?;
-    let layers = unpack(home, &image)?;
+    let layers = unpack(home, image.layers())?;
+    of_layers(home, containers, &layers, |id| request::config(options, &image, id, containers))
+}
+
+/// Makes a container over these layers; when that fails nothing of it is left.
+pub(super) fn of_layers(
+    home: &Home,
+    containers: &Containers,
+    layers: &[LayerId],
+    config: impl FnOnce(&str) -> Result<Config, Failure>,
+) -> Result<(Container, Config), Failure> {
     let names = containers.lock()?;
     let id = new_id()?;
-    let mut config = request::config(options, &image, &id, containers)?;
+    let mut config = config(&id)?;
     if let Some((_, other)) = containers.list()?.iter().find(|(_, other)| other.name == config.name) {
         return Err(Failure::new(format!(
             "the name {} is taken by container {}: remove or rename it",
@@ -40,7 +50,7 @@ pub(super) fn make(home: &Home, containers: &Containers, options: &Options) -> R
     let container = containers.create(&id)?;
     let claim = container.claim()?;
     let volumes = Volumes::open(&home.root);
-    let made = fill(home, &container, &mut config, &volumes, &layers);
+    let made = fill(home, &container, &mut config, &volumes, layers);
     drop(names);
     let undone = match &made {
         Ok(()) => Ok(()),
@@ -132,10 +142,13 @@ fn make_mount_points(root: BorrowedFd<'_>, config: &Config) -> Result<(), Failur
     Ok(())
 }
 
-/// Every layer of the image in the store, bottom first.
-fn unpack(home: &Home, image: &Image) -> Result<Vec<LayerId>, Failure> {
+/// These layers in the store, bottom first.
+pub(super) fn unpack<'l>(
+    home: &Home,
+    image: impl Iterator<Item = (&'l Descriptor, &'l Digest)>,
+) -> Result<Vec<LayerId>, Failure> {
     let mut layers = Vec::new();
-    for (descriptor, diff_id) in image.layers() {
+    for (descriptor, diff_id) in image {
         let layer = layer_id(diff_id)?;
         let doing = format!("layer {}", descriptor.digest);
         if !home.layers.contains(layer).map_err(Failure::during(&doing))? {
@@ -160,7 +173,7 @@ pub(super) fn layer_id(diff_id: &Digest) -> Result<LayerId, Failure> {
 }
 
 /// Twelve random digits.
-fn new_id() -> Result<String, Failure> {
+pub(super) fn new_id() -> Result<String, Failure> {
     let mut bytes = [0; 8];
     let path = "/dev/urandom";
     File::open(path).and_then(|mut file| file.read_exact(&mut bytes)).map_err(Failure::during(path))?;

@@ -49,7 +49,7 @@ pub(super) fn diff(home: &Home, containers: &Containers, name: &str, json: bool)
 }
 
 /// What the container's own programs changed.
-fn changes(snapshot: &Snapshot, config: &Config) -> Result<Vec<Change>, Failure> {
+pub(super) fn changes(snapshot: &Snapshot, config: &Config) -> Result<Vec<Change>, Failure> {
     let mut changes = snapshot.diff().map_err(Failure::during("read the writable layer"))?;
     changes.retain(|change| !config.baseline.contains(&format!("{change:?}")));
     // An opaque directory is listed once.

@@ -59,6 +59,8 @@ pub(super) fn warn(what: &dyn fmt::Display) {
     _ = writeln!(std::io::stderr(), "windlass: {what}"); // nowhere is left to say that this failed
 }
 
+impl Error for Failure {}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -31,6 +31,13 @@ impl Home {
     }
 }
 
+impl Home {
+    /// Where builds remember what they made.
+    pub(super) fn cache(&self) -> PathBuf {
+        self.root.join("build/cache")
+    }
+}
+
 /// An image, and how it was found.
 #[derive(Debug)]
 pub(super) struct Found {

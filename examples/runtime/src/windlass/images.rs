@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use windlass_image::Error;
+use windlass_image::build::Cache;
 
 use super::containers::Containers;
 use super::failure::{Failure, warn};
@@ -67,8 +68,11 @@ pub(super) fn remove(home: &Home, containers: &Containers, images: &[String]) ->
     }
 }
 
-/// Removes what no named image needs.
-pub(super) fn gc(home: &Home, json: bool) -> Result<u8, Failure> {
+/// Removes what neither a named image nor a build's memory needs.
+pub(super) fn gc(home: &Home, all: bool, json: bool) -> Result<u8, Failure> {
+    if all {
+        cache(home)?.clear().map_err(Failure::during("forget what builds made"))?;
+    }
     let removed = collect(home).map_err(|refused| match refused {
         Refused::Busy => Failure::new("an image is being stored at this moment: try again when that is done"),
         Refused::Failed(failure) => failure,
@@ -101,7 +105,8 @@ impl From<Failure> for Refused {
 }
 
 fn collect(home: &Home) -> Result<Removed, Refused> {
-    let collected = match home.layout.collect_garbage(&[]) {
+    let kept = cache(home)?.layers().map_err(Failure::during("read what builds made"))?;
+    let collected = match home.layout.collect_garbage(&kept) {
         Ok(collected) => collected,
         Err(Error::Busy { .. }) => return Err(Refused::Busy),
         Err(error) => return Err(Failure::during("collect unused blobs")(error).into()),
@@ -116,6 +121,10 @@ fn collect(home: &Home) -> Result<Removed, Refused> {
     let layers = home.layers.gc(&roots).map_err(Failure::during("collect unused layers"))?;
     let (blobs, bytes, unfinished) = (collected.blobs, collected.bytes, collected.unfinished);
     Ok(Removed { blobs, bytes, unfinished, layers: layers.len() })
+}
+
+fn cache(home: &Home) -> Result<Cache, Failure> {
+    Cache::open(home.cache()).map_err(Failure::during("open the cache of builds"))
 }
 
 fn names(home: &Home) -> Result<BTreeSet<String>, Failure> {

@@ -9,6 +9,7 @@
 mod account;
 mod archive;
 mod attach;
+mod build;
 mod change;
 mod cli;
 mod clock;
@@ -129,6 +130,7 @@ fn namespace(verb: &Verb, containers: &Containers) -> Result<Place, Failure> {
         | Verb::Commit(_)
         | Verb::Prune(_)
         | Verb::Volume(_)
+        | Verb::Build(_)
         | Verb::Rmi { .. }
         | Verb::Gc { .. }
         | Verb::Diff { .. } => Place::Anew,
@@ -169,7 +171,8 @@ fn of_container(root: &Path, verb: Verb) -> Result<u8, Failure> {
         Verb::Volume(request) => volume::volume(root, containers, &request),
         Verb::Prune(request) => prune::prune(&home()?, containers, &request),
         Verb::Rmi { images } => images::remove(&home()?, containers, &images),
-        Verb::Gc { json } => images::gc(&home()?, json),
+        Verb::Gc { all, json } => images::gc(&home()?, all, json),
+        Verb::Build(request) => build::build(&home()?, containers, &request),
         Verb::Monitor { container } => monitor::run(&home()?, containers, &container),
         Verb::Info { .. }
         | Verb::Pack(_)

@@ -27,6 +27,14 @@ pub(super) fn network(text: &str) -> Result<Network, String> {
     })
 }
 
+/// Reads `--network` of `build`.
+pub(super) fn network_of_build(text: &str) -> Result<NetworkMode, String> {
+    match network(text)? {
+        Network::Mode(mode) => Ok(mode),
+        Network::OfContainer(_) => Err(format!("{text:?} is none of none, host, bridge")),
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SecurityOption {
     SeccompUnconfined,

@@ -4,10 +4,11 @@ use std::os::unix::net::UnixStream;
 
 use super::attach::{self, Wiring};
 use super::cli::{self, Run};
-use super::containers::Containers;
+use super::containers::{Container, Containers};
 use super::failure::Failure;
 use super::home::Home;
 use super::protocol::{Frame, send};
+use super::record::Config;
 use super::{create, out, removal, start, volumes};
 
 /// Makes a container, starts it, and stays with it unless it was to be left running.
@@ -57,6 +58,14 @@ pub(super) fn start(home: &Home, containers: &Containers, request: &cli::Start) 
     let wiring = Wiring { stdin: request.interactive && config.stdin, terminal: config.terminal };
     let (own, caller) = pair(wiring)?;
     start::start(&home.root, &container, &config, caller)?;
+    own.map_or(Ok(0), |monitor| attach::relay(&monitor, wiring))
+}
+
+/// Starts a container that is there, and stays with it to its end.
+pub(super) fn attended(home: &Home, container: &Container, config: &Config) -> Result<u8, Failure> {
+    let wiring = Wiring { stdin: false, terminal: false };
+    let (own, caller) = pair(wiring)?;
+    start::start(&home.root, container, config, caller)?;
     own.map_or(Ok(0), |monitor| attach::relay(&monitor, wiring))
 }
 

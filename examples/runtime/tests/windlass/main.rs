@@ -1,5 +1,6 @@
 //! The verbs of `windlass`, as a person types them.
 
+mod build;
 mod files;
 mod home;
 mod images;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         files: binds_carry_data, named_volumes_outlive_their_containers, the_images_volumes_begin_with_its_content,
             tmpfs_is_memory, copies_go_both_ways, copies_are_tar_streams, copies_follow_no_link_out,
             diff_lists_what_the_program_changed, commit_makes_an_image, commit_of_a_running_one_is_whole;
+        build: building_twice_gives_the_same_bytes, steps_that_would_do_the_same_are_not_done, what_fails_has_its_place;
         images: names_are_given_and_taken, history_tells_each_step, archives_come_back_elsewhere,
             what_nothing_names_is_collected;
         network: host_and_none, containers_on_the_bridge_reach_each_other, a_container_shares_anothers_network,
@@ -81,7 +83,9 @@ fn main() -> ExitCode {
     let podman = with("run::the_policy_of_podman_is_understood", run::the_policy_of_podman_is_understood);
     tests.push(podman.needs(need::path("/usr/share/containers/seccomp.json")));
     let peers = [
-        ("images::inspect_is_json_of_all_kinds", images::inspect_is_json_of_all_kinds as fn()),
+        ("build::buildah_makes_the_same", build::buildah_makes_the_same as fn()),
+        ("build::commands_are_isolated", build::commands_are_isolated),
+        ("images::inspect_is_json_of_all_kinds", images::inspect_is_json_of_all_kinds),
         ("images::podman_loads_and_saves", images::podman_loads_and_saves),
     ];
     for (name, body) in peers {

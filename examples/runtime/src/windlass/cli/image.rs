@@ -4,6 +4,43 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::windlass::option;
+use crate::windlass::record::NetworkMode;
+
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Build {
+    /// The Dockerfile [default: Dockerfile in the context]
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// A name for the image (repeatable)
+    #[arg(short, long, value_name = "NAME")]
+    pub tag: Vec<String>,
+    /// A value for a variable that ARG declares; a name alone takes this process's value (repeatable)
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    pub arguments: Vec<String>,
+    /// The stage to make, by name or number [default: the last]
+    #[arg(long, value_name = "STAGE")]
+    pub target: Option<String>,
+    /// Runs every command, whatever earlier builds made
+    #[arg(long)]
+    pub no_cache: bool,
+    /// The network of commands: none, host, bridge (root)
+    #[arg(long, value_name = "MODE", default_value = "none", value_parser = option::network_of_build)]
+    pub network: NetworkMode,
+    /// The image's date, and the latest modification time of its files, so that building twice gives the same bytes
+    #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS")]
+    pub source_date_epoch: Option<u64>,
+    /// Tells no steps
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// The last line printed is one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// What COPY copies from
+    #[arg(default_value = ".")]
+    pub context: PathBuf,
+}
+
 #[derive(Debug, Args)]
 pub(in crate::windlass) struct Save {
     /// Where the archive goes [default: the standard output]

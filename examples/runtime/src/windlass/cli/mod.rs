@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(super) use container::{Create, Limits, Options, Run};
-pub(super) use image::{Load, Pack, Save};
+pub(super) use image::{Build, Load, Pack, Save};
 pub(super) use verbs::{
     Attach, Commit, Copy, Exec, Format, Inspect, Kill, Logs, Prune, Ps, Remove, Start, Stats, Stop, Tail, Update,
     Volume,
@@ -108,6 +108,8 @@ pub(super) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Makes an image as a Dockerfile says, each command in namespaces of its own; the last line printed is its id
+    Build(Build),
     /// Makes an image of a program and the shared libraries that it loads
     Pack(Pack),
     /// Lists the images
@@ -143,6 +145,9 @@ pub(super) enum Verb {
     },
     /// Removes what no named image needs: blobs, unpacked layers, and files that killed writers left
     Gc {
+        /// Also what builds have remembered
+        #[arg(short, long)]
+        all: bool,
         /// One JSON object
         #[arg(long)]
         json: bool,
