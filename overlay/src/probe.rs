@@ -68,7 +68,7 @@ impl Probe {
 /// [`Error::Sys`] where nothing can be made in `directory`; what is missing is no error.
 pub fn probe(directory: &Path) -> Result<Probe> {
     let parent = sys::open_directory(directory)?;
-    let (name, own) = sys::unique_directory(parent.as_fd(), directory)?;
+    let (name, own) = sys::unique_directory(parent.as_fd(), 0, directory)?;
     let features = features(own.as_fd());
     let removed = sys::remove(parent.as_fd(), &name);
     let (namespace, features) = match (features, removed) {

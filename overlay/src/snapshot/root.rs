@@ -130,7 +130,7 @@ impl Snapshot {
         }
         // Beside the writable layer, where a dead process's is removed with the snapshot.
         let home = self.home.directory.as_fd();
-        let (name, before) = sys::unique_directory(home, &self.home.path)?;
+        let (name, before) = sys::unique_directory(home, 0, &self.home.path)?;
         let differences = self.copy_lowers(before.as_fd()).and_then(|()| {
             let after = sys::open_directory(&root.path)?;
             scan::differences(before.as_fd(), after.as_fd(), Root::Ignored)

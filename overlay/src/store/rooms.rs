@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -43,6 +44,8 @@ pub(super) struct Rooms {
     /// Which boot of the machine this is.
     pub(super) boot: String,
     pub(super) images: Option<ImageTier>,
+    /// How many things were made: the next one's number.
+    made: AtomicU64,
     emptying: Emptying,
     emptiers: Mutex<Vec<JoinHandle<Result<()>>>>,
 }
@@ -83,6 +86,7 @@ impl Rooms {
             namespace,
             boot: sys::boot()?,
             images: options.images,
+            made: AtomicU64::new(0),
             emptying: options.emptying,
             emptiers: Mutex::default(),
         })
@@ -152,7 +156,8 @@ impl Rooms {
     /// A new directory in which something is made; nobody takes it for an orphan while it is open.
     pub(super) fn work(self: &Arc<Self>) -> Result<Work> {
         loop {
-            let (name, directory) = sys::unique_directory(self.ingest.as_fd(), Path::new("ingest"))?;
+            let likely = self.made.fetch_add(1, Ordering::Relaxed);
+            let (name, directory) = sys::unique_directory(self.ingest.as_fd(), likely, Path::new("ingest"))?;
             let object = self.path.join("ingest").join(name.as_path());
             rustix::fs::flock(&directory, FlockOperation::LockExclusive).named("flock", &object)?;
             // Between its making and its locking a recovery may have taken it.

@@ -24,12 +24,14 @@ pub(crate) fn names(directory: BorrowedFd<'_>, object: &Path) -> Result<Vec<Box<
     Ok(names)
 }
 
-/// Makes a directory of mode 0700 with a name that no other process or thread uses.
-pub(crate) fn unique_directory(parent: BorrowedFd<'_>, object: &Path) -> Result<(SafePath, OwnedFd)> {
-    let mut number = 0_u64;
+/// Makes a directory of mode 0700 with a name that no other process or thread uses. A number that is likely to be free
+/// spares asking for those before it.
+pub(crate) fn unique_directory(parent: BorrowedFd<'_>, likely: u64, object: &Path) -> Result<(SafePath, OwnedFd)> {
+    let process = rustix::process::getpid().as_raw_nonzero();
+    let mut number = likely;
     loop {
         number += 1;
-        let name = format!("{}-{number}", rustix::process::getpid().as_raw_nonzero());
+        let name = format!("{process}-{number}");
         let name = SafePath::parse(name.as_bytes()).expect("digits and a dash are a name");
         match rustix::fs::mkdirat(parent, name.as_path(), Mode::RWXU) {
             // Another thread's, or left by an earlier process of the same number.
