@@ -30,8 +30,8 @@ impl Decimal {
     }
 
     /// From the ASCII digits before and after the point.
-    pub(super) fn from_text(negative: bool, whole: &str, fraction: &str, exponent: i32) -> Self {
-        let digits = whole.bytes().chain(fraction.bytes()).map(|byte| byte - b'0').collect();
+    pub(super) fn from_text(negative: bool, whole: &[u8], fraction: &[u8], exponent: i32) -> Self {
+        let digits = whole.iter().chain(fraction).map(|byte| byte - b'0').collect();
         let places = i32::try_from(fraction.len()).unwrap_or(i32::MAX);
         Self { negative, digits, exponent: exponent.saturating_sub(places) }.trimmed_front()
     }

@@ -6,6 +6,7 @@
 mod decimal;
 mod parse;
 mod print;
+mod text;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -13,6 +14,7 @@ use std::str::FromStr;
 
 use decimal::Decimal;
 pub use parse::ParseQuantityError;
+use text::Text;
 
 /// How a quantity was written and is to be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -44,7 +46,7 @@ pub struct Quantity {
     amount: Amount,
     format: Format,
     /// How it was written, until arithmetic changes it.
-    text: Option<Box<str>>,
+    text: Text,
 }
 
 impl Default for Quantity {
@@ -55,7 +57,7 @@ impl Default for Quantity {
 
 impl Quantity {
     fn from_parts(value: i64, scale: i32, format: Format) -> Self {
-        Self { amount: Amount::Small { value, scale }, format, text: None }
+        Self { amount: Amount::Small { value, scale }, format, text: Text::Canonical }
     }
 
     /// A whole number, to be printed in this format.
@@ -172,7 +174,7 @@ impl Quantity {
             Some((value, scale)) => Amount::Small { value, scale },
             None => Amount::Big(Box::new(decimal)),
         };
-        Self { amount, format, text: None }
+        Self { amount, format, text: Text::Canonical }
     }
 
     /// The canonical form, whatever was written.
@@ -191,7 +193,7 @@ impl FromStr for Quantity {
 
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.text {
+        match self.text.written() {
             Some(text) => f.write_str(text),
             None => f.write_str(&self.canonical()),
         }

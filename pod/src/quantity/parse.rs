@@ -1,6 +1,7 @@
 //! The grammar of quantities.
 
 use super::decimal::Decimal;
+use super::text::Text;
 use super::{Amount, Format, Quantity};
 
 /// The largest exponent that is taken: the original runs without end on `1e99999999999`.
@@ -8,7 +9,7 @@ const EXPONENT_MAX: i32 = 1000;
 /// The longest text that is taken.
 const LENGTH_MAX: usize = 4096;
 /// How many decimal digits always fit in 64 bits.
-const DIGITS_FIT: i64 = 18;
+const DIGITS_FIT: usize = 18;
 /// The finest fraction that is kept.
 const NANO: i32 = -9;
 
@@ -26,26 +27,52 @@ pub enum ParseQuantityError {
 
 struct Parts<'a> {
     negative: bool,
-    whole: &'a str,
-    fraction: &'a str,
-    suffix: &'a str,
+    /// Without zeros in front.
+    whole: &'a [u8],
+    fraction: &'a [u8],
+    suffix: &'a [u8],
+    /// All digits as one number, where there are at most [`DIGITS_FIT`] of them.
+    digits: i64,
 }
 
-fn split(text: &str) -> Result<Parts<'_>, ParseQuantityError> {
-    let negative = text.starts_with('-');
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let (whole, rest) = unsigned.split_at(digits(unsigned));
-    let (fraction, suffix) = match rest.strip_prefix('.') {
-        Some(rest) => rest.split_at(digits(rest)),
-        None => ("", rest),
+fn split(text: &[u8]) -> Result<Parts<'_>, ParseQuantityError> {
+    let (negative, unsigned) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
     };
-    let letters = suffix.bytes().take_while(|byte| b"eEinumkKMGTP".contains(byte)).count();
-    let exponent = suffix[letters..].strip_prefix(['+', '-']).unwrap_or(&suffix[letters..]);
-    if exponent.bytes().any(|byte| !byte.is_ascii_digit()) {
+    let mut digits = 0i64;
+    let mut read_digits = |text: &[u8]| {
+        let mut length = 0;
+        while let Some(byte) = text.get(length)
+            && byte.is_ascii_digit()
+        {
+            digits = digits.wrapping_mul(10).wrapping_add(i64::from(byte - b'0'));
+            length += 1;
+        }
+        length
+    };
+    let (mut whole, mut suffix) = unsigned.split_at(read_digits(unsigned));
+    let mut fraction = &[][..];
+    if let [b'.', rest @ ..] = suffix {
+        (fraction, suffix) = rest.split_at(read_digits(rest));
+    }
+    while let [b'0', rest @ ..] = whole {
+        whole = rest;
+    }
+    let letters = suffix.iter().take_while(|byte| b"eEinumkKMGTP".contains(byte)).count();
+    let tail = &suffix[letters..];
+    let exponent = tail.strip_prefix(b"+").or_else(|| tail.strip_prefix(b"-")).unwrap_or(tail);
+    if exponent.iter().any(|byte| !byte.is_ascii_digit()) {
         return Err(ParseQuantityError::Format);
     }
-    Ok(Parts { negative, whole: whole.trim_start_matches('0'), fraction, suffix })
+    Ok(Parts { negative, whole, fraction, suffix, digits })
+}
+
+impl Parts<'_> {
+    fn signed(&self, size: i64) -> i64 {
+        if self.negative { -size } else { size }
+    }
 }
 
 enum Power {
@@ -53,29 +80,30 @@ enum Power {
     Two(u32),
 }
 
-fn interpret(suffix: &str) -> Result<(Power, Format), ParseQuantityError> {
+fn interpret(suffix: &[u8]) -> Result<(Power, Format), ParseQuantityError> {
     let ten = |power, format| Ok((Power::Ten(power), format));
     let two = |power| Ok((Power::Two(power), Format::BinarySi));
     match suffix {
-        "n" => ten(-9, Format::DecimalSi),
-        "u" => ten(-6, Format::DecimalSi),
-        "m" => ten(-3, Format::DecimalSi),
-        "" => ten(0, Format::DecimalSi),
-        "k" => ten(3, Format::DecimalSi),
-        "M" => ten(6, Format::DecimalSi),
-        "G" => ten(9, Format::DecimalSi),
-        "T" => ten(12, Format::DecimalSi),
-        "P" => ten(15, Format::DecimalSi),
-        "E" => ten(18, Format::DecimalSi),
-        "Ki" => two(10),
-        "Mi" => two(20),
-        "Gi" => two(30),
-        "Ti" => two(40),
-        "Pi" => two(50),
-        "Ei" => two(60),
+        b"n" => ten(-9, Format::DecimalSi),
+        b"u" => ten(-6, Format::DecimalSi),
+        b"m" => ten(-3, Format::DecimalSi),
+        b"" => ten(0, Format::DecimalSi),
+        b"k" => ten(3, Format::DecimalSi),
+        b"M" => ten(6, Format::DecimalSi),
+        b"G" => ten(9, Format::DecimalSi),
+        b"T" => ten(12, Format::DecimalSi),
+        b"P" => ten(15, Format::DecimalSi),
+        b"E" => ten(18, Format::DecimalSi),
+        b"Ki" => two(10),
+        b"Mi" => two(20),
+        b"Gi" => two(30),
+        b"Ti" => two(40),
+        b"Pi" => two(50),
+        b"Ei" => two(60),
         _ => {
-            let exponent = suffix.strip_prefix(['e', 'E']).ok_or(ParseQuantityError::Suffix)?;
-            let exponent: i32 = exponent.parse().map_err(|_| ParseQuantityError::Suffix)?;
+            let [b'e' | b'E', exponent @ ..] = suffix else { return Err(ParseQuantityError::Suffix) };
+            let exponent: Option<i32> = std::str::from_utf8(exponent).ok().and_then(|exponent| exponent.parse().ok());
+            let exponent = exponent.ok_or(ParseQuantityError::Suffix)?;
             if exponent.abs() > EXPONENT_MAX {
                 return Err(ParseQuantityError::Suffix);
             }
@@ -89,18 +117,18 @@ pub(super) fn parse(text: &str) -> Result<Quantity, ParseQuantityError> {
         return Err(ParseQuantityError::Format);
     }
     if text == "0" {
-        return Ok(Quantity { text: Some(text.into()), ..Quantity::default() });
+        return Ok(Quantity { text: Text::new(text), ..Quantity::default() });
     }
-    let parts = split(text)?;
+    let parts = split(text.as_bytes())?;
     let (power, format) = interpret(parts.suffix)?;
     if !is_within_reason(&parts, &power) {
         return Err(ParseQuantityError::Suffix);
     }
     if let Some((value, scale)) = small(&parts, &power) {
-        let text = keeps_text(&parts, &power, scale).then(|| text.into());
+        let text = if keeps_text(&parts, &power, scale) { Text::new(text) } else { Text::Canonical };
         return Ok(Quantity { amount: Amount::Small { value, scale }, format, text });
     }
-    Ok(large(&parts, &power, format))
+    Ok(binary_fraction(&parts, &power).unwrap_or_else(|| large(&parts, &power, format)))
 }
 
 /// Whether the size is within what the largest exponent allows, however the digits are split between the two: so
@@ -116,34 +144,42 @@ fn is_within_reason(parts: &Parts<'_>, power: &Power) -> bool {
 
 /// The numbers that the original keeps in 64 bits, with the text they came from.
 fn small(parts: &Parts<'_>, power: &Power) -> Option<(i64, i32)> {
-    let whole_length = i64::try_from(parts.whole.len().max(1)).ok()?;
-    let fraction_length = i64::try_from(parts.fraction.len()).ok()?;
-    let (precision, scale, factor) = match power {
-        Power::Ten(exponent) => (DIGITS_FIT - whole_length - fraction_length, *exponent, 1),
+    let digits = parts.whole.len().max(1) + parts.fraction.len();
+    let (digits_max, scale, factor) = match power {
+        Power::Ten(exponent) => (DIGITS_FIT, *exponent, 1),
+        // Ten bits are about three decimal digits.
         Power::Two(exponent) if parts.fraction.is_empty() => {
-            // Ten bits are about three decimal digits.
-            (15 - whole_length - i64::from(exponent * 3 / 10) - 1, 0, 1i64 << exponent)
+            (14usize.checked_sub(*exponent as usize * 3 / 10)?, 0, 1i64 << exponent)
         }
         Power::Two(_) => return None,
     };
-    let scale = scale - i32::try_from(fraction_length).ok()?;
-    if precision < 0 || scale < NANO {
+    let scale = scale - i32::try_from(parts.fraction.len()).ok()?;
+    if digits > digits_max || scale < NANO {
         return None;
     }
-    let digits = parts.whole.bytes().chain(parts.fraction.bytes());
-    let value = digits.fold(0i64, |value, digit| value * 10 + i64::from(digit - b'0')).checked_mul(factor)?;
-    Some((if parts.negative { -value } else { value }, scale))
+    Some((parts.signed(parts.digits.checked_mul(factor)?), scale))
+}
+
+/// The result of [`large`] for a binary number with a fraction, where it fits in 64 bits.
+fn binary_fraction(parts: &Parts<'_>, power: &Power) -> Option<Quantity> {
+    let Power::Two(exponent) = power else { return None };
+    let places = u32::try_from(parts.fraction.len()).ok().filter(|places| *places <= NANO.unsigned_abs())?;
+    if parts.whole.len() + parts.fraction.len() > DIGITS_FIT {
+        return None;
+    }
+    let value = parts.digits.checked_mul(1 << exponent)?;
+    let below_one = 0 < value && value < 10i64.pow(places);
+    let format = if below_one { Format::DecimalSi } else { Format::BinarySi };
+    let scale = -i32::try_from(places).ok()?;
+    Some(Quantity { amount: Amount::Small { value: parts.signed(value), scale }, format, text: Text::Canonical })
 }
 
 /// Whether the original takes the text for canonical and prints it again as it is.
 fn keeps_text(parts: &Parts<'_>, power: &Power, scale: i32) -> bool {
     match power {
-        Power::Two(_) => {
-            parts.whole.bytes().fold(0u8, |low, digit| low.wrapping_mul(10).wrapping_add(digit - b'0')) & 7 != 0
-        }
+        Power::Two(_) => parts.digits & 7 != 0,
         Power::Ten(_) => {
-            let thousands = parts.fraction.ends_with("000")
-                || (parts.fraction.len() < 3 && format!("{}{}", parts.whole, parts.fraction).ends_with("000"));
+            let thousands = parts.whole.len() + parts.fraction.len() >= 3 && parts.digits % 1000 == 0;
             scale % 3 == 0 && !thousands && !parts.whole.is_empty()
         }
     }
