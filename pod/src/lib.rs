@@ -25,7 +25,8 @@
 //! - **Rules.** [`defaults::apply`] fills in what is not set, [`strategy`] does what the server does before it looks,
 //!   [`validate`] and [`validate_update`] return every [`Violation`], and [`warnings`](warnings::warnings) what is odd
 //!   but taken. [`Quantity`], [`Selector`] and [`names`] are the values that rules speak of; [`difference`] tells where
-//!   two objects differ in meaning, [`patch`] makes one from another, [`table`] prints them as `kubectl get` does.
+//!   two objects differ in meaning, [`patch`] makes one from another, [`managed`] keeps apart what several managers apply,
+//!   [`table`] prints objects as `kubectl get` does.
 //! - **Behaviour.** Plain functions over objects: [`replication`] decides what to create and delete, [`endpoints`]
 //!   what a service publishes, [`balance`] what that means to a proxy, [`resources`] what a pod asks for and the cgroup numbers of it, [`status`] what it
 //!   reports; [`allocation`] gives out addresses and ports, [`limit_range`] and [`quota`] hold a namespace to what it
@@ -53,6 +54,7 @@ pub mod garbage;
 pub mod kinds;
 pub mod lifecycle;
 pub mod limit_range;
+pub mod managed;
 pub mod names;
 mod object;
 pub mod patch;

@@ -25,6 +25,12 @@ macro_rules! objects {
         }
 
         impl Object {
+            /// What the tables say about every kind.
+            #[cfg(test)]
+            pub(crate) fn shapes() -> Vec<&'static record::Shape> {
+                vec![$(<kinds::$kind as Record>::of_type()),*]
+            }
+
             /// An empty object of the kind that these words name.
             ///
             /// # Errors

@@ -14,7 +14,7 @@
 mod json;
 mod merge;
 mod order;
-mod schema;
+pub(crate) mod schema;
 mod strategic;
 
 use crate::error::Error;
