@@ -45,6 +45,11 @@ impl GroupPath {
         &self.0
     }
 
+    /// The last of the names.
+    pub(crate) fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
     /// The names from the top down.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')

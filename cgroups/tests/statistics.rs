@@ -189,7 +189,7 @@ fn v2_hugetlb_nodes() {
 fn cpu_time(version: Version) {
     let all = only(version);
     let scratch = Scratch::new(&all, if version == Version::V1 { &[Controller::Cpu] } else { &[] });
-    let mut actor = Actor::new("spin 300");
+    let mut actor = Actor::new("burn 300");
     let before = proc_cpu_time(actor.pid());
     scratch.add(actor.pid()).unwrap();
     actor.go();
@@ -200,7 +200,7 @@ fn cpu_time(version: Version) {
     assert!(difference <= Duration::from_millis(60), "{cpu:?} against {counted:?}");
     assert!(cpu.usage >= Duration::from_millis(50), "{cpu:?}");
     // v1 samples where the time went, and is wrong by a few ticks.
-    let sampling = Duration::from_millis(if version == Version::V1 { 40 } else { 1 });
+    let sampling = Duration::from_millis(if version == Version::V1 { 100 } else { 1 });
     assert!(cpu.user + cpu.system <= cpu.usage + sampling, "{cpu:?}");
     match version {
         Version::V1 => {

@@ -27,15 +27,15 @@ impl Hierarchies {
     /// where other groups are that may have come to use them; [`Error::NotUndone`] says what is left all the same.
     pub fn create(&self, path: &GroupPath, controllers: &[Controller]) -> Result<Group> {
         let needed = self.needed(controllers)?;
-        let mut made = Made::default();
-        let mut members = Vec::new();
+        let mut made = Made(Vec::with_capacity(needed.len()));
+        let mut members = Vec::with_capacity(needed.len());
+        let names: Vec<&str> = path.names().collect();
         for (place, hierarchy) in needed {
             let base = hierarchy.base.clone();
             let wanted = wanted_in(hierarchy, controllers);
-            let names: Vec<&str> = path.names().collect();
             match make_path(hierarchy, base, &names, &wanted, &mut made) {
-                Ok((parent, name, directory)) => members.push(Member { hierarchy: place, directory, parent, name }),
-                Err(error) => return Err(error.leaving(made.undo())),
+                Ok((parent, directory)) => members.push(Member { hierarchy: place, directory, parent }),
+                Err(error) => return Err(error.leaving(made.undo(&names))),
             }
         }
         Ok(Group::new(self.clone(), path.clone(), controllers.to_vec(), members).just_made())
@@ -126,7 +126,7 @@ fn open_member(place: usize, hierarchy: &Hierarchy, path: &GroupPath) -> Result<
     let parent = if above.is_empty() { Some(hierarchy.base.clone()) } else { hierarchy.base.below(above)? };
     let Some(parent) = parent else { return Ok(None) };
     let directory = parent.below(name)?;
-    Ok(directory.map(|directory| Member { hierarchy: place, directory, parent, name: name.to_owned() }))
+    Ok(directory.map(|directory| Member { hierarchy: place, directory, parent }))
 }
 
 /// What was done so far, to be undone if the whole does not succeed.
@@ -135,23 +135,23 @@ pub(crate) struct Made(Vec<Step>);
 
 #[derive(Debug)]
 enum Step {
-    /// A directory was made below another.
-    Directory(Directory, String),
+    /// A directory was made below another, with the name at this depth of the path.
+    Directory(Directory, usize),
     /// A group of v2 passes controllers on that it did not before.
     PassedOn(Directory, Vec<Controller>),
 }
 
 impl Made {
     /// Undoes it, the last step first; answers with what is left, and why.
-    pub(crate) fn undo(self) -> Vec<(String, io::Error)> {
+    pub(crate) fn undo(self, names: &[&str]) -> Vec<(String, io::Error)> {
         let mut left = Vec::new();
         for step in self.0.into_iter().rev() {
             match step {
-                Step::Directory(parent, name) => match parent.remove(&name) {
+                Step::Directory(parent, depth) => match parent.remove(names[depth]) {
                     Ok(()) => {}
                     // Somebody else was faster.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => left.push((format!("{}/{name}", parent.path()), error)),
+                    Err(error) => left.push((parent.file(names[depth]), error)),
                 },
                 Step::PassedOn(directory, controllers) => {
                     if let Err(error) = keep_back(&directory, &controllers) {
@@ -193,7 +193,7 @@ pub(crate) fn make_path(
     names: &[&str],
     wanted: &[Controller],
     made: &mut Made,
-) -> Result<(Directory, String, Directory)> {
+) -> Result<(Directory, Directory)> {
     let mut parent = base;
     for (depth, name) in names.iter().enumerate() {
         let last = depth + 1 == names.len();
@@ -203,7 +203,7 @@ pub(crate) fn make_path(
         }
         let new = parent.make(name)?;
         if new {
-            made.0.push(Step::Directory(parent.clone(), (*name).to_owned()));
+            made.0.push(Step::Directory(parent.clone(), depth));
         } else if last {
             return Err(Error::Exists { group: format!("{}/{name}", parent.path()) });
         }
@@ -213,7 +213,7 @@ pub(crate) fn make_path(
             fill_cpuset(&parent, &directory)?;
         }
         if last {
-            return Ok((parent, (*name).to_owned(), directory));
+            return Ok((parent, directory));
         }
         parent = directory;
     }
@@ -288,10 +288,8 @@ impl Group {
             let hierarchy = &self.hierarchies().all[member.hierarchy];
             let wanted = wanted_in(hierarchy, self.controllers());
             match make_path(hierarchy, member.directory.clone(), &names, &wanted, &mut made) {
-                Ok((parent, name, directory)) => {
-                    members.push(Member { hierarchy: member.hierarchy, directory, parent, name });
-                }
-                Err(error) => return Err(error.leaving(made.undo())),
+                Ok((parent, directory)) => members.push(Member { hierarchy: member.hierarchy, directory, parent }),
+                Err(error) => return Err(error.leaving(made.undo(&names))),
             }
         }
         Ok(Self::new(self.hierarchies().clone(), path, self.controllers().to_vec(), members).just_made())

@@ -53,7 +53,6 @@ pub(crate) struct Member {
     pub(crate) hierarchy: usize,
     pub(crate) directory: Directory,
     pub(crate) parent: Directory,
-    pub(crate) name: String,
 }
 
 impl Group {
@@ -114,12 +113,13 @@ impl Group {
     pub fn add(&self, pid: u32) -> Result<()> {
         let text = pid.to_string();
         // v2 first, since it refuses most; and nothing is moved before every file is open.
-        let members: Vec<&Member> = self.member_v2().into_iter().chain(self.members_v1()).collect();
-        let open = |member: &&Member| {
+        let mut members: Vec<&Member> = Vec::with_capacity(self.members.len());
+        let mut files = Vec::with_capacity(self.members.len());
+        for member in self.member_v2().into_iter().chain(self.members_v1()) {
             let directory = &member.directory;
-            directory.open_to_write(PROCS).map_err(|failure| directory.plainly(PROCS, failure))
-        };
-        let files = members.iter().map(open).collect::<Result<Vec<_>>>()?;
+            files.push(directory.open_to_write(PROCS).map_err(|failure| directory.plainly(PROCS, failure))?);
+            members.push(member);
+        }
         for (done, (member, file)) in members.iter().zip(&files).enumerate() {
             let directory = &member.directory;
             let error = match directory.write_to(file, &text) {

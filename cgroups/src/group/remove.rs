@@ -62,14 +62,18 @@ impl Group {
     pub fn remove_within(&self, timeout: Duration) -> Result<()> {
         // The removal itself says whether processes or groups are there: v2 first, which has the processes of all.
         let ordered = || self.member_v2().into_iter().chain(self.members_v1());
+        let name = self.path().name();
         let mut removed = 0;
         if !self.is_gone() {
-            removed = ordered().take_while(|member| member.parent.remove(&member.name).is_ok()).count();
+            removed = ordered().take_while(|member| member.parent.remove(name).is_ok()).count();
+        }
+        if removed == self.members().len() {
+            return Ok(());
         }
         let left: Vec<&Member> = ordered().skip(removed).collect();
         for member in &left {
             let directory = &member.directory;
-            if member.parent.standing(&member.name, directory)? == Standing::Parent {
+            if member.parent.standing(name, directory)? == Standing::Parent {
                 let groups = match directory.directories() {
                     Ok(groups) => groups,
                     Err(Error::Gone { .. }) => continue,
@@ -80,7 +84,7 @@ impl Group {
                 }
             }
         }
-        if left.is_empty() { Ok(()) } else { self.remove_members(&left, Deadline::after(timeout)) }
+        self.remove_members(&left, Deadline::after(timeout))
     }
 
     /// Removes the group and every group below it once their last process has ended.
@@ -100,7 +104,7 @@ impl Group {
         self.wait_until_empty(members, deadline)?;
         let mut first_error = None;
         for member in members {
-            if let Err(error) = remove_member(member, deadline) {
+            if let Err(error) = remove_member(member, self.path().name(), deadline) {
                 first_error.get_or_insert(error);
             }
         }
@@ -149,13 +153,13 @@ fn busy(directory: &Directory) -> Result<Error> {
     Ok(Error::Busy { group: directory.path().to_owned(), holder: Holder::Processes(pids) })
 }
 
-fn remove_member(member: &Member, deadline: Deadline) -> Result<()> {
-    match member.parent.standing(&member.name, &member.directory)? {
+fn remove_member(member: &Member, name: &str, deadline: Deadline) -> Result<()> {
+    match member.parent.standing(name, &member.directory)? {
         Standing::Gone => return Err(member.directory.gone()),
         Standing::Parent => remove_below(&member.directory, deadline)?,
         Standing::Leaf => {}
     }
-    remove_directory(&member.parent, &member.name, &member.directory, deadline)
+    remove_directory(&member.parent, name, &member.directory, deadline)
 }
 
 fn remove_below(directory: &Directory, deadline: Deadline) -> Result<()> {

@@ -96,7 +96,7 @@ impl Directory {
 
     /// Opens the directory below it that `names` lead to; `None` if there is none.
     pub(crate) fn below(&self, names: &str) -> Result<Option<Self>> {
-        let path = format!("{}/{names}", self.path());
+        let path = self.file(names);
         match self.open_beneath(names, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(fd) => Ok(Some(Self::new(fd, path))),
             Err(Errno::NOENT) => self.missing(),
@@ -280,7 +280,7 @@ impl Directory {
 
     /// The path of a file, for messages.
     pub(crate) fn file(&self, file: &str) -> String {
-        format!("{}/{file}", self.path())
+        [self.path(), "/", file].concat()
     }
 
     /// Tells a missing file from a removed group.

@@ -68,7 +68,7 @@ impl WatchMany {
         self.next += 1;
         let unified = group.member_v2().map(|member| member.directory.clone());
         let directories = group.members().iter().map(|member| member.directory.clone()).collect();
-        let name = group.members().first().map(|member| member.name.clone()).unwrap_or_default();
+        let name = group.path().name().to_owned();
         let watched = Watched { name, directories, unified, state: None, oom_kills: None, watches: Vec::new() };
         self.groups.insert(key, watched);
         match self.start(group, key) {

@@ -238,6 +238,15 @@ fn act(role: &str) -> std::process::ExitCode {
             }
             tell(b'.');
         }
+        "burn" => {
+            // By its own clock: a busy machine gives it a part of the time only.
+            let wanted = Duration::from_millis(argument.parse().unwrap()).as_nanos();
+            let used = || std::fs::read_to_string("/proc/self/schedstat").unwrap();
+            while used().split(' ').next().unwrap().parse::<u128>().unwrap() < wanted {
+                (0..100_000).for_each(|number| assert!(std::hint::black_box(number) >= 0));
+            }
+            tell(b'.');
+        }
         "hog" => {
             let memory = vec![1_u8; argument.parse::<usize>().unwrap() << 20];
             std::hint::black_box(&memory);
