@@ -22,6 +22,7 @@ mod start;
 mod status;
 mod stepper;
 mod terminal;
+mod tree;
 
 pub(crate) use call::Call;
 pub(crate) use id_map::{holder, mapped_tree};

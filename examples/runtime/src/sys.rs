@@ -9,6 +9,30 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
+/// What the standard library does for a program that it starts: descriptors 0 to 2 are open, so that no file that is
+/// opened later gets such a number, and a write to a pipe that nobody reads is an error and no signal.
+pub(crate) fn begin() -> io::Result<()> {
+    let mut polled = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: three live structures.
+    while unsafe { libc::poll(polled.as_mut_ptr(), 3, 0) } == -1 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    for closed in polled.iter().filter(|polled| polled.revents & libc::POLLNVAL != 0) {
+        // SAFETY: a live C string. The lowest number that is free is this one: all below are open.
+        let opened = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+        check(opened.into())?;
+        debug_assert_eq!(opened, closed.fd, "the lowest number");
+    }
+    // SAFETY: no handler is installed.
+    if unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Sends a signal of any number to the process of a pidfd.
 pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     let (number, information) = (libc::SYS_pidfd_send_signal, ptr::null::<libc::siginfo_t>());

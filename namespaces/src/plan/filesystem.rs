@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 
 use super::cgroup_view;
 use super::program::c_string;
-use super::step::{DeviceStep, Links, MountSource, MountStep, RootSource, Step, Target};
+use super::step::{DeviceStep, Links, MountSource, MountStep, RootSource, Shape, Step, Target};
 use crate::command::{Command, Root};
 use crate::error::{Error, Result};
 use crate::id::IdMapping;
@@ -47,7 +47,7 @@ pub(super) fn steps(
         if let Kind::Cgroups = mount.kind {
             let view = cgroup_view::mounts(mount, &facts.hierarchies, command.is_new(Namespace::Cgroup));
             for mount in &view {
-                steps.push(step(command, facts, mount)?);
+                steps.push(of_view(step(command, facts, mount)?));
             }
         } else {
             steps.push(step(command, facts, mount)?);
@@ -66,6 +66,20 @@ pub(super) fn steps(
     }
     steps.extend(cgroup_namespace);
     Ok(steps)
+}
+
+/// A step of the view of the control groups, of which more is known.
+fn of_view(step: Step) -> Step {
+    match step {
+        Step::Mount(mut mount) => {
+            if let MountSource::Bind { shape, .. } = &mut mount.source {
+                *shape = Shape::Directory;
+            }
+            Step::Mount(mount)
+        }
+        Step::ReadOnlyPath(path) => Step::ReadOnlyMount(path),
+        other => other,
+    }
 }
 
 fn check(command: &Command) -> Result<()> {
@@ -190,7 +204,7 @@ fn sysfs_is_bound(command: &Command) -> bool {
 }
 
 fn bind(source: &Path, recursive: bool) -> Result<MountSource> {
-    Ok(MountSource::Bind { path: c_string("mount", source.as_os_str().as_bytes())?, recursive })
+    Ok(MountSource::Bind { path: c_string("mount", source.as_os_str().as_bytes())?, recursive, shape: Shape::Unknown })
 }
 
 fn mapped(mount: &Mount, source: &Path, recursive: bool) -> Result<MountSource> {

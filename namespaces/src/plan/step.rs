@@ -42,11 +42,20 @@ pub(crate) enum Links {
     Refuse,
 }
 
+/// What is known of what is bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Directory,
+    /// To be looked at.
+    Unknown,
+}
+
 #[derive(Debug)]
 pub(crate) enum MountSource {
     Bind {
         path: CString,
         recursive: bool,
+        shape: Shape,
     },
     /// A bind with mapped owners, which the caller made.
     Mapped {
@@ -60,6 +69,13 @@ pub(crate) enum MountSource {
         name: CString,
         options: Vec<(CString, Option<CString>)>,
     },
+}
+
+impl MountSource {
+    /// Whether it is a directory without a look at it.
+    pub(crate) fn is_known_directory(&self) -> bool {
+        matches!(self, Self::Filesystem { .. } | Self::Bind { shape: Shape::Directory, .. })
+    }
 }
 
 #[derive(Debug)]
@@ -184,6 +200,8 @@ pub(crate) enum Step {
     },
     Mask(CString),
     ReadOnlyPath(CString),
+    /// A mount that an earlier step made.
+    ReadOnlyMount(CString),
     NewCgroupNamespace,
     Terminal(TerminalStep),
     ReadOnlyRoot,
@@ -251,8 +269,8 @@ impl fmt::Display for IdMap {
 impl fmt::Display for MountStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            MountSource::Bind { path, recursive: false } => write!(f, "bind {}", text(path))?,
-            MountSource::Bind { path, recursive: true } => write!(f, "bind recursively {}", text(path))?,
+            MountSource::Bind { path, recursive: false, .. } => write!(f, "bind {}", text(path))?,
+            MountSource::Bind { path, recursive: true, .. } => write!(f, "bind recursively {}", text(path))?,
             MountSource::Mapped { path, recursive, told, .. } => {
                 let how = if *recursive { " recursively" } else { "" };
                 write!(f, "bind{how} {} with {told}", text(path))?;
@@ -322,7 +340,7 @@ impl fmt::Display for Step {
             Self::Device(device) => device.fmt(f),
             Self::Symlink { contents, target } => write!(f, "link {} to {}", text(&target.path), text(contents)),
             Self::Mask(path) => write!(f, "mask {}", text(path)),
-            Self::ReadOnlyPath(path) => write!(f, "make read-only {}", text(path)),
+            Self::ReadOnlyPath(path) | Self::ReadOnlyMount(path) => write!(f, "make read-only {}", text(path)),
             Self::NewCgroupNamespace => f.write_str("unshare the cgroup namespace"),
             Self::Terminal(terminal) => terminal.fmt(f),
             Self::ReadOnlyRoot => f.write_str("make the root read-only"),

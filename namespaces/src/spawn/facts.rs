@@ -1,5 +1,6 @@
 //! What a plan has to know about the caller.
 
+use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
 
 use rustix::fs::fstatfs;
@@ -21,14 +22,12 @@ const CGROUP_MAGIC: u64 = 0x0027_e0eb;
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
 
 pub(super) fn read(command: &Command) -> Result<Facts> {
-    let text = std::fs::read_to_string(STATUS).map_err(|source| Error::sys("read", STATUS, source))?;
-    let mut facts = parse(&text).ok_or_else(|| Error::invalid("/proc", STATUS, "is not the kernel's format"))?;
+    let mut facts =
+        parse(&content(STATUS)?).ok_or_else(|| Error::invalid("/proc", STATUS, "is not the kernel's format"))?;
     facts.environment = std::env::vars_os().collect();
-    let text = std::fs::read_to_string(GID_MAP).map_err(|source| Error::sys("read", GID_MAP, source))?;
     facts.gid_mappings =
-        mappings(&text).ok_or_else(|| Error::invalid("/proc", GID_MAP, "is not the kernel's format"))?;
-    let text = std::fs::read_to_string(SETGROUPS).map_err(|source| Error::sys("read", SETGROUPS, source))?;
-    facts.setgroups_is_denied = text.trim() == "deny";
+        mappings(&content(GID_MAP)?).ok_or_else(|| Error::invalid("/proc", GID_MAP, "is not the kernel's format"))?;
+    facts.setgroups_is_denied = content(SETGROUPS)?.trim() == "deny";
     facts.has_keyrings = command.process.session_keyring.is_none() || crate::sys::has_keyrings();
     facts.landlock_abi = command.process.landlock.as_ref().map_or(0, |_| crate::sys::landlock_abi());
     if command.mounts.iter().any(|mount| matches!(mount.kind, Kind::Cgroups)) {
@@ -38,10 +37,32 @@ pub(super) fn read(command: &Command) -> Result<Facts> {
     Ok(facts)
 }
 
+/// The text of a file of the kernel's, whose size nobody knows before.
+fn content(path: &str) -> Result<String> {
+    const ROOM: usize = 4096;
+    let read = || {
+        let mut file = std::fs::File::open(path)?;
+        let (mut bytes, mut length) = (vec![0; ROOM], 0);
+        loop {
+            if length == bytes.len() {
+                bytes.resize(2 * length, 0);
+            }
+            match file.read(&mut bytes[length..]) {
+                Ok(0) => break,
+                Ok(count) => length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(length);
+        String::from_utf8(bytes).map_err(io::Error::other)
+    };
+    read().map_err(|source| Error::sys("read", path, source))
+}
+
 /// The caller's hierarchies, with the groups that the process will be in.
 fn hierarchies(command: &Command) -> Result<Vec<Hierarchy>> {
-    let read = |path: &str| std::fs::read_to_string(path).map_err(|source| Error::sys("read", path, source));
-    let mut found = cgroup_view::hierarchies(&read(MOUNTINFO)?, &read(CGROUP)?);
+    let mut found = cgroup_view::hierarchies(&content(MOUNTINFO)?, &content(CGROUP)?);
     for group in &command.cgroups {
         let link = format!("/proc/thread-self/fd/{}", group.as_raw_fd());
         let path = std::fs::read_link(&link).map_err(|source| Error::sys("readlink", link, source))?;

@@ -220,6 +220,22 @@ pub(super) fn close_on_exec_all_but(kept: &[RawFd]) -> Outcome<()> {
     range_all_but(kept, libc::CLOSE_RANGE_CLOEXEC)
 }
 
+/// Closes what lies between the standard descriptors and `last`, but not `kept`, which is sorted, and `also`.
+pub(super) fn close_up_to(last: RawFd, kept: &[RawFd], also: RawFd) -> Outcome<()> {
+    let last = last.cast_unsigned();
+    let mut next = 3;
+    while next <= last {
+        // No descriptor is minus one, the highest of all.
+        let numbers = kept.iter().chain([&also]).map(|descriptor| descriptor.cast_unsigned());
+        let stop = numbers.filter(|number| *number >= next).min().unwrap_or(u32::MAX);
+        if stop > next {
+            close_range(next, last.min(stop.saturating_sub(1)), 0)?;
+        }
+        next = stop.saturating_add(1);
+    }
+    Ok(())
+}
+
 fn range_all_but(kept: &[RawFd], flags: u32) -> Outcome<()> {
     let mut next = 3;
     for descriptor in kept {

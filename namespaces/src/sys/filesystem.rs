@@ -1,12 +1,13 @@
 //! Mounts of the new process; everything below its root by descriptor.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::fd::RawFd;
 use std::{mem, ptr};
 
 use super::call::{Call, Failure, Outcome, Word, call, close, int, open, open_place, raw, write};
 use super::copy;
 use super::status::{is_directory, status};
+use super::tree::Tree;
 use crate::mount::{Attributes, Contents, DeviceKind, Reach, attribute};
 use crate::plan::step::{DeviceStep, Links, MountSource, MountStep, RootSource, Target};
 
@@ -77,9 +78,10 @@ pub(super) fn bind_console(root: RawFd, terminal: RawFd) -> Outcome<()> {
     close(console)
 }
 
-pub(super) fn mount(root: RawFd, step: &MountStep) -> Outcome<()> {
+pub(super) fn mount<'a>(tree: &mut Tree<'a>, step: &'a MountStep) -> Outcome<()> {
+    tree.sweep_some()?;
     let (mount, is_fresh) = match &step.source {
-        MountSource::Bind { path, recursive } => {
+        MountSource::Bind { path, recursive, .. } => {
             let reach = if *recursive { Reach::Below } else { Reach::This };
             (clone_tree(libc::AT_FDCWD, path, reach)?, false)
         }
@@ -91,19 +93,71 @@ pub(super) fn mount(root: RawFd, step: &MountStep) -> Outcome<()> {
             let attributes = step.own.set | step.below.set;
             // What is copied into it comes first.
             let later = if step.contents == Contents::OfTarget { attribute::READ_ONLY } else { 0 };
-            (filesystem(name, options, attributes & !later)?, true)
+            let (mount, context) = instance(name, options, attributes & !later)?;
+            tree.leave(context);
+            (mount, true)
         }
     };
     change(mount, step, is_fresh)?;
+    if step.source.is_known_directory() || is_directory(mount)? {
+        attach_directory(tree, step, mount)?;
+    } else {
+        let place = file(tree.root, &step.target)?;
+        attach_over(tree, step, mount, place)?;
+    }
+    match step.source {
+        // One of those that are kept.
+        MountSource::Detached(_) | MountSource::Mapped { .. } => close(mount),
+        MountSource::Bind { .. } | MountSource::Filesystem { .. } => {
+            tree.leave(mount);
+            Ok(())
+        }
+    }
+}
+
+/// Attaches a directory where the target is, which is made if it is missing.
+fn attach_directory<'a>(tree: &mut Tree<'a>, step: &'a MountStep, mount: RawFd) -> Outcome<()> {
+    let target = &step.target;
     let resolve = match step.links {
         Links::Follow => 0,
         Links::Refuse => RESOLVE_NO_SYMLINKS,
     };
-    let place = if is_fresh || is_directory(mount)? {
-        directory(root, &step.target.path, resolve)?
-    } else {
-        file(root, &step.target)?
+    let is_simple = step.links == Links::Follow && step.contents == Contents::None;
+    if is_simple
+        && let Some(parent) = tree.remembered(&target.parent)
+        && attach_new(parent, &target.name, mount)?
+    {
+        return Ok(());
+    }
+    let resolve_in_root = resolve | RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    let place = match tree.place(&target.path, libc::O_DIRECTORY, resolve_in_root) {
+        Err(Failure { errno: libc::ENOENT, .. }) => {
+            if is_simple && attach_new(parent(tree, target)?, &target.name, mount)? {
+                return Ok(());
+            }
+            directory(tree.root, &target.path, resolve)?
+        }
+        other => other?,
     };
+    attach_over(tree, step, mount, place)
+}
+
+/// Makes a directory and attaches a mount there, if nothing of the name exists. What was just made is nothing that a
+/// link leads to, and no part of a procfs, in which none can be made.
+fn attach_new(parent: RawFd, name: &CStr, mount: RawFd) -> Outcome<bool> {
+    // SAFETY: a live C string.
+    match unsafe { call!(Mkdirat, parent, name.as_ptr(), 0o755) } {
+        Ok(_) => {}
+        Err(Failure { errno: libc::EEXIST, .. }) => return Ok(false),
+        Err(failure) => return Err(failure),
+    }
+    // Without a flag no link is followed at the end of the path.
+    attach(mount, parent, name, MOVE_MOUNT_F_EMPTY_PATH)?;
+    Ok(true)
+}
+
+/// Attaches a mount over a place that is open.
+fn attach_over(tree: &mut Tree<'_>, step: &MountStep, mount: RawFd, place: RawFd) -> Outcome<()> {
     // Where processes are shown nothing else may appear by way of a link: what is written there afterwards would not
     // reach the kernel.
     if !step.target.path.to_bytes().starts_with(b"/proc") && is_procfs(place)? {
@@ -115,8 +169,19 @@ pub(super) fn mount(root: RawFd, step: &MountStep) -> Outcome<()> {
         set_attributes(mount, c"", AT_EMPTY_PATH, read_only, 0)?;
     }
     attach(mount, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
-    close(place)?;
-    close(mount)
+    tree.leave(place);
+    tree.forget();
+    Ok(())
+}
+
+/// The directory that a target is in.
+fn parent<'a>(tree: &mut Tree<'a>, target: &'a Target) -> Outcome<RawFd> {
+    if let Some(parent) = tree.remembered(&target.parent) {
+        return Ok(parent);
+    }
+    let parent = directory(tree.root, &target.parent, 0)?;
+    tree.remember(&target.parent, parent);
+    Ok(parent)
 }
 
 fn is_procfs(place: RawFd) -> Outcome<bool> {
@@ -140,14 +205,15 @@ fn change(mount: RawFd, step: &MountStep, is_fresh: bool) -> Outcome<()> {
     Ok(())
 }
 
-pub(super) fn device(root: RawFd, step: &DeviceStep) -> Outcome<()> {
+pub(super) fn device<'a>(tree: &mut Tree<'a>, step: &'a DeviceStep) -> Outcome<()> {
+    tree.sweep_some()?;
     let kind = match step.kind {
         DeviceKind::Character => libc::S_IFCHR,
         DeviceKind::Block => libc::S_IFBLK,
         DeviceKind::Fifo => libc::S_IFIFO,
     };
     let number = libc::makedev(step.major, step.minor);
-    let parent = directory(root, &step.target.parent, 0)?;
+    let parent = parent(tree, &step.target)?;
     // SAFETY: the name is a live C string.
     let made = unsafe { call!(Mknodat, parent, step.target.name.as_ptr(), kind | step.mode, number) };
     match made {
@@ -157,30 +223,32 @@ pub(super) fn device(root: RawFd, step: &DeviceStep) -> Outcome<()> {
                 // SAFETY: the name is a live C string.
                 unsafe { call!(Fchownat, parent, name, uid, gid, libc::AT_SYMLINK_NOFOLLOW) }?;
             }
-            close(parent)
+            Ok(())
         }
         Err(failure @ Failure { errno: libc::EEXIST, .. }) => {
             let there = open_place(parent, &step.target.name, libc::O_NOFOLLOW, 0)?;
             let status = status(there)?;
             let is_same = u32::from(status.stx_mode) & libc::S_IFMT == kind
                 && (status.stx_rdev_major, status.stx_rdev_minor) == (step.major, step.minor);
-            close(there)?;
-            close(parent)?;
+            tree.leave(there);
             if is_same { Ok(()) } else { Err(failure) }
         }
         Err(failure) => Err(failure),
     }
 }
 
-pub(super) fn symlink(root: RawFd, contents: &CStr, target: &Target) -> Outcome<()> {
-    let parent = directory(root, &target.parent, 0)?;
+pub(super) fn symlink<'a>(tree: &mut Tree<'a>, contents: &CStr, target: &'a Target) -> Outcome<()> {
+    tree.sweep_some()?;
+    let parent = parent(tree, target)?;
     // SAFETY: both are live C strings.
     match unsafe { call!(Symlinkat, contents.as_ptr(), parent, target.name.as_ptr()) } {
-        Ok(_) => close(parent),
+        Ok(_) => Ok(()),
         Err(failure @ Failure { errno: libc::EEXIST, .. }) => {
-            let is_same = says(parent, &target.name, contents)?;
-            close(parent)?;
-            if is_same { Ok(()) } else { Err(failure) }
+            if says(parent, &target.name, contents)? {
+                Ok(())
+            } else {
+                Err(failure)
+            }
         }
         Err(failure) => Err(failure),
     }
@@ -199,33 +267,66 @@ fn says(parent: RawFd, name: &CStr, contents: &CStr) -> Outcome<bool> {
     }
 }
 
-pub(super) fn mask(root: RawFd, path: &CStr) -> Outcome<()> {
-    let Some(place) = existing(root, path)? else { return Ok(()) };
-    let cover = if is_directory(place)? {
-        filesystem(c"tmpfs", &[], attribute::READ_ONLY | attribute::NO_DEV | attribute::NO_SUID | attribute::NO_EXEC)?
-    } else {
-        let cover = clone_tree(libc::AT_FDCWD, c"/dev/null", Reach::This)?;
-        let status = status(cover)?;
-        let is_null = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFCHR
-            && (status.stx_rdev_major, status.stx_rdev_minor) == NULL_DEVICE;
-        if !is_null {
-            // Something else lies there: covering with it would show it instead of hiding.
-            return Err(Failure { call: Call::Statx, errno: libc::ENODEV });
-        }
-        cover
-    };
+pub(super) fn mask(tree: &mut Tree<'_>, path: &CStr) -> Outcome<()> {
+    tree.sweep_some()?;
+    let Some(place) = existing(tree.root, path)? else { return Ok(()) };
+    let cover = if is_directory(place)? { cover(tree)? } else { null(tree)? };
     attach(cover, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
-    close(cover)?;
-    close(place)
+    tree.leave(cover);
+    tree.leave(place);
+    tree.forget();
+    Ok(())
 }
 
-pub(super) fn read_only(root: RawFd, path: &CStr) -> Outcome<()> {
-    let Some(place) = existing(root, path)? else { return Ok(()) };
+/// A mount of an empty directory that nothing can be written to: the first is made, the others are copies.
+fn cover(tree: &mut Tree<'_>) -> Outcome<RawFd> {
+    if let Some(first) = tree.cover() {
+        return clone_tree(first, c"", Reach::This);
+    }
+    let attributes = attribute::READ_ONLY | attribute::NO_DEV | attribute::NO_SUID | attribute::NO_EXEC;
+    let (cover, context) = instance(c"tmpfs", &[], attributes)?;
+    tree.leave(context);
+    tree.remember_cover(cover);
+    Ok(cover)
+}
+
+/// A mount of the null device, proven to be that: the first is the caller's, the others are copies.
+fn null(tree: &mut Tree<'_>) -> Outcome<RawFd> {
+    if let Some(first) = tree.null() {
+        return clone_tree(first, c"", Reach::This);
+    }
+    let null = clone_tree(libc::AT_FDCWD, c"/dev/null", Reach::This)?;
+    let status = status(null)?;
+    let is_null = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFCHR
+        && (status.stx_rdev_major, status.stx_rdev_minor) == NULL_DEVICE;
+    if !is_null {
+        // Something else lies there: covering with it would show it instead of hiding.
+        return Err(Failure { call: Call::Statx, errno: libc::ENODEV });
+    }
+    tree.remember_null(null);
+    Ok(null)
+}
+
+pub(super) fn read_only(tree: &mut Tree<'_>, path: &CStr) -> Outcome<()> {
+    tree.sweep_some()?;
+    let Some(place) = existing(tree.root, path)? else { return Ok(()) };
     let copy = clone_tree(place, c"", Reach::Below)?;
     set_attributes(copy, c"", AT_EMPTY_PATH | AT_RECURSIVE, Attributes::set(attribute::READ_ONLY), 0)?;
     attach(copy, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
-    close(copy)?;
-    close(place)
+    tree.leave(copy);
+    tree.leave(place);
+    tree.forget();
+    Ok(())
+}
+
+/// Makes the mount at `path`, which an earlier step attached there, read-only with all below it.
+pub(super) fn read_only_below(tree: &mut Tree<'_>, path: &CStr) -> Outcome<()> {
+    tree.sweep_some()?;
+    let Some(place) = existing(tree.root, path)? else { return Ok(()) };
+    set_attributes(place, c"", AT_EMPTY_PATH | AT_RECURSIVE, Attributes::set(attribute::READ_ONLY), 0)?;
+    tree.leave(place);
+    tree.forget();
+    Ok(())
 }
 
 pub(super) fn read_only_mount(root: RawFd) -> Outcome<()> {
@@ -345,11 +446,16 @@ fn set_attributes(directory: RawFd, path: &CStr, flags: u32, change: Attributes,
 }
 
 /// A new instance of a file system, attached nowhere.
-pub(super) fn filesystem(
-    name: &CStr,
-    options: &[(std::ffi::CString, Option<std::ffi::CString>)],
-    attributes: u64,
-) -> Outcome<RawFd> {
+pub(super) fn filesystem(name: &CStr, options: &[FilesystemOption], attributes: u64) -> Outcome<RawFd> {
+    let (mount, context) = instance(name, options, attributes)?;
+    close(context)?;
+    Ok(mount)
+}
+
+type FilesystemOption = (CString, Option<CString>);
+
+/// The same, and the descriptor that it was configured by.
+fn instance(name: &CStr, options: &[FilesystemOption], attributes: u64) -> Outcome<(RawFd, RawFd)> {
     // SAFETY: a live C string.
     let context = unsafe { call!(Fsopen, name.as_ptr(), FSOPEN_CLOEXEC) }.map(int)?;
     for (key, value) in options {
@@ -361,8 +467,7 @@ pub(super) fn filesystem(
     configure(context, libc::FSCONFIG_CMD_CREATE, ptr::null(), ptr::null())?;
     // SAFETY: takes no pointer.
     let mount = unsafe { call!(Fsmount, context, FSMOUNT_CLOEXEC, attributes) }.map(int)?;
-    close(context)?;
-    Ok(mount)
+    Ok((mount, context))
 }
 
 fn configure(context: RawFd, command: u32, key: *const c_char, value: *const c_char) -> Outcome<()> {

@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use super::call::{self, Call, Failure, Outcome};
 use super::message::{Message, Release};
 use super::prepared::Prepared;
+use super::tree::Tree;
 use super::{attribute, clone, credential, filesystem, gate, hook, init, join, landlock, listener, terminal};
 use crate::hook::HookPoint;
 use crate::kind::Namespace;
@@ -12,11 +13,16 @@ use crate::plan::hook::HookStep;
 use crate::plan::step::{RootSource, Step, Verify};
 
 /// What the steps keep between them.
-struct State {
+struct State<'a> {
     /// To whom a failure is told.
     socket: RawFd,
-    /// The root that mounts are made in; -1 before it is opened.
-    root: RawFd,
+    tree: Tree<'a>,
+}
+
+impl<'a> State<'a> {
+    fn new(prepared: &'a Prepared<'_>) -> Self {
+        Self { socket: prepared.socket, tree: Tree::new(&prepared.kept) }
+    }
 }
 
 /// Runs the new process to its exec; on failure tells the caller and ends.
@@ -30,7 +36,7 @@ pub(super) fn run(prepared: &Prepared<'_>) -> ! {
 /// The intermediate process: joins namespaces and makes the process as its sibling.
 fn stage(prepared: &Prepared<'_>) -> ! {
     let template = Message::StageFailed { step: 0, call: 0, errno: 0 };
-    let mut state = State { socket: prepared.socket, root: -1 };
+    let mut state = State::new(prepared);
     steps(prepared, &prepared.plan.stage, &mut state, template);
     match clone::sibling(prepared) {
         Err(failure) => fail(prepared, prepared.socket, u32::MAX, failure, template),
@@ -40,13 +46,13 @@ fn stage(prepared: &Prepared<'_>) -> ! {
 }
 
 fn child(prepared: &Prepared<'_>) -> ! {
-    let mut state = State { socket: prepared.socket, root: -1 };
+    let mut state = State::new(prepared);
     steps(prepared, &prepared.plan.child, &mut state, Message::Failed { step: 0, call: 0, errno: 0 });
     // The last step of a plan is the exec, which does not return.
     call::exit(127)
 }
 
-fn steps(prepared: &Prepared<'_>, steps: &[Step], state: &mut State, template: Message) {
+fn steps<'a>(prepared: &Prepared<'_>, steps: &'a [Step], state: &mut State<'a>, template: Message) {
     for (index, step) in (0_u32..).zip(steps) {
         let outcome = match step {
             Step::Hook(step) => hook(prepared, index, step, state),
@@ -85,11 +91,13 @@ fn text<'a>(prepared: &'a Prepared<'_>, step: u32) -> &'a [u8] {
     text.map_or(&[], Vec::as_slice)
 }
 
-fn hook(prepared: &Prepared<'_>, index: u32, step: &HookStep, state: &State) -> Outcome<()> {
+fn hook(prepared: &Prepared<'_>, index: u32, step: &HookStep, state: &mut State<'_>) -> Outcome<()> {
     let directory = match step.point {
-        HookPoint::BeforePivot => state.root,
+        HookPoint::BeforePivot => state.tree.root,
         HookPoint::BeforeExec => -1,
     };
+    // It may change what is where.
+    state.tree.forget();
     let Some(report) = hook::run(prepared, directory, step)? else { return Ok(()) };
     let message = Message::HookFailed { step: index, end: report.end };
     let said = report.text.get(..report.length).unwrap_or_default();
@@ -102,7 +110,7 @@ fn begin(prepared: &Prepared<'_>) -> Outcome<()> {
     call::unblock_signals()
 }
 
-fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<()> {
+fn perform<'a>(prepared: &Prepared<'_>, step: &'a Step, state: &mut State<'a>) -> Outcome<()> {
     match step {
         Step::Umask(bits) => call::umask(*bits),
         Step::DefaultSignals(mask) => default_signals(*mask),
@@ -120,22 +128,24 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
         Step::Inherit { from, number } => call::dup3(*from, *number, 0),
         Step::Init { foreground } => init::leave(prepared, *foreground),
         Step::Pause => {
+            state.tree.forget();
             call::write(state.socket, &Message::Paused.encode())?;
             wait(state.socket, Release::Resumed)
         }
         Step::Propagation(flag) => filesystem::propagate(*flag),
         Step::OpenRoot(source) => open_root(source, state),
-        Step::Mount(mount) => filesystem::mount(state.root, mount),
-        Step::Device(device) => filesystem::device(state.root, device),
-        Step::Symlink { contents, target } => filesystem::symlink(state.root, contents, target),
-        Step::Mask(path) => filesystem::mask(state.root, path),
-        Step::ReadOnlyPath(path) => filesystem::read_only(state.root, path),
+        Step::Mount(mount) => filesystem::mount(&mut state.tree, mount),
+        Step::Device(device) => filesystem::device(&mut state.tree, device),
+        Step::Symlink { contents, target } => filesystem::symlink(&mut state.tree, contents, target),
+        Step::Mask(path) => filesystem::mask(&mut state.tree, path),
+        Step::ReadOnlyPath(path) => filesystem::read_only(&mut state.tree, path),
+        Step::ReadOnlyMount(path) => filesystem::read_only_below(&mut state.tree, path),
         Step::NewCgroupNamespace => call::unshare(Namespace::Cgroup.flag()),
-        Step::Terminal(step) => terminal::give(state.socket, state.root, step),
-        Step::ReadOnlyRoot => filesystem::read_only_mount(state.root),
+        Step::Terminal(step) => terminal::give(state.socket, state.tree.root, step),
+        Step::ReadOnlyRoot => filesystem::read_only_mount(state.tree.root),
         Step::Pivot => {
-            filesystem::pivot(state.root)?;
-            call::close(state.root)
+            filesystem::pivot(state.tree.root)?;
+            state.tree.finish()
         }
         Step::Stdio { descriptor, from } => call::dup3(*from, *descriptor, 0),
         Step::Null { descriptor } => null(*descriptor),
@@ -171,8 +181,8 @@ fn perform(prepared: &Prepared<'_>, step: &Step, state: &mut State) -> Outcome<(
     }
 }
 
-fn open_root(source: &RootSource, state: &mut State) -> Outcome<()> {
-    state.root = filesystem::open_root(source)?;
+fn open_root(source: &RootSource, state: &mut State<'_>) -> Outcome<()> {
+    state.tree.root = filesystem::open_root(source)?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use oci_spec::runtime::Hooks;
 use serde_json::value::RawValue;
 use windlass_cgroups::Group;
 use windlass_namespaces::oci::{self, Options};
-use windlass_namespaces::{Child, Gate, Opener};
+use windlass_namespaces::{Child, Command, Gate, Opener};
 
 use super::bundle::{Bundle, CONFIG};
 use super::cli::Parsed;
@@ -155,14 +155,7 @@ fn fill(
         }
     };
     command.gate(gate);
-    let mut child = command
-        .spawn_paused(|paused| {
-            // Whoever deletes the container knows its process before that stops to depend on this one.
-            state.init = Identity::of(paused.pid().as_raw())?;
-            place.write(&state)?;
-            run_hooks(bundle, &state)
-        })
-        .map_err(|error: NotStarted| error.explain(bundle))?;
+    let mut child = spawn(&mut command, place, bundle, &mut state, doorman)?;
     for notice in container.notices.iter().chain(child.notices()) {
         log.warn(format_args!("{notice}"));
     }
@@ -171,6 +164,33 @@ fn fill(
         write_pid(file, child.pid().as_raw())?;
     }
     Ok((state, child, terminal, opener, group))
+}
+
+/// Starts the container's process, up to its gate.
+fn spawn(command: &mut Command, place: &Place, bundle: &Bundle, state: &mut State, doorman: Doorman) -> Result<Child> {
+    if doorman == Doorman::Creator && !has_early_hooks(bundle) {
+        // At a gate of which this process has the only key the other one ends as soon as this one does: there is no
+        // moment at which it has to be known before it gets there.
+        let child = command.spawn().map_err(|error| start_failure(bundle, &error))?;
+        state.init = Identity::of(child.pid().as_raw())?;
+        place.write(state)?;
+        return Ok(child);
+    }
+    let started = command.spawn_paused(|paused| {
+        // Whoever deletes the container knows its process before that stops to depend on this one.
+        state.init = Identity::of(paused.pid().as_raw())?;
+        place.write(state)?;
+        run_hooks(bundle, state)
+    });
+    started.map_err(|error: NotStarted| error.explain(bundle))
+}
+
+/// Whether somebody is to look at the container before its root is turned.
+fn has_early_hooks(bundle: &Bundle) -> bool {
+    let Some(hooks) = bundle.spec().hooks() else { return false };
+    [hooks.prestart(), hooks.create_runtime(), hooks.create_container()]
+        .into_iter()
+        .any(|hooks| hooks.as_ref().is_some_and(|hooks| !hooks.is_empty()))
 }
 
 fn first_state(request: &Request<'_>, bundle: &Bundle) -> Result<State> {

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use super::bundle::SPECIFICATION;
@@ -21,6 +20,7 @@ use super::run::After;
 use super::spec::For;
 use super::store::Store;
 use super::{delete, events, exec, features, kill, pause, ps, query, run, sealed, spec, start, update};
+use crate::sys;
 
 /// What a verb works with.
 struct Context<'a> {
@@ -32,15 +32,22 @@ struct Context<'a> {
     rights: Rights,
 }
 
-/// Runs the command line of this process.
-pub fn main() -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().collect();
+/// Runs the command line of this process; gives its exit code.
+///
+/// For a program that the standard library does not start: what that would do and this program needs is done here.
+pub fn main() -> u8 {
     let mut log = Log::standard_error();
+    if let Err(error) = sys::begin() {
+        let failure = Failure::during("prepare the standard descriptors")(error);
+        log.error(&failure);
+        return failure.code();
+    }
+    let words: Vec<OsString> = std::env::args_os().collect();
     match execute(&words, &mut log) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(failure) => {
             log.error(&failure);
-            ExitCode::from(failure.code())
+            failure.code()
         }
     }
 }

@@ -49,6 +49,8 @@ pub(super) fn run(store: &Store, log: &Log, request: &Request<'_>, after: After)
         Err(_) if store.find(place.id()).is_ok_and(|found| found.is_none()) => Ok(()),
         locked => locked.and_then(|()| delete::remove(&place, &state, group.as_ref(), log)),
     };
+    // This process ends: what it has open closes by itself, and all at once.
+    std::mem::forget(group);
     match begun.and(ended) {
         Ok(code) => removed.map(|()| code),
         Err(error) => Err(error.and(removed)),
