@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Test::new("a_copy_can_be_read_only", read_only_copy).needs(root),
         Test::new("a_copy_that_does_not_fit_is_an_error", too_large).needs(root),
         Test::new("a_copy_follows_no_link", copied_links).needs(root),
+        Test::new("many_mounts_are_each_where_they_belong", many).needs(root),
+        Test::new("a_place_is_found_anew_after_a_mount_over_it", over_what_was_found).needs(root),
     ])
 }
 
@@ -98,6 +100,44 @@ fn only_binds() {
     let mut command = Command::new("/bin/true");
     command.namespace(Namespace::Mount, Source::New).mount(Mount::bind("/usr", "/mnt").id_map(Vec::new(), map(0, 1)));
     assert!(matches!(command.plan(), Err(Error::Invalid { field: "mount", .. })));
+}
+
+/// More than there may be descriptors that wait to be closed, in two directories that take turns.
+fn many() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = 60;
+    let script = "for n in /odd/* /even/*; do cat $n/name; done | sort -n | tr '\\n' ' '; ls /hidden /covered | wc -l";
+    let mut command = contained(script, folder.path());
+    let sources = tempfile::tempdir().unwrap();
+    for number in 0..count {
+        let source = sources.path().join(number.to_string());
+        fs::create_dir(&source).unwrap();
+        fs::write(source.join("name"), format!("{number}\n")).unwrap();
+        let parent = if number % 2 == 0 { "/even" } else { "/odd" };
+        command.mount(Mount::bind(&source, Path::new(parent).join(number.to_string())));
+    }
+    let data = tempfile::tempdir().unwrap();
+    fs::write(data.path().join("secret"), "x").unwrap();
+    for target in ["/hidden", "/covered"] {
+        command.mount(Mount::bind(data.path(), target));
+    }
+    command.mount(Mount::masked("/hidden")).mount(Mount::masked("/covered"));
+    let numbers: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+    // Two headings and a blank line.
+    assert_eq!(said(&mut command), format!("{} 3", numbers.join(" ")));
+}
+
+/// What a path led to before a mount over it, or over what a link on the way leads to, gets nothing any more.
+fn over_what_was_found() {
+    let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::create_dir(folder.path().join("real")).unwrap();
+    symlink("real", folder.path().join("link")).unwrap();
+    let mut command = contained("ls /real; ls /link", folder.path());
+    command.mount(Mount::symlink("x", "/link/before"));
+    command.mount(Mount::bind(data.path(), "/real"));
+    command.mount(Mount::symlink("x", "/link/after")).mount(Mount::tmpfs("/link/within"));
+    assert_eq!(said(&mut command), "after\nwithin\nafter\nwithin");
+    assert!(data.path().join("within").is_dir() && !data.path().join("before").exists());
 }
 
 /// A tree of every kind of entry, below `folder/tree`.

@@ -222,18 +222,26 @@ pub(super) fn close_on_exec_all_but(kept: &[RawFd]) -> Outcome<()> {
 
 /// Closes what lies between the standard descriptors and `last`, but not `kept`, which is sorted, and `also`.
 pub(super) fn close_up_to(last: RawFd, kept: &[RawFd], also: RawFd) -> Outcome<()> {
+    gaps(last, kept, also).try_for_each(|(first, end)| close_range(first, end, 0))
+}
+
+/// The runs of numbers between the standard descriptors and `last` in which there is none of `kept`, and not `also`.
+fn gaps(last: RawFd, kept: &[RawFd], also: RawFd) -> impl Iterator<Item = (u32, u32)> {
     let last = last.cast_unsigned();
-    let mut next = 3;
-    while next <= last {
-        // No descriptor is minus one, the highest of all.
-        let numbers = kept.iter().chain([&also]).map(|descriptor| descriptor.cast_unsigned());
-        let stop = numbers.filter(|number| *number >= next).min().unwrap_or(u32::MAX);
-        if stop > next {
-            close_range(next, last.min(stop.saturating_sub(1)), 0)?;
+    let mut next = 3_u32;
+    std::iter::from_fn(move || {
+        while next <= last {
+            let first = next;
+            // No descriptor is minus one, the highest of all.
+            let numbers = kept.iter().chain([&also]).map(|descriptor| descriptor.cast_unsigned());
+            let stop = numbers.filter(|number| *number >= first).min().unwrap_or(u32::MAX);
+            next = stop.saturating_add(1);
+            if stop > first {
+                return Some((first, last.min(stop.saturating_sub(1))));
+            }
         }
-        next = stop.saturating_add(1);
-    }
-    Ok(())
+        None
+    })
 }
 
 fn range_all_but(kept: &[RawFd], flags: u32) -> Outcome<()> {
@@ -399,3 +407,18 @@ pub(super) fn loopback_up() -> Outcome<()> {
 const SIOCSIFFLAGS: u32 = 0x8914;
 /// `IFF_UP`; the kernel ignores attempts on the flags that a driver owns.
 const UP: i16 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_lies_in_no_gap() {
+        let told = |last, kept: &[RawFd], also| gaps(last, kept, also).collect::<Vec<_>>();
+        assert_eq!(told(9, &[], -1), [(3, 9)]);
+        assert_eq!(told(9, &[5, 6], -1), [(3, 4), (7, 9)]);
+        assert_eq!(told(9, &[3, 9], 5), [(4, 4), (6, 8)]);
+        assert_eq!(told(9, &[0, 12], 4), [(3, 3), (5, 9)]);
+        assert_eq!((told(2, &[], -1), told(3, &[3], -1), told(4, &[4], 3)), (vec![], vec![], vec![]));
+    }
+}
