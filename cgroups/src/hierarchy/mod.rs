@@ -194,6 +194,15 @@ impl Hierarchies {
         self.page_sizes.get_or_init(|| page_sizes(PAGE_SIZES).unwrap_or_default())
     }
 
+    /// The directory below which groups with a controller are made; `None` where it is in no version.
+    pub fn base_of(&self, controller: Controller) -> Option<&str> {
+        let hierarchy = match self.version_of(controller)? {
+            Version::V1 => self.of_subsystem(controller.subsystems()[0]),
+            Version::V2 => self.unified(),
+        };
+        hierarchy.map(|hierarchy| hierarchy.base.path())
+    }
+
     fn absent(&self) -> &[(Controller, Reason)] {
         self.absent.get_or_init(|| absent_from(&self.all))
     }

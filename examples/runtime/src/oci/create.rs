@@ -16,7 +16,7 @@ use super::console::{Receivers, Stay};
 use super::container::GATE;
 use super::descriptors::Passed;
 use super::failure::{Failure, Result};
-use super::group::{Rights, Wanted};
+use super::group::{Rights, Site, Wanted};
 use super::home::has_home;
 use super::hooks::{self, Point};
 use super::id::ContainerId;
@@ -24,7 +24,7 @@ use super::identity::Identity;
 use super::log::Log;
 use super::state::{LateHooks, State, Status};
 use super::store::{Place, Store};
-use super::{delete, group, home};
+use super::{delete, home};
 use crate::timestamp::Timestamp;
 
 /// What the command line says of a container to be made.
@@ -83,7 +83,7 @@ pub(super) struct Created {
     pub(super) terminal: Option<OwnedFd>,
     /// For the creator as the doorman.
     pub(super) opener: Option<Opener>,
-    pub(super) group: Option<Group>,
+    pub(super) site: Option<Site>,
 }
 
 pub(super) fn create(store: &Store, log: &Log, request: &Request<'_>, doorman: Doorman) -> Result<Created> {
@@ -92,7 +92,7 @@ pub(super) fn create(store: &Store, log: &Log, request: &Request<'_>, doorman: D
     let receivers = Receivers::connect(request.given, terminal, request.stay)?;
     let place = store.create(request.id.clone())?;
     match fill(&place, log, request, &bundle, &receivers, doorman) {
-        Ok((state, child, terminal, opener, group)) => Ok(Created { place, state, child, terminal, opener, group }),
+        Ok((state, child, terminal, opener, site)) => Ok(Created { place, state, child, terminal, opener, site }),
         Err(error) => Err(error.and(undo(&place, log))),
     }
 }
@@ -100,12 +100,12 @@ pub(super) fn create(store: &Store, log: &Log, request: &Request<'_>, doorman: D
 /// Removes what a creation that failed has made so far.
 fn undo(place: &Place, log: &Log) -> Result<()> {
     match place.read()? {
-        Some(state) => delete::remove(place, &state, group::find(state.group.as_ref())?.as_ref(), log),
+        Some(state) => delete::remove(place, &state, Site::of(state.group.as_ref())?.as_ref(), log),
         None => place.remove(),
     }
 }
 
-type Filled = (State, Child, Option<OwnedFd>, Option<Opener>, Option<Group>);
+type Filled = (State, Child, Option<OwnedFd>, Option<Opener>, Option<Site>);
 
 fn fill(
     place: &Place,
@@ -143,8 +143,10 @@ fn fill(
     if request.keyring == Keyring::New {
         command.session_keyring(keyring_name(place.id()));
     }
-    for directory in group.iter().flat_map(Group::descriptors) {
-        let directory = directory.try_clone_to_owned().map_err(Failure::during("duplicate a group's descriptor"))?;
+    let site = group.is_some().then_some(wanted).flatten().map(Wanted::site);
+    for directory in
+        group.map_or(Ok(Vec::new()), Group::into_descriptors).map_err(Failure::during("enter the group"))?
+    {
         command.cgroup(directory);
     }
     let (gate, opener) = match doorman {
@@ -163,7 +165,7 @@ fn fill(
     if let Some(file) = &request.pid_file {
         write_pid(file, child.pid().as_raw())?;
     }
-    Ok((state, child, terminal, opener, group))
+    Ok((state, child, terminal, opener, site))
 }
 
 /// Starts the container's process, up to its gate.

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use windlass_cgroups::Group;
 use windlass_namespaces::Signal;
 
 use super::failure::{Failure, Result};
+use super::group::Site;
 use super::hooks::{self, Point};
 use super::log::Log;
 use super::state::{State, Status};
 use super::store::{Place, Store};
-use super::{container, group, identity};
+use super::{container, identity};
 
 /// How long the first process may take to be gone after it was killed.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,17 +43,17 @@ pub(super) fn delete(store: &Store, log: &Log, id: &str, force: Force) -> Result
             return Err(Failure::new(format!("cannot delete container {id} that is not stopped: {status}")));
         }
     }
-    let group = group::find(state.group.as_ref())?;
-    remove(&place, &state, group.as_ref(), log)
+    let site = Site::of(state.group.as_ref())?;
+    remove(&place, &state, site.as_ref(), log)
 }
 
 /// Ends every process of a container and removes all that there is of it.
-pub(super) fn remove(place: &Place, state: &State, group: Option<&Group>, log: &Log) -> Result<()> {
+pub(super) fn remove(place: &Place, state: &State, site: Option<&Site>, log: &Log) -> Result<()> {
     if let Some(init) = state.init {
-        end(init, group)?;
+        end(init, site)?;
     }
-    if let Some(group) = group {
-        group::remove(group)?;
+    if let Some(site) = site {
+        site.remove()?;
     }
     place.remove()?;
     if let Some(hooks) = state.hooks.as_ref().and_then(|hooks| hooks.poststop.as_ref()) {
@@ -63,12 +63,12 @@ pub(super) fn remove(place: &Place, state: &State, group: Option<&Group>, log: &
 }
 
 /// Kills the first process and waits for its end, which takes along all others of its pid namespace.
-fn end(init: identity::Identity, group: Option<&Group>) -> Result<()> {
+fn end(init: identity::Identity, site: Option<&Site>) -> Result<()> {
     let Some(pidfd) = init.open()? else { return Ok(()) };
     if !identity::send(&pidfd, Signal::KILL)? {
         return Ok(());
     }
-    if let Some(group) = group {
+    if let Some(group) = site.map_or(Ok(None), Site::group)? {
         // Stopped by v1's freezer it would not die. It is being removed: that it cannot be thawed will be told there.
         drop(group.thaw());
     }

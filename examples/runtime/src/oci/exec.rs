@@ -185,10 +185,5 @@ fn directories(place: &Place, state: &State, given: &Parsed) -> Result<Vec<Owned
         at.path = format!("{}/{}", at.path, below.display());
     }
     let group = group::open(place.id(), Some(&at))?;
-    let duplicate = |directory: std::os::fd::BorrowedFd<'_>| directory.try_clone_to_owned();
-    group
-        .descriptors()
-        .map(duplicate)
-        .collect::<std::io::Result<_>>()
-        .map_err(Failure::during("duplicate a descriptor"))
+    group.into_descriptors().map_err(Failure::during("enter the group"))
 }

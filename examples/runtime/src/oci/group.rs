@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxResources, Spec};
-use windlass_cgroups::{Controller, Error, Group, GroupPath, Hierarchies, Home, Resources, oci};
+use windlass_cgroups::{Controller, Error, Group, GroupPath, Hierarchies, Resources, Version, oci};
 
 use super::failure::{Failure, Result};
 use super::id::ContainerId;
@@ -127,6 +127,11 @@ impl Wanted {
         }
     }
 
+    /// Where the group is that was made.
+    pub(super) fn site(self) -> Site {
+        Site { hierarchies: self.hierarchies, path: self.path }
+    }
+
     fn may_go_without(&self, error: &Error) -> bool {
         let refused = matches!(error.errno(), Some(libc::EACCES | libc::EPERM | libc::EROFS))
             || matches!(error, Error::NotDelegated { .. });
@@ -165,20 +170,22 @@ fn default_devices() -> Result<Vec<LinuxDeviceCgroup>> {
 /// v2 only if they are needed, since a group of v2 that holds processes cannot pass any on.
 fn present(hierarchies: &Hierarchies, resources: &Resources) -> Vec<Controller> {
     let needed = resources.controllers();
-    let home = |controller: &Controller| hierarchies.home(*controller);
-    let has_v1 = Controller::ALL.iter().any(|controller| home(controller) == Home::V1);
-    let is_present = |controller: &Controller| match home(controller) {
-        Home::V1 => true,
-        Home::V2 => !has_v1 || needed.contains(controller),
-        Home::Absent(_) => needed.contains(controller),
+    let version = |controller: &Controller| hierarchies.version_of(*controller);
+    let has_v1 = Controller::ALL.iter().any(|controller| version(controller) == Some(Version::V1));
+    let is_present = |controller: &Controller| match version(controller) {
+        Some(Version::V1) => true,
+        Some(Version::V2) => !has_v1 || needed.contains(controller),
+        None => needed.contains(controller),
     };
     Controller::ALL.into_iter().filter(is_present).collect()
 }
 
 fn freezer(hierarchies: &Hierarchies, path: &GroupPath) -> Option<PathBuf> {
-    let placement = hierarchies.controllers().into_iter().find(|place| place.controller == Controller::Freezer)?;
-    let file = if placement.home == Home::V2 { "cgroup.freeze" } else { "freezer.state" };
-    Some(PathBuf::from(placement.base?).join(path.as_str()).join(file))
+    let file = match hierarchies.version_of(Controller::Freezer)? {
+        Version::V2 => "cgroup.freeze",
+        _ => "freezer.state",
+    };
+    Some(Path::new(hierarchies.base_of(Controller::Freezer)?).join(path.as_str()).join(file))
 }
 
 /// The group of this process in the unified hierarchy.
@@ -188,16 +195,46 @@ fn own_group() -> Result<String> {
     Ok(text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default().to_owned())
 }
 
+/// Where the group of a container is, whether or not it is still there.
+#[derive(Debug)]
+pub(super) struct Site {
+    hierarchies: Hierarchies,
+    path: GroupPath,
+}
+
+impl Site {
+    /// `None` of a container without a group, and where there are no groups at all.
+    pub(super) fn of(state: Option<&GroupState>) -> Result<Option<Self>> {
+        let Some(state) = state else { return Ok(None) };
+        let path = GroupPath::new(&state.path).map_err(Failure::during("group of the state"))?;
+        match Hierarchies::discover_every() {
+            Err(Error::NoHierarchy) => Ok(None),
+            found => {
+                let hierarchies = found.map_err(Failure::during(format!("group {}", state.path)))?;
+                Ok(Some(Self { hierarchies, path }))
+            }
+        }
+    }
+
+    /// The group, if it is there.
+    pub(super) fn group(&self) -> Result<Option<Group>> {
+        self.hierarchies.find(&self.path).map_err(Failure::during(format!("group {}", self.path)))
+    }
+
+    /// Kills whatever is in the group, and removes it.
+    pub(super) fn remove(&self) -> Result<()> {
+        // In most cases nothing is in it any more.
+        match self.hierarchies.remove(&self.path) {
+            Ok(()) | Err(Error::Gone { .. }) => Ok(()),
+            Err(Error::Busy { .. }) => self.group()?.map_or(Ok(()), |group| kill_and_remove(&group)),
+            Err(error) => Err(Failure::during(format!("group {}", self.path))(error)),
+        }
+    }
+}
+
 /// The group of a container; `None` if it has none, or it is gone.
 pub(super) fn find(state: Option<&GroupState>) -> Result<Option<Group>> {
-    let Some(state) = state else { return Ok(None) };
-    let doing = || Failure::during(format!("group {}", state.path));
-    let path = GroupPath::new(&state.path).map_err(Failure::during("group of the state"))?;
-    let hierarchies = match Hierarchies::discover_every() {
-        Err(Error::NoHierarchy) => return Ok(None),
-        found => found.map_err(doing())?,
-    };
-    hierarchies.find(&path).map_err(doing())
+    Site::of(state)?.map_or(Ok(None), |site| site.group())
 }
 
 /// The group of a container, which it has to have.
@@ -205,15 +242,8 @@ pub(super) fn open(id: &ContainerId, state: Option<&GroupState>) -> Result<Group
     find(state)?.ok_or_else(|| Failure::new(format!("container {id} has no control group")))
 }
 
-/// Kills whatever is in a group, and removes it.
-pub(super) fn remove(group: &Group) -> Result<()> {
+fn kill_and_remove(group: &Group) -> Result<()> {
     let doing = || Failure::during(format!("group {}", group.path()));
-    // In most cases nothing is in it any more.
-    match group.remove_within(Duration::ZERO) {
-        Ok(()) | Err(Error::Gone { .. }) => return Ok(()),
-        Err(Error::Busy { .. }) => {}
-        Err(error) => return Err(doing()(error)),
-    }
     // Some of its directories may be gone by now; what is left is removed all the same.
     for step in [|group: &Group| group.kill_and_wait(KILL_TIMEOUT), Group::remove_tree] {
         match step(group) {

@@ -27,7 +27,7 @@ pub(super) fn run(store: &Store, log: &Log, request: &Request<'_>, after: After)
         Stay::Detached => None,
     };
     let created = create(store, log, request, Doorman::Creator)?;
-    let Created { place, state, mut child, terminal, opener, group } = created;
+    let Created { place, state, mut child, terminal, opener, site } = created;
     let opener = opener.expect("the creator is the doorman");
     // Before the program begins, which may look at once.
     let fitted = match (&signals, &terminal) {
@@ -47,10 +47,10 @@ pub(super) fn run(store: &Store, log: &Log, request: &Request<'_>, after: After)
     let removed = match place.lock() {
         // Somebody else has removed it meanwhile.
         Err(_) if store.find(place.id()).is_ok_and(|found| found.is_none()) => Ok(()),
-        locked => locked.and_then(|()| delete::remove(&place, &state, group.as_ref(), log)),
+        locked => locked.and_then(|()| delete::remove(&place, &state, site.as_ref(), log)),
     };
     // This process ends: what it has open closes by itself, and all at once.
-    std::mem::forget(group);
+    std::mem::forget(site);
     match begun.and(ended) {
         Ok(code) => removed.map(|()| code),
         Err(error) => Err(error.and(removed)),
