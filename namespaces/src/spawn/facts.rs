@@ -31,9 +31,10 @@ pub(super) fn read(command: &Command) -> Result<Facts> {
     facts.has_keyrings = command.process.session_keyring.is_none() || crate::sys::has_keyrings();
     facts.landlock_abi = command.process.landlock.as_ref().map_or(0, |_| crate::sys::landlock_abi());
     if command.mounts.iter().any(|mount| matches!(mount.kind, Kind::Cgroups)) {
-        facts.hierarchies = hierarchies(command)?;
+        (facts.hierarchies, facts.cgroups) = hierarchies(command)?;
+    } else {
+        facts.cgroups = command.cgroups.iter().map(version).collect::<Result<_>>()?;
     }
-    facts.cgroups = command.cgroups.iter().map(version).collect::<Result<_>>()?;
     Ok(facts)
 }
 
@@ -60,17 +61,25 @@ fn content(path: &str) -> Result<String> {
     read().map_err(|source| Error::sys("read", path, source))
 }
 
-/// The caller's hierarchies, with the groups that the process will be in.
-fn hierarchies(command: &Command) -> Result<Vec<Hierarchy>> {
+/// The caller's hierarchies, with the groups that the process will be in, and the version of each of those.
+fn hierarchies(command: &Command) -> Result<(Vec<Hierarchy>, Vec<CgroupVersion>)> {
     let mut found = cgroup_view::hierarchies(&content(MOUNTINFO)?, &content(CGROUP)?);
+    let mut versions = Vec::with_capacity(command.cgroups.len());
     for group in &command.cgroups {
         let link = format!("/proc/thread-self/fd/{}", group.as_raw_fd());
         let path = std::fs::read_link(&link).map_err(|source| Error::sys("readlink", link, source))?;
-        if let Some(hierarchy) = found.iter_mut().find(|hierarchy| path.starts_with(&hierarchy.place)) {
+        // One may be mounted in a directory of another.
+        let around = found.iter_mut().filter(|hierarchy| path.starts_with(&hierarchy.place));
+        let hierarchy = around.max_by_key(|hierarchy| hierarchy.place.as_os_str().len());
+        versions.push(match &hierarchy {
+            Some(hierarchy) => hierarchy.version,
+            None => version(group)?,
+        });
+        if let Some(hierarchy) = hierarchy {
             hierarchy.own = path;
         }
     }
-    Ok(found)
+    Ok((found, versions))
 }
 
 fn version(group: &std::os::fd::OwnedFd) -> Result<CgroupVersion> {
