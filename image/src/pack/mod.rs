@@ -5,6 +5,7 @@
 //! GNU C library followed, as if `LD_LIBRARY_PATH` and `ld.so.preload` were not there. What those rules cannot see
 //! comes back as [`Hint`]s.
 
+mod extra;
 mod host;
 mod ld_cache;
 mod packed;
@@ -18,6 +19,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+pub use extra::Extra;
 pub use packed::{Hint, Library, Packed, PackedLayer, Role};
 pub use request::{PackRequest, Program};
 
@@ -76,6 +78,9 @@ pub fn pack(request: &PackRequest, layout: &Layout, tag: impl AsRef<str>) -> Res
         layers.push((Role::Dependencies, layer));
     }
     layers.extend(includes);
+    if let Some(extras) = extras(request, mtime)? {
+        layers.push((Role::Extras, extras));
+    }
     layers.push((Role::Code, code));
     hints.sort();
     hints.dedup();
@@ -85,6 +90,16 @@ pub fn pack(request: &PackRequest, layout: &Layout, tag: impl AsRef<str>) -> Res
     let image = write_image(request, layout, &command, architecture, &layers)?;
     layout.tag(tag, &image)?;
     Ok(Packed { image, layers, libraries, hints })
+}
+
+fn extras(request: &PackRequest, mtime: u64) -> Result<Option<Builder>> {
+    let mut layer = Builder::new(mtime);
+    let mut extras = request.extras.clone();
+    extras.dedup();
+    for extra in extras {
+        extra::add(&mut layer, extra, request.user.as_deref())?;
+    }
+    Ok((!layer.is_empty()).then_some(layer))
 }
 
 struct OpenProgram {
@@ -225,6 +240,7 @@ fn write_image(
         created_by: Some(match &layer.role {
             Role::Dependencies => "windlass pack: dependencies".into(),
             Role::Include(path) => format!("windlass pack: include {}", path.display()),
+            Role::Extras => "windlass pack: extras".into(),
             Role::Code => "windlass pack: code".into(),
         }),
         ..History::default()

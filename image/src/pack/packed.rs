@@ -28,6 +28,8 @@ pub enum Role {
     Dependencies,
     /// A file or directory that was asked for.
     Include(PathBuf),
+    /// Certificates and names of users.
+    Extras,
     /// The program.
     Code,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
+use super::extra::Extra;
 use crate::media_type::Codec;
 
 /// The program to pack.
@@ -43,6 +44,8 @@ pub struct PackRequest {
     /// Files and directories, by absolute paths, that the program opens by path; each becomes a layer of its own, and libraries that
     /// its ELF files load join the program's.
     pub includes: Vec<PathBuf>,
+    /// What the program does not load and yet needs; one layer of all.
+    pub extras: Vec<Extra>,
     /// How the layers are compressed.
     pub codec: Codec,
     /// The modification time of every entry and the image's date, in seconds since 1970: the same input and number
@@ -61,6 +64,7 @@ impl PackRequest {
             user: None,
             labels: BTreeMap::new(),
             includes: Vec::new(),
+            extras: Vec::new(),
             codec: Codec::Gzip,
             epoch: None,
         }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use serde_json::json;
-use windlass_image::pack::{PackRequest, Packed, PackedLayer, Program, Role};
+use windlass_image::pack::{Extra, PackRequest, Packed, PackedLayer, Program, Role};
 
 use super::cli;
 use super::failure::Failure;
@@ -16,6 +16,15 @@ pub(super) fn pack(home: &Home, arguments: cli::Pack) -> Result<u8, Failure> {
     request.args = arguments.args;
     request.env = arguments.env;
     request.includes = arguments.include;
+    request.user = arguments.user;
+    request.working_dir = arguments.workdir;
+    request.epoch = arguments.source_date_epoch;
+    if arguments.ca_certificates {
+        request.extras.push(Extra::CaCertificates);
+    }
+    if arguments.passwd {
+        request.extras.push(Extra::Accounts);
+    }
     let packed = windlass_image::pack::pack(&request, &home.layout, &name).map_err(Failure::during(program))?;
     let text = if arguments.json { as_json(&name, &packed) } else { as_text(&arguments.tag, &packed) };
     std::io::stdout().write_all(text.as_bytes()).map_err(Failure::during("print"))?;
@@ -25,6 +34,7 @@ pub(super) fn pack(home: &Home, arguments: cli::Pack) -> Result<u8, Failure> {
 fn role(layer: &PackedLayer) -> String {
     match &layer.role {
         Role::Dependencies => "dependencies".to_owned(),
+        Role::Extras => "extras".to_owned(),
         Role::Code => "code".to_owned(),
         Role::Include(path) => path.display().to_string(),
     }

@@ -7,6 +7,7 @@ mod images;
 mod io;
 mod lifecycle;
 mod network;
+mod pack;
 mod rootless;
 mod run;
 
@@ -82,6 +83,22 @@ fn main() -> ExitCode {
     tests.push(granted.needs(need::program("newuidmap")).needs(need::program("setpriv")));
     let podman = with("run::the_policy_of_podman_is_understood", run::the_policy_of_podman_is_understood);
     tests.push(podman.needs(need::path("/usr/share/containers/seccomp.json")));
+    let python = [
+        ("pack::python_runs_with_its_library", pack::python_runs_with_its_library as fn()),
+        ("pack::certificates_come_when_asked", pack::certificates_come_when_asked),
+    ];
+    for (name, body) in python {
+        let test = Test::new(name, body).needs(need::root).needs(need::path("/usr/lib/python3.11"));
+        tests.push(test.needs(need::path("/etc/ssl/certs/ca-certificates.crt")));
+    }
+    tests.push(Test::new(
+        "pack::scripts_are_refused_by_their_first_line",
+        pack::scripts_are_refused_by_their_first_line,
+    ));
+    let database = "pack::a_database_outlives_its_container_and_its_image";
+    let database = Test::new(database, pack::a_database_outlives_its_container_and_its_image).needs(need::root);
+    let database = database.needs(need::path("/usr/sbin/mariadbd")).needs(need::program("mariadb-install-db"));
+    tests.push(database.needs(need::program("mariadb")).needs(need::program("skopeo")));
     let peers = [
         ("build::buildah_makes_the_same", build::buildah_makes_the_same as fn()),
         ("build::commands_are_isolated", build::commands_are_isolated),

@@ -127,6 +127,7 @@ fn role(role: &Role) -> &'static str {
         Role::Code => "code",
         Role::Dependencies => "dependencies",
         Role::Include(_) => "include",
+        Role::Extras => "extras",
     }
 }
 

@@ -71,6 +71,21 @@ pub(in crate::windlass) struct Pack {
     /// Also takes this file or directory, in a layer of its own (repeatable)
     #[arg(long, value_name = "PATH")]
     pub include: Vec<PathBuf>,
+    /// Also takes this machine's CA certificates, where TLS libraries look for them
+    #[arg(long)]
+    pub ca_certificates: bool,
+    /// Also makes /etc/passwd and /etc/group, with root, nobody and the user of --user
+    #[arg(long)]
+    pub passwd: bool,
+    /// Who runs the program, by name or number
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
+    /// Where the program starts
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<String>,
+    /// The date of the image and its files [default: none, and the files' is 1970]
+    #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS")]
+    pub source_date_epoch: Option<u64>,
     /// Sets a variable of the image's environment (repeatable)
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
