@@ -6,6 +6,7 @@ use crate::compile::{self, Applied, Event};
 use crate::error::{Error, Result};
 use crate::node::CompiledNode;
 use crate::pod_table::{Place, PodName};
+use crate::profile::Sampling;
 use crate::request::{CompiledPod, Deletion, Ownership};
 use crate::scheduler::Scheduler;
 use crate::slot::{NodeId, PodSlot};
@@ -70,6 +71,10 @@ impl Scheduler {
         }
         let name = Arc::clone(&node.name);
         let id = self.cluster.nodes.apply(node);
+        if self.profile.sampling != Sampling::Exhaustive {
+            let node = self.cluster.nodes.spec(id);
+            self.rotation.apply(id, node, before.as_ref(), &self.cluster.interner);
+        }
         match before {
             None => {
                 for pod in self.cluster.orphans_of(&name) {
@@ -91,6 +96,7 @@ impl Scheduler {
             self.queue.wake(pod, self.now);
         }
         self.cluster.nodes.remove(node);
+        self.rotation.remove(node);
         self.wake(&Change::NodeRemoved);
     }
 

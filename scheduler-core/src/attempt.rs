@@ -6,11 +6,12 @@ use crate::board::{Kind, Scan};
 use crate::decision::Decision;
 use crate::pod_table::{Eviction, Place};
 use crate::preempt;
-use crate::profile::{FilterPlugin, Preemption, Ties};
+use crate::profile::{FilterPlugin, Preemption, Sampling, Ties};
 use crate::queue::PluginSet;
 use crate::report::{Report, count};
 use crate::request::{PodClass, PreemptionPolicy};
-use crate::schedule::{Context, Subject};
+use crate::rotation;
+use crate::schedule::{Context, Feasibility, Subject};
 use crate::scheduler::Scheduler;
 use crate::slot::{NodeId, PodSlot};
 use crate::verdict::Rejection;
@@ -23,26 +24,32 @@ impl Scheduler {
     pub(crate) fn attempt(&mut self, pod: PodSlot) -> Decision {
         let class = Arc::clone(self.cluster.class(pod));
         let subject = Subject { pod: Some(pod), class: &class, pinned: None };
-        if let Some((node, score)) = self.ask_board(pod, &class) {
-            return self.assume(pod, node, score);
+        let enough = rotation::enough(&self.profile, self.cluster.nodes.len());
+        if enough.is_none() {
+            if let Some((node, score)) = self.ask_board(pod, &class) {
+                return self.assume(pod, node, score);
+            }
+            if let Some(decision) = self.recall(pod, &class) {
+                return decision;
+            }
         }
-        if let Some(decision) = self.recall(pod, &class) {
-            return decision;
-        }
+        self.rotation.arrange();
         let context = self.context();
         // Room was made on the nominated node: it is taken when it fits, whatever else has become free.
         let nominated = self
             .nominations
             .of(pod)
             .filter(|node| context.check_actual(&mut context.filters(&subject), &subject, *node).is_none());
-        let (feasible, rejected) = if let Some(node) = nominated {
-            (vec![node], Vec::new())
-        } else {
-            let found = context.feasibility(&subject);
-            (found.feasible, found.rejected)
+        let (found, looked_at) = match (nominated, enough) {
+            (Some(node), _) => (Feasibility { feasible: vec![node], rejected: Vec::new() }, 0),
+            (None, None) => (context.feasibility(&subject), 0),
+            (None, Some(enough)) => context.sample(&subject, self.rotation.visits(), enough),
         };
+        let Feasibility { feasible, rejected } = found;
         let scores = context.score(&class, &feasible);
-        match context.select(&subject, &feasible, &scores.totals) {
+        let selected = context.select(&subject, &feasible, &scores.totals);
+        self.rotation.advance(looked_at);
+        match selected {
             Some(index) => {
                 let (node, score) = (feasible[index], scores.totals[index]);
                 self.assume(pod, node, score)
@@ -145,7 +152,8 @@ impl Scheduler {
             return Decision::Unschedulable { pod: id, report: report.ineligible(why) };
         }
         let search = preempt::search(&self.context(), &subject, rejected);
-        if self.nominations.of(pod).is_none() {
+        // What is kept is asked for by those only who look at all nodes.
+        if self.nominations.of(pod).is_none() && self.profile.sampling == Sampling::Exhaustive {
             let context = Context {
                 cluster: &self.cluster,
                 profile: &self.profile,

@@ -49,7 +49,10 @@
 //! A clone of the scheduler is a fork that can be played forward.
 //!
 //! # What it does not do
-//! It does not sample nodes: every node is filtered and scored, where kube-scheduler looks at a part of a large cluster.
+//! It does not sample nodes unless told to: every node is filtered and scored, where kube-scheduler looks at a part of a
+//! large cluster. [`Profile::sampling`] looks at the same part as kube-scheduler does. Preemption and explanations look
+//! at all nodes either way.
+//!
 //! It does not place pods by volume claims, attached disks or dynamic resource claims; a pending pod with one is refused
 //! by [`Scheduler::apply`], not placed regardless. The spread that kube-scheduler gives to pods of a Service without
 //! constraints of their own is not there, since Services are not among the events. It calls no extenders.
@@ -79,6 +82,7 @@ mod queue;
 mod report;
 mod request;
 mod resources;
+mod rotation;
 mod schedule;
 mod scheduler;
 mod score;
@@ -93,7 +97,7 @@ pub use decision::Decision;
 pub use error::{Error, Result};
 pub use explain::{Eviction, Explanation, NearestMiss, NodeExplanation, Remedy, Verdict};
 pub use pod_table::PodRef;
-pub use profile::{FilterPlugin, FitStrategy, Preemption, Profile, ScorePlugin, Shape, Ties};
+pub use profile::{FilterPlugin, FitStrategy, Preemption, Profile, Sampling, ScorePlugin, Shape, Ties};
 pub use report::{PreemptionReport, Reason, Report};
 pub use scheduler::{Counts, Scheduler};
 pub use verdict::Code;

@@ -168,6 +168,23 @@ pub enum Ties {
     Seeded(u64),
 }
 
+/// How many nodes an attempt looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sampling {
+    /// All of them: the answer is exact.
+    Exhaustive,
+    /// As many as kube-scheduler does by default. An attempt visits the nodes from where the one before it stopped, the
+    /// zones in turn, until it has found enough on which the pod fits: 50 % of the nodes less 1 % for every 125 of
+    /// them, but at least 5 % and at least 100. Only those are scored. Where a pod fits on none, all have been visited.
+    ///
+    /// kube-scheduler visits nodes in parallel and may find a few more; here the order alone decides.
+    Adaptive,
+    /// As [`Sampling::Adaptive`], with kube-scheduler's `percentageOfNodesToScore` instead of a share that depends on
+    /// the size of the cluster: 1 to 100.
+    Percentage(u8),
+}
+
 /// Whether pods of higher priority may push others off a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -199,6 +216,8 @@ pub struct Profile {
     pub preemption: Preemption,
     /// Ties.
     pub ties: Ties,
+    /// How many nodes an attempt looks at.
+    pub sampling: Sampling,
     /// Wait after a first failed attempt; it doubles with every further one.
     pub backoff_initial: Duration,
     /// The longest wait after a failed attempt.
@@ -219,6 +238,7 @@ impl Default for Profile {
             hard_pod_affinity_weight: 1,
             preemption: Preemption::Enabled,
             ties: Ties::LowestIndex,
+            sampling: Sampling::Exhaustive,
             backoff_initial: Duration::from_secs(1),
             backoff_max: Duration::from_secs(10),
             unschedulable_max: Duration::from_mins(5),

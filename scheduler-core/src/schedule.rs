@@ -56,6 +56,30 @@ impl<'a> Context<'a> {
         result
     }
 
+    /// Filters nodes in their order until so many fit, and tells how many were looked at.
+    pub(crate) fn sample(
+        &self,
+        subject: &Subject<'a>,
+        visits: impl Iterator<Item = NodeId>,
+        enough: usize,
+    ) -> (Feasibility, usize) {
+        let mut filters = self.filters(subject);
+        let mut result = Feasibility::default();
+        for node in visits {
+            match self.check_actual(&mut filters, subject, node) {
+                None => result.feasible.push(node),
+                Some(rejection) => result.rejected.push((node, rejection)),
+            }
+            if result.feasible.len() >= enough {
+                break;
+            }
+        }
+        let looked_at = result.feasible.len() + result.rejected.len();
+        result.feasible.sort_unstable();
+        result.rejected.sort_unstable_by_key(|(node, _)| *node);
+        (result, looked_at)
+    }
+
     pub(crate) fn check_actual(
         &self,
         filters: &mut Filters<'a>,

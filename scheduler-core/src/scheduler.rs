@@ -12,9 +12,10 @@ use crate::explain::{Explanation, explain};
 use crate::impasse::Impasses;
 use crate::intern::Symbol;
 use crate::pod_table::{Eviction, Place, PodRef};
-use crate::profile::Profile;
+use crate::profile::{Profile, Sampling};
 use crate::queue::{Queue, Waits};
 use crate::request::PodClass;
+use crate::rotation::Rotation;
 use crate::schedule::{Context, Subject};
 use crate::score::scoring::Scoring;
 use crate::slot::{NodeId, PodSlot};
@@ -34,6 +35,8 @@ pub struct Scheduler {
     pub(crate) impasses: Impasses,
     pub(crate) queue: Queue,
     pub(crate) nominations: Nominations,
+    /// Kept for a profile that samples nodes only.
+    pub(crate) rotation: Rotation,
     /// The latest time that a caller told.
     pub(crate) now: Duration,
 }
@@ -60,8 +63,12 @@ impl Scheduler {
     /// A scheduler of an empty cluster.
     ///
     /// # Errors
-    /// [`Error::LimitExceeded`] when the profile names more resources than can be told apart.
+    /// [`Error::LimitExceeded`] when the profile names more resources than can be told apart, [`Error::Invalid`] when
+    /// it samples a percentage of nodes that is not 1 to 100.
     pub fn new(profile: Profile) -> Result<Self> {
+        if let Sampling::Percentage(percentage @ (0 | 101..)) = profile.sampling {
+            return Err(Error::invalid("sampling", percentage.to_string(), "a percentage is 1 to 100"));
+        }
         let mut cluster = Cluster::default();
         let scoring = Scoring::new(&profile, &mut cluster.catalog)?;
         let queue = Queue::new(Waits::new(&profile));
@@ -73,6 +80,7 @@ impl Scheduler {
             impasses: Impasses::default(),
             queue,
             nominations: Nominations::default(),
+            rotation: Rotation::default(),
             now: Duration::ZERO,
         })
     }
