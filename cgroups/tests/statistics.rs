@@ -77,12 +77,12 @@ fn v2_trigger() {
     assert!(!trigger.wait(Duration::from_millis(50)).unwrap(), "nothing runs");
     // More than there are CPUs, so that some wait.
     let spinners = std::thread::available_parallelism().unwrap().get() * 2 + 1;
-    let actors: Vec<Actor> = (0..spinners).map(|_| Actor::within(&scratch, "spin 20000")).collect();
-    assert!(trigger.wait(Duration::from_secs(15)).unwrap(), "tasks wait for a CPU");
+    let actors: Vec<Actor> = (0..spinners).map(|_| Actor::within(&scratch, "spin 600000")).collect();
+    assert!(trigger.wait(support::SOON).unwrap(), "tasks wait for a CPU");
     scratch.kill_and_wait(support::SOON).unwrap();
     drop(actors);
     scratch.remove().unwrap();
-    let ended = trigger.wait(Duration::from_secs(5));
+    let ended = trigger.wait(support::SOON);
     assert!(matches!(ended, Err(Error::Gone { .. })), "{ended:?}");
 }
 

@@ -328,7 +328,7 @@ fn record(directory: &Path, system: &str, planted: &str) -> (PathBuf, u64, Promi
         .spawn()
         .unwrap();
     let _daemon = Daemon(daemon, export.clone());
-    for _ in 0..200 {
+    for _ in 0..6000 {
         if std::fs::metadata(&export).unwrap().len() > 0 {
             break;
         }

@@ -296,10 +296,10 @@ struct Users(std::process::Child);
 
 impl Users {
     fn new() -> Self {
-        let users = Self(std::process::Command::new("unshare").args(["--user", "sleep", "60"]).spawn().unwrap());
+        let users = Self(std::process::Command::new("unshare").args(["--user", "sleep", "600"]).spawn().unwrap());
         let own = std::fs::read_link("/proc/self/ns/user").unwrap();
         let process = format!("/proc/{}", users.0.id());
-        for _ in 0..500 {
+        for _ in 0..6000 {
             if std::fs::read_link(format!("{process}/ns/user")).unwrap() != own {
                 break;
             }

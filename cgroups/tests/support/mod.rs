@@ -13,7 +13,8 @@ use windlass_cgroups::{
     Resources, Version,
 };
 
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// Only a failing test waits so long.
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// A need: this version is mounted and has these controllers.
 pub(crate) fn has(version: Version, controllers: &'static [Controller]) -> impl Fn() -> Result<(), String> {
@@ -280,8 +281,10 @@ fn act(role: &str) -> std::process::ExitCode {
         "parent" => {
             // Never waits for its child, which so stays a zombie.
             let child = Command::new(std::env::current_exe().unwrap()).env(ROLE, "nap 0").stdin(Stdio::piped()).spawn();
-            child.unwrap().stdin.unwrap().write_all(b"!").unwrap();
-            std::thread::sleep(Duration::from_millis(100));
+            let mut child = child.unwrap();
+            child.stdin.take().unwrap().write_all(b"!").unwrap();
+            let stat = format!("/proc/{}/stat", child.id());
+            eventually("it is a zombie", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
             tell(b'.');
         }
         "refused" => {

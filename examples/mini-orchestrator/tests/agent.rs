@@ -21,7 +21,7 @@ use windlass_pod::kinds::{ConfigMap, Pod};
 use windlass_pod::quantity::Format;
 use windlass_pod::{Object, Quantity};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 fn main() -> ExitCode {
     trial::main(vec![

@@ -79,7 +79,7 @@ impl Cluster {
                 mirror.changed().await.unwrap();
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(10), wait).await;
+        let waited = tokio::time::timeout(Duration::from_mins(2), wait).await;
         waited.unwrap_or_else(|late| panic!("{late}: {:#?}", mirror.objects()))
     }
 

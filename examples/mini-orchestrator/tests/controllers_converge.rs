@@ -198,7 +198,7 @@ async fn run(seed: u64) {
             changes.next().await.unwrap();
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    let waited = tokio::time::timeout(Duration::from_mins(2), wait).await;
     let (left, _) = registry.list::<Pod>(Scope::All).await.unwrap();
     assert!(waited.is_ok(), "seed {seed}: {left:#?}");
     replay(&store).await;

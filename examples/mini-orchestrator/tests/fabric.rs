@@ -12,7 +12,7 @@ use mini_orchestrator::net::{Fabric, PodNetwork};
 use trial::{Test, need};
 use windlass_namespaces::{Namespace, enter};
 
-const TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     trial::main(vec![

@@ -134,7 +134,7 @@ async fn serve(way: Way, network: &Network, backends: &Backends) {
 /// Waits until every node's proxy is where it should be.
 async fn reached(in_force: &mut [watch::Receiver<InForce>], is_there: impl Fn(&InForce) -> bool) {
     for one in in_force {
-        let there = tokio::time::timeout(Duration::from_secs(5), one.wait_for(|now| is_there(now))).await;
+        let there = tokio::time::timeout(Duration::from_mins(1), one.wait_for(|now| is_there(now))).await;
         let there = there.unwrap().unwrap();
         assert_eq!((&there.failure, &there.notices), (&None, &Vec::new()));
     }
@@ -180,6 +180,6 @@ fn refused(callers: &[&Place], to: SocketAddrV4) {
         let asked = Instant::now();
         let error = caller.call(to).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused, "{}: {error}", caller.address);
-        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     }
 }

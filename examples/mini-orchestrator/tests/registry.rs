@@ -249,7 +249,7 @@ async fn a_mirror_knows_at_once_what_was_written_and_recovers_when_it_is_too_lat
             .unwrap();
     }
     registry.delete::<ConfigMap>(&Key::new("default", "c"), None).await.unwrap();
-    let first = tokio::time::timeout(Duration::from_secs(5), mirror.changed()).await.unwrap().unwrap();
+    let first = tokio::time::timeout(Duration::from_mins(1), mirror.changed()).await.unwrap().unwrap();
     let rest = mirror.catch_up().await.unwrap();
     assert_eq!((told(&[first]), told(&rest)), (vec!["~default/b".to_owned()], vec!["-default/c".to_owned()]));
     let names: Vec<_> = mirror.iter().map(|map| map.metadata.name.clone().unwrap()).collect();
@@ -295,7 +295,7 @@ status:
 
     let mut lines = Vec::new();
     for _ in 0..6 {
-        let transition = tokio::time::timeout(Duration::from_secs(5), journal.next()).await.unwrap().unwrap();
+        let transition = tokio::time::timeout(Duration::from_mins(1), journal.next()).await.unwrap().unwrap();
         let changes: Vec<String> = transition.changes.iter().map(ToString::to_string).collect();
         let event = transition.event;
         lines.push(format!("{} {} {} {event:?} {changes:?}", transition.revision, transition.kind, transition.key));

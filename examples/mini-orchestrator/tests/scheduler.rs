@@ -54,7 +54,7 @@ impl Cluster {
                 self.pods.changed().await.unwrap();
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(10), wait).await;
+        let waited = tokio::time::timeout(Duration::from_mins(2), wait).await;
         assert!(waited.is_ok(), "{:#?}", self.pods.objects());
     }
 

@@ -45,8 +45,8 @@ impl Place {
     /// What answers at an address and port.
     pub(crate) fn call(&self, to: SocketAddrV4) -> std::io::Result<String> {
         self.inside(|| {
-            let mut stream = TcpStream::connect_timeout(&SocketAddr::V4(to), Duration::from_secs(5))?;
-            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            let mut stream = TcpStream::connect_timeout(&SocketAddr::V4(to), Duration::from_secs(30))?;
+            stream.set_read_timeout(Some(Duration::from_secs(30)))?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;
             Ok(answer)

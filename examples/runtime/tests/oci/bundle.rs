@@ -194,7 +194,7 @@ impl Bundle {
     /// The runtime with this container's state folder, and a limit in time.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=5", "60"]).arg(&self.program);
+        command.args(["--kill-after=5", "240"]).arg(&self.program);
         command.arg("--root").arg(self.path("state")).args(arguments).stdin(Stdio::null());
         command
     }

@@ -190,7 +190,7 @@ fn timeout() {
         bundle.spec["hooks"] = json!({kind: [{"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}]});
         let start = std::time::Instant::now();
         bundle.create().refused();
-        assert!(start.elapsed().as_secs() < 20, "{kind}: {:?}", start.elapsed());
+        assert!(start.elapsed().as_secs() < 300, "{kind}: {:?}", start.elapsed());
         bundle.verb("state").refused();
     }
 }

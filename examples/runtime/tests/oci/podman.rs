@@ -124,7 +124,7 @@ fn limits() {
         &["sh", "-c", "yes | tr '\\n' x | head -c 90000000 | tail -n 1"],
     );
     assert!(hog.out.len() < 90_000_000, "the limit ends it");
-    let bomb = "i=0; while [ $i -lt 30 ]; do sleep 2 & i=$((i + 1)); done; echo all";
+    let bomb = "i=0; while [ $i -lt 30 ]; do sleep 60 & i=$((i + 1)); done; echo all";
     let said = podman.run(&["--pids-limit", "10"], &["sh", "-c", bomb]);
     assert!(!said.out.contains("all"), "{said:?}");
 }
@@ -179,12 +179,12 @@ fn stops() {
 
 fn terminal() {
     let podman = Podman::new();
-    // What counts is that a window's change arrives: on a busy machine conmon may meet its terminal after the first one.
-    let script =
-        "tty; until stty size 2>/dev/null | grep 33; do sleep 0.02; done; read -r line; echo \"got $line\"; exit 9";
+    // podman tells conmon the window's size beside the start, so that it may come after the program's first look.
+    let script = "tty; until stty size 2>/dev/null | grep '21 93'; do sleep 0.02; done; \
+                  until stty size | grep '33 77'; do sleep 0.02; done; read -r line; echo \"got $line\"; exit 9";
     let words = Podman::words("podman", &["run", "-it", "--rm", "--network=none", image::NAME, "sh", "-c", script]);
     let mut seat = Seat::new(&podman.0.bare(&words.iter().map(String::as_str).collect::<Vec<_>>()));
-    seat.read_until("/dev/pts/0");
+    assert!(seat.read_until("21 93").contains("/dev/pts/0"));
     seat.resize(33, 77);
     seat.read_until("33 77");
     seat.type_line("hello");
@@ -193,7 +193,7 @@ fn terminal() {
     podman.call(&["run", "-d", "--name", "kept", "--network=none", image::NAME, "sleep", "600"]).fine();
     let words = Podman::words("podman", &["exec", "-it", "kept", "sh", "-c", script]);
     let mut seat = Seat::new(&podman.0.bare(&words.iter().map(String::as_str).collect::<Vec<_>>()));
-    seat.read_until("/dev/pts/");
+    assert!(seat.read_until("21 93").contains("/dev/pts/"));
     seat.resize(33, 77);
     seat.read_until("33 77");
     seat.type_line("world");

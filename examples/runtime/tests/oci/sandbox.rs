@@ -30,7 +30,7 @@ enter() {
 )
 for hierarchy; do
     tries=0
-    while [ -e "$hierarchy/$GROUP" ] && [ $tries -lt 100 ]; do
+    while [ -e "$hierarchy/$GROUP" ] && [ $tries -lt 1000 ]; do
         find "$hierarchy/$GROUP" -depth -type d -exec rmdir {} + 2>/dev/null
         tries=$((tries + 1))
         [ -e "$hierarchy/$GROUP" ] && sleep 0.05
@@ -142,7 +142,7 @@ impl Sandbox {
 
     /// Runs a program inside to its end.
     pub(crate) fn call(&self, words: &[&str]) -> Said {
-        Said::new(&self.within(60, words).output().expect("timeout starts"))
+        Said::new(&self.within(240, words).output().expect("timeout starts"))
     }
 
     /// Runs a script inside to its end.

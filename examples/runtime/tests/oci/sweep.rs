@@ -74,7 +74,7 @@ fn sweep(verb: &str) {
 fn work(points: &[String]) -> String {
     let sandbox = corner();
     let program = runtime();
-    let mut command = sandbox.within(580, &["bash", "sweep.sh", program.to_str().expect("UTF-8")]);
+    let mut command = sandbox.within(3000, &["bash", "sweep.sh", program.to_str().expect("UTF-8")]);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("timeout starts");
     let mut input = child.stdin.take().expect("it is piped");

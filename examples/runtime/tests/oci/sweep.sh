@@ -1,7 +1,7 @@
 # Kills the runtime at the system calls that standard input names, one `VERB CALL NUMBER` a line, and says what a forced
 # delete leaves behind. Runs alone in a corner: every process, group and file there is the runtime's.
 runtime=$1
-oci() { timeout -k 1 20 "$runtime" --root "$PWD/state" "$@"; }
+oci() { timeout -k 1 60 "$runtime" --root "$PWD/state" "$@"; }
 kept() {
     find /sys/fs/cgroup -type d | sort
     wc -l </proc/1/mountinfo
@@ -20,7 +20,7 @@ traced() {
     while [ -d /proc/$! ]; do
         nap
         limit=$((limit + 1))
-        if [ $limit -gt 1500 ]; then
+        if [ $limit -gt 9000 ]; then
             echo "HANGS $*"
             kill -KILL $!
         fi
@@ -44,7 +44,7 @@ while read -r verb call number; do
     # What has been killed is dead soon.
     until kept >after; cmp -s before after && [ -z "$(processes)" ]; do
         tries=$((tries + 1))
-        if [ $tries -gt 100 ]; then
+        if [ $tries -gt 3000 ]; then
             echo "LEFT $verb $call $number: $(diff before after | tr '\n' ' ') $(processes | tr '\n' ' ')"
             for p in /proc/[0-9]*; do p=${p#/proc/}; [ $p = $$ ] || [ $p = 1 ] || kill -KILL $p; done 2>/dev/null
             sleep 0.1

@@ -96,7 +96,7 @@ fn exec_console_socket() {
     let listener = UnixListener::bind(&socket).expect("the folder is ours");
     let socket = socket.to_str().expect("UTF-8");
     let arguments =
-        ["exec", "--tty", "--detach", "--console-socket", socket, &bundle.id, "sh", "-c", "tty; exec sleep 6"];
+        ["exec", "--tty", "--detach", "--console-socket", socket, &bundle.id, "sh", "-c", "tty; exec sleep 600"];
     bundle.leaving(&arguments).fine();
     let mut terminal = File::from(receive(&listener));
     assert!(read_until(&mut terminal, "\r\n").starts_with("/dev/pts/"));
@@ -161,7 +161,7 @@ fn bare(command: &Command) -> Command {
 
 fn run_at_a_terminal() {
     let mut bundle = Bundle::script(
-        "tty; stty size; read -r line; echo \"got $line\"; trap 'stty size; exit 5' WINCH; while :; do sleep 0.02; done",
+        "tty; stty size; read -r line; trap 'stty size; exit 5' WINCH; echo \"got $line\"; while :; do sleep 0.02; done",
     );
     bundle.spec["process"]["terminal"] = json!(true);
     bundle.write();
@@ -171,7 +171,6 @@ fn run_at_a_terminal() {
     assert!(seat.read_until("21 93").contains("/dev/pts/0\r\n"));
     seat.type_line("hello");
     seat.read_until("got hello\r\n");
-    std::thread::sleep(Duration::from_millis(100));
     seat.resize(40, 50);
     seat.read_until("40 50");
     assert_eq!(seat.child.wait().expect("it ends").code(), Some(5));

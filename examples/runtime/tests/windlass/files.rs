@@ -71,7 +71,7 @@ pub(crate) fn copies_go_both_ways() {
     std::fs::write(from.join("deep/file"), "there and back").expect("a file");
     symlink("deep/file", from.join("link")).expect("a link");
     let (from, to) = (from.display().to_string(), to.display().to_string());
-    home.detach("one", &[], "sleep 60");
+    home.detach("one", &[], "sleep 600");
     home.ok(&["cp", &from, "one:/new"]);
     home.ok(&["cp", &from, "one:/tmp"]);
     assert_eq!(home.ok(&["exec", "one", "cat", "/new/link", "/tmp/from/deep/file"]), "there and backthere and back");
@@ -165,7 +165,7 @@ pub(crate) fn commit_makes_an_image() {
 
 pub(crate) fn commit_of_a_running_one_is_whole() {
     let home = Home::new();
-    home.detach("one", &[], "echo kept > /new; echo ready; sleep 60");
+    home.detach("one", &[], "echo kept > /new; echo ready; sleep 600");
     home.await_log("one", "ready");
     home.ok(&["commit", "one", "running"]);
     assert_eq!(home.status("one"), "running");

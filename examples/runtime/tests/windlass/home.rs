@@ -10,8 +10,8 @@ use windlass_image::config::{Contents, Execution};
 use windlass_image::layer::{Builder, Metadata, Source};
 use windlass_image::{Codec, ImageConfig, Layout, Manifest, Platform, Reference};
 
-/// How long anything may take that a test waits for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take that a test waits for. Only a failing test waits so long.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 const APPLETS: [&str; 27] = [
     "cat", "chmod", "cp", "dd", "echo", "false", "grep", "head", "hostname", "id", "ip", "kill", "ln", "ls", "mkdir",

@@ -143,9 +143,10 @@ pub(crate) fn a_terminal_is_one_inside() {
     rustix::termios::tcsetwinsize(terminal.as_fd(), size).expect("a size");
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGWINCH).expect("it runs");
-    std::thread::sleep(Duration::from_millis(200));
-    terminal.write_all(b"stty size; exit 3\n").expect("typed");
-    expect(&mut terminal, "44 88");
+    // The size travels by way of the monitor: it is there some time later.
+    let typed = b"until [ \"$(stty size)\" = \"$((40+4)) 88\" ]; do sleep 0.05; done; echo now-$((1+1)); exit 3\n";
+    terminal.write_all(typed).expect("typed");
+    expect(&mut terminal, "now-2");
     assert_eq!(child.wait().expect("it ends").code(), Some(3));
 }
 
@@ -184,7 +185,7 @@ pub(crate) fn a_terminal_is_refused_where_there_is_none() {
 
 pub(crate) fn exec_runs_beside() {
     let home = Home::new();
-    home.detach("one", &["-e", "BOTH=run", "-w", "/tmp"], "echo $$ > /tmp/pid; sleep 60");
+    home.detach("one", &["-e", "BOTH=run", "-w", "/tmp"], "echo $$ > /tmp/pid; sleep 600");
     let exec = |options: &[&str], script: &str| {
         let arguments: Vec<&str> =
             ["exec"].iter().chain(options).chain(&["one", "sh", "-c", script]).copied().collect();
@@ -211,14 +212,20 @@ pub(crate) fn exec_runs_beside() {
 
 pub(crate) fn exec_is_limited_with_the_container() {
     let home = Home::new();
-    home.detach("one", &["--pids-limit", "3"], "sleep 60");
-    let output = home.windlass(&["exec", "one", "sh", "-c", "sleep 1 & sleep 1 & sleep 1 & echo unlimited"]);
+    home.detach("one", &["--pids-limit", "3"], "sleep 600");
+    let output = home.windlass(&[
+        "exec",
+        "one",
+        "sh",
+        "-c",
+        "for n in 1 2 3; do sleep 600 >/dev/null 2>&1 & done; echo unlimited",
+    ]);
     assert!(!stdout(&output).contains("unlimited"), "{}", stderr(&output));
 }
 
 pub(crate) fn exec_passes_input_and_gives_a_terminal() {
     let home = Home::new();
-    home.detach("one", &[], "sleep 60");
+    home.detach("one", &[], "sleep 600");
     let mut child = piped(home.command(&["exec", "-i", "one", "cat"]));
     child.stdin.take().expect("piped").write_all(b"through\n").expect("it is written");
     let output = child.wait_with_output().expect("it ends");

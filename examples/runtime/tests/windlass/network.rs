@@ -45,7 +45,7 @@ pub(crate) fn containers_on_the_bridge_reach_each_other() {
         let home = Home::new();
         home.detach("server", &["--network", "bridge"], ECHO);
         let address = home.inspect("server")["state"]["address"].as_str().expect("an address").to_owned();
-        let ask = format!("until echo hello | nc -w 1 {address} 7; do sleep 0.05; done");
+        let ask = format!("until echo hello | nc -w 20 {address} 7; do sleep 0.05; done");
         assert_eq!(home.prints(&["--network", "bridge"], &ask), "hello\n");
         let hosts = home.ok(&["exec", "server", "cat", "/etc/hosts"]);
         assert!(hosts.contains(&address), "{hosts}");
@@ -64,7 +64,7 @@ pub(crate) fn containers_on_the_bridge_reach_each_other() {
 pub(crate) fn the_bridge_masquerades() {
     in_own_network(|_| {
         let home = Home::new();
-        home.detach("one", &["--network", "bridge"], "sleep 60");
+        home.detach("one", &["--network", "bridge"], "sleep 600");
         // What nft, which nobody here wrote, reads of the rules.
         let listed = Command::new("nft").args(["list", "table", "ip", "windlass"]).output().expect("nft starts");
         let text = stdout(&listed);
@@ -86,7 +86,7 @@ pub(crate) fn a_container_shares_anothers_network() {
     in_own_network(|_| {
         let home = Home::new();
         home.detach("server", &[], ECHO);
-        let script = "until echo hello | nc -w 1 127.0.0.1 7; do sleep 0.05; done";
+        let script = "until echo hello | nc -w 20 127.0.0.1 7; do sleep 0.05; done";
         assert_eq!(home.prints(&["--network", "container:server"], script), "hello\n");
         home.ok(&["stop", "-t", "0", "server"]);
         let output = home.sh(&["--network", "container:server"], "true");
@@ -98,7 +98,7 @@ pub(crate) fn a_container_shares_anothers_network() {
 pub(crate) fn echoes(port: u16) {
     eventually("the published port answers", || {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-        stream.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         let mut text = [0; 6];
         stream.write_all(b"hello\n").is_ok() && stream.read_exact(&mut text).is_ok() && &text == b"hello\n"
     });
@@ -139,14 +139,14 @@ pub(crate) fn a_taken_port_is_an_error() {
 pub(crate) fn published_datagrams_find_back() {
     in_own_network(|_| {
         let home = Home::new();
-        home.detach("one", &["-p", "127.0.0.1::7/udp"], "sleep 60");
+        home.detach("one", &["-p", "127.0.0.1::7/udp"], "sleep 600");
         // Busybox has no server of datagrams, so this process is one inside the container's network.
         let inside = File::open(format!("/proc/{}/ns/net", home.pid("one", "process"))).expect("a network");
         let server = enter::within(&[(Namespace::Net, inside.as_fd())], || UdpSocket::bind("0.0.0.0:7"));
         let server = server.expect("it is entered").expect("a socket");
         let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         for socket in [&server, &client] {
-            socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+            socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
         }
         let mut buffer = [0; 16];
         for text in [b"one", b"two"] {

@@ -19,7 +19,7 @@ pub(crate) fn runs_and_isolates() {
 pub(crate) fn granted_ids_are_users_of_the_container() {
     const FIRST: u32 = 3_000_000;
     let home = Home::of_granted_user(USER + 1, FIRST);
-    home.detach("one", &["-u", "two", "-v", "data:/data"], "id -u; id -G; echo x > /tmp/mine; sleep 60");
+    home.detach("one", &["-u", "two", "-v", "data:/data"], "id -u; id -G; echo x > /tmp/mine; sleep 600");
     home.await_log("one", "10");
     let process = home.pid("one", "process");
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
@@ -69,7 +69,7 @@ pub(crate) fn copies_and_commits() {
     let given = home.folder().join("given");
     std::fs::write(&given, "given").expect("a file");
     let given = given.display().to_string();
-    home.detach("one", &[], "echo made > /made; sleep 60");
+    home.detach("one", &[], "echo made > /made; sleep 600");
     home.ok(&["cp", &given, "one:/running"]);
     assert_eq!(home.ok(&["exec", "one", "cat", "/running"]), "given");
     home.ok(&["stop", "-t", "0", "one"]);
@@ -153,7 +153,7 @@ pub(crate) fn what_cannot_be_says_the_way_out() {
         assert_eq!(output.status.code(), Some(125), "{options:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(words), "{options:?}: {}", stderr(&output));
     }
-    home.detach("one", &[], "sleep 60");
+    home.detach("one", &[], "sleep 600");
     for verb in [&["pause", "one"][..], &["stats", "--no-stream", "one"], &["update", "-m", "8m", "one"]] {
         let (code, words) = home.fails(verb);
         assert!(code == 125 && words.contains("root"), "{verb:?}: {words}");
