@@ -32,11 +32,8 @@ pub(crate) fn tests() -> Vec<Test> {
         test("cve_2022_0492_no_release_agent", release_agent),
         test("cve_2021_30465_a_mount_is_not_led_out", mount_race).needs(strict),
         test("cve_2024_45310_nothing_is_made_outside", creation_race).needs(strict),
-        test("cve_2019_16884_proc_is_not_shadowed", shadowed_proc),
-        test("cve_2019_19921_proc_is_no_link", linked_proc),
         test("cve_2023_27561_a_link_in_the_image_is_not_followed_out", links_in_the_image),
         test("cve_2022_29162_nothing_is_inheritable", inheritable),
-        test("cve_2025_31133_a_mask_is_a_real_null", swapped_null).needs(strict),
         // Debian's runc makes its links in the host's folder.
         test("a_dev_that_links_to_the_host_stays_inside", linked_dev).needs(strict),
     ]
@@ -73,6 +70,7 @@ overwrite() {
         sleep 0.01
     done
 }
+echo >/looking
 until [ -e /grabbed ]; do
     for process in /proc/[0-9]*; do
         program=$(readlink $process/exe) || continue
@@ -91,6 +89,7 @@ fn attack(bundle: &mut Bundle, attacked: &dyn Fn(&Bundle)) {
     bundle.start();
     let arguments = ["exec", "--detach", &bundle.id, "sh", "-c", GRAB];
     bundle.leaving(&arguments).fine();
+    until("the attacker looks", || bundle.rootfs("looking").exists().then_some(()));
     attacked(bundle);
     let start = std::time::Instant::now();
     while !bundle.rootfs("grabbed").exists() && start.elapsed().as_secs() < 2 {
@@ -129,21 +128,76 @@ fn overwrite_by_script() {
     assert!(std::fs::read(&program).expect("it is there") == content, "the runtime was overwritten");
 }
 
-fn descriptors_during_exec() {
-    let mut bundle = Bundle::new();
-    canary(&bundle);
-    bundle.spec["root"]["readonly"] = json!(false);
-    // Whoever is inside without being of the container shows what it has open.
-    bundle.set_script(
-        "while :; do for p in /proc/[0-9]*; do for d in $p/fd/* $p/cwd $p/root; do \
-         for up in . .. ../.. ../../..; do [ -e $d/$up/canary ] && echo $(readlink $d) >>/leaked; done; done; done; done",
-    );
-    bundle.start();
-    for _ in 0..15 {
-        bundle.exec(&["true"]).fine();
+/// Looks, as fast as it can, for a way to the canary through every process that appears.
+const WATCH: &str = r#"
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void look(int pid, const char *way) {
+    char path[99];
+    struct stat found;
+    snprintf(path, sizeof path, "/proc/%d/%s/canary", pid, way);
+    if (stat(path, &found)) return;
+    FILE *leaked = fopen("/leaked", "a");
+    fprintf(leaked, "%s\n", path);
+    fclose(leaked);
+}
+
+int main(void) {
+    close(open("/ready", O_CREAT | O_WRONLY, 0600));
+    for (;;) {
+        DIR *processes = opendir("/proc");
+        for (struct dirent *entry; (entry = readdir(processes));) {
+            int pid = atoi(entry->d_name);
+            if (pid <= 1) continue;
+            look(pid, "cwd");
+            look(pid, "root");
+            for (int number = 0; number < 24; number++) {
+                char way[9];
+                snprintf(way, sizeof way, "fd/%d", number);
+                look(pid, way);
+            }
+        }
+        closedir(processes);
     }
-    let leaked = std::fs::read_to_string(bundle.rootfs("leaked")).unwrap_or_default();
-    assert_eq!(leaked, "");
+}
+"#;
+
+fn descriptors_during_exec() {
+    // Who may not trace must not see the process that comes; who may must find nothing of the host in it.
+    for traces in [false, true] {
+        let mut bundle = Bundle::new();
+        canary(&bundle);
+        bundle.compile("watch", WATCH);
+        bundle.spec["root"]["readonly"] = json!(false);
+        bundle.spec["process"]["args"] = json!(["watch"]);
+        if traces {
+            for set in ["bounding", "permitted", "effective"] {
+                let set = bundle.spec["process"]["capabilities"][set].as_array_mut().expect("a list");
+                set.push(json!("CAP_SYS_PTRACE"));
+            }
+        }
+        bundle.start();
+        until("it watches", || bundle.rootfs("ready").exists().then_some(()));
+        let exec = bundle.command(&["exec", &bundle.id, "true"]);
+        for _ in 0..30 {
+            leaking(&bundle, &exec).fine();
+        }
+        let leaked = std::fs::read_to_string(bundle.rootfs("leaked")).unwrap_or_default();
+        assert_eq!(leaked, "");
+    }
+}
+
+/// Calls the runtime as a careless caller would, who has folders of the host open: 9 is the one of the canary.
+fn leaking(bundle: &Bundle, command: &Command) -> Said {
+    let mut shell = Command::new("bash");
+    shell.args(["-c", r#"exec 3</ 4</etc/passwd 7</var 9<. 11</proc 21</; exec "$@""#, "sh"]);
+    shell.arg(command.get_program()).args(command.get_args()).current_dir(bundle.path(""));
+    Said::new(&shell.output().expect("bash starts"))
 }
 
 /// Where the host's canary is, seen from a folder of the host that is open by mistake.
@@ -166,9 +220,12 @@ fn working_directory() {
             [format!("/proc/self/fd/{number}"), format!("/descriptors/{number}"), format!("/proc/self/fd/{number}/")]
         {
             bundle.spec["process"]["cwd"] = json!(folder);
-            let said = bundle.run();
+            bundle.write();
+            let run = bundle.command(&["run", "--bundle", ".", &bundle.id]);
+            let said = leaking(&bundle, &run);
             assert!(!said.out.contains("host"), "{folder}: {said:?}");
-            let said = inside.call(&["exec", "--cwd", &folder, &inside.id, "sh", "-c", &escapes(&canary)]);
+            let exec = inside.command(&["exec", "--cwd", &folder, &inside.id, "sh", "-c", &escapes(&canary)]);
+            let said = leaking(&bundle, &exec);
             assert!(!said.out.contains("host"), "exec in {folder}: {said:?}");
         }
     }
@@ -182,18 +239,12 @@ fn callers_descriptors() {
     bundle.set_script("ls /proc/self/fd | sort | tr '\\n' ' '");
     bundle.write();
     let run = bundle.command(&["run", "--bundle", ".", &bundle.id]);
-    let held = |command: &Command| {
-        let mut shell = Command::new("bash");
-        shell.args(["-c", r#"exec 3</ 4</etc/passwd 7</var 9</proc 21</; exec "$@""#, "sh"]);
-        shell.arg(command.get_program()).args(command.get_args()).current_dir(bundle.path(""));
-        Said::new(&shell.output().expect("bash starts"))
-    };
     // Input, output, error, and the one with which ls reads the folder.
-    assert_eq!(held(&run).fine(), "0 1 2 3 ");
+    assert_eq!(leaking(&bundle, &run).fine(), "0 1 2 3 ");
     let inside = Bundle::script("exec sleep 600");
     inside.start();
     let exec = inside.command(&["exec", &inside.id, "sh", "-c", "ls /proc/self/fd | sort | tr '\\n' ' '"]);
-    assert_eq!(held(&exec).fine(), "0 1 2 3 ");
+    assert_eq!(leaking(&bundle, &exec).fine(), "0 1 2 3 ");
     let first = inside.exec(&["ls", "/proc/1/fd"]).fine();
     assert_eq!(first, "0\n1\n2\n");
 }
@@ -411,46 +462,25 @@ fn creation_race() {
 }
 
 fn mount_race() {
-    // A mount that lands on the root of another place would show the host there.
-    let mut bundle = Bundle::script("cat /volume/inner/deep/canary /volume/canary /canary 2>/dev/null; echo over");
-    let canary = canary(&bundle);
-    let outside = canary.parent().expect("it has a folder").to_owned();
-    let _race = raced(&mut bundle, Path::new("/proc"));
+    let mut bundle = Bundle::script("true");
+    let (outside, landed) = (bundle.path("outside"), bundle.path("landed"));
+    std::fs::create_dir_all(outside.join("deep/x")).expect("the folder is ours");
+    let _race = raced(&mut bundle, &outside);
     bundle.mount(json!({"destination": "/volume/inner/deep", "type": "tmpfs", "source": "t"}));
     bundle.mount(json!({"destination": "/volume/inner/deep/x", "type": "tmpfs", "source": "t"}));
-    let mounts = || std::fs::read_to_string("/proc/self/mountinfo").expect("procfs").lines().count();
-    let before = mounts();
-    for _ in 0..40 {
-        let said = bundle.run();
-        assert!(!said.out.contains("host"), "{said:?} shows {}", outside.display());
-        assert_eq!(mounts(), before);
+    // Run between the mounts and the change of the root, where the mounts have the host's names.
+    let script = format!("grep ' {}/' /proc/self/mountinfo >>{}; true", outside.display(), landed.display());
+    let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"]}]);
+    bundle.spec["hooks"] = json!({"createContainer": hook});
+    let (mut ran, mut rounds) = (0, 0);
+    while rounds < 40 || ran == 0 && rounds < 400 {
+        // It may fail: the race takes a folder away.
+        ran += u32::from(bundle.run().code == Some(0));
+        rounds += 1;
+        let landed = std::fs::read_to_string(&landed).unwrap_or_default();
+        assert_eq!(landed, "", "mounted outside");
     }
-}
-
-fn shadowed_proc() {
-    // An image that says /proc is its own volume: attributes of security modules would be written to a file.
-    let mut bundle = Bundle::script("stat -f -c %T /proc; cat /proc/self/attr/exec 2>/dev/null; echo over");
-    let fake = bundle.path("fake");
-    std::fs::create_dir_all(fake.join("self/attr")).expect("the folder is ours");
-    std::fs::write(fake.join("self/attr/exec"), "untouched").expect("the folder is ours");
-    bundle.bind(&fake, "/proc", &[]);
-    let said = bundle.run();
-    assert_ne!(said.code, Some(0), "{said:?}");
-    assert_eq!(std::fs::read_to_string(fake.join("self/attr/exec")).expect("written above"), "untouched");
-}
-
-fn linked_proc() {
-    for name in ["proc", "sys"] {
-        let mut bundle = Bundle::script("echo ran");
-        let fake = bundle.rootfs("fake");
-        std::fs::create_dir(&fake).expect("the folder is ours");
-        std::fs::remove_dir(bundle.rootfs(name)).expect("the folder is ours");
-        symlink("/fake", bundle.rootfs(name)).expect("the folder is ours");
-        bundle.spec["root"]["readonly"] = json!(false);
-        let said = bundle.run();
-        assert_eq!((said.code == Some(0), said.out.as_str()), (false, ""), "{name}: {said:?}");
-        assert_eq!(std::fs::read_dir(&fake).expect("it is there").count(), 0);
-    }
+    assert!(ran > 0, "no run met the folder");
 }
 
 fn links_in_the_image() {
@@ -481,18 +511,6 @@ fn inheritable() {
     let said = inside.call(&["exec", "--cap", "CAP_NET_RAW", &inside.id, "grep", "CapInh", "/proc/self/status"]);
     assert_eq!(said.fine(), "CapInh:\t0000000000000000\n");
     assert_eq!(inside.exec(&["grep", "CapInh", "/proc/1/status"]).fine(), "CapInh:\t0000000000000000\n");
-}
-
-fn swapped_null() {
-    // A volume takes the place of /dev/null: what masks files would then show its content.
-    let mut bundle = Bundle::script("cat /proc/keys; stat -c '%F %t,%T' /proc/keys; echo over");
-    let fake = bundle.path("null");
-    std::fs::write(&fake, "shown\n").expect("the folder is ours");
-    bundle.mount(json!({"destination": "/dev/null", "type": "bind", "source": fake, "options": ["bind"]}));
-    let said = bundle.run();
-    assert!(!said.out.contains("shown"), "{said:?}");
-    assert!(said.code != Some(0) || said.out == "character special file 1,3\nover\n", "{said:?}");
-    assert_eq!(std::fs::read_to_string(&fake).expect("written above"), "shown\n");
 }
 
 fn linked_dev() {

@@ -175,6 +175,15 @@ impl Bundle {
         self.path("rootfs").join(name)
     }
 
+    /// Compiles a static program of C into the root file system's `/bin`.
+    pub(crate) fn compile(&self, name: &str, source: &str) {
+        let file = self.path("source.c");
+        std::fs::write(&file, source).expect("the folder is ours");
+        let program = self.rootfs("bin").join(name);
+        let built = Command::new("cc").args(["-static", "-o"]).arg(&program).arg(&file).status().expect("cc starts");
+        assert!(built.success(), "{name} was not compiled");
+    }
+
     /// Appends a mount to the specification.
     pub(crate) fn mount(&mut self, mount: Value) {
         self.spec["mounts"].as_array_mut().expect("mounts are a list").push(mount);

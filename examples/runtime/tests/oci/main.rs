@@ -10,6 +10,7 @@ mod docker;
 mod documents;
 mod hooks;
 mod image;
+mod kernel_files;
 mod leaks;
 mod lifecycle;
 mod podman;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         terminal::tests,
         settings::tests,
         attacks::tests,
+        kernel_files::tests,
         podman::tests,
         docker::tests,
         leaks::tests,

@@ -18,8 +18,9 @@ const APPLETS: [&str; 27] = [
     "mknod", "mv", "nc", "ps", "rm", "sh", "sleep", "stat", "stty", "tail", "touch", "true",
 ];
 
-/// `1000` and `4294967296` are names that hostile images give to root.
+/// `1000`, `4294967296` and the like are names that hostile images give to root.
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n1000:x:0:0::/root:/bin/sh\n4294967296:x:0:0::/root:/bin/sh\n\
+                      0x0:x:0:0::/root:/bin/sh\n-1:x:0:0::/root:/bin/sh\n\
                       daemon:x:1:1:daemon:/usr/sbin:/bin/sh\ntwo:x:1000:1001::/home/two:/bin/sh\n";
 const GROUP: &str = "root:x:0:\ndaemon:x:1:\nwheel:x:10:two\n";
 

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     let mut tests = tests! {
         run: pack_run_and_remove, exit_codes, output_keeps_its_streams, the_container_is_isolated,
             containers_do_not_share_their_layer, system_calls_are_filtered, environment, users_are_looked_up_inside,
+            cve_2016_3697_a_numeric_name_is_not_looked_up, cve_2024_40635_a_uid_does_not_wrap,
             the_working_directory_is_made, hostname_and_entrypoint, capabilities, no_new_privileges, privileged,
             ulimits, memory_and_processes_are_limited, limits_reach_the_kernel, signals_reach_the_program,
             an_init_reaps, landlock_confines, a_policy_of_a_file_decides, wrong_input_is_named;

@@ -108,14 +108,29 @@ pub(crate) fn users_are_looked_up_inside() {
     let home = Home::new();
     let script = "echo $(id -u):$(id -g):$(id -G) $HOME";
     assert_eq!(home.prints(&["-u", "two"], script), "1000:1001:1001 10 /home/two\n");
-    assert_eq!(home.prints(&["-u", "1000"], script), "1000:1001:1001 10 /home/two\n");
     assert_eq!(home.prints(&["-u", "daemon:wheel"], script), "1:10:10 /usr/sbin\n");
     assert_eq!(home.prints(&["--user=77:88"], script), "77:88:88 /\n");
-    for wrong in ["4294967296", "0x0", "-1", "absent", "two:absent"] {
+    for wrong in ["absent", "two:absent"] {
+        assert!(home.fails(&["run", "--rm", "-u", wrong, "box", "id"]).1.contains(wrong));
+    }
+}
+
+/// The image has an entry with this name, and the number of root.
+pub(crate) fn cve_2016_3697_a_numeric_name_is_not_looked_up() {
+    let home = Home::new();
+    let script = "echo $(id -u):$(id -g):$(id -G) $HOME";
+    assert_eq!(home.prints(&["-u", "1000"], script), "1000:1001:1001 10 /home/two\n");
+}
+
+/// The image has entries of root with such names.
+pub(crate) fn cve_2024_40635_a_uid_does_not_wrap() {
+    let home = Home::new();
+    for wrong in ["4294967296", "0x0", "-1", "-4294967296", "4294967295", "1:4294967296", "1:-1"] {
         let user = format!("--user={wrong}");
         let output = home.sh(&[&user], "id");
         assert_eq!(output.status.code(), Some(125), "{wrong}: {}", stdout(&output));
-        assert!(stderr(&output).contains(wrong), "{}", stderr(&output));
+        let number = wrong.rsplit_once(':').map_or(wrong, |(_, group)| group);
+        assert!(stderr(&output).contains(number), "{}", stderr(&output));
     }
 }
 
