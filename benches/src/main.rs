@@ -1,11 +1,11 @@
 //! `benches table`: prints every promise of `BUDGETS.toml` with what is measured now.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use benches::measure::Contest;
-use benches::table::{Row, header};
+use benches::table::{Row, header, placed};
 use benches::{budget, subject};
 use clap::{Parser, Subcommand};
 
@@ -26,6 +26,9 @@ enum Verb {
         /// One JSON object a line
         #[arg(long)]
         json: bool,
+        /// Also put the table into this page, where that has a place for the crate's
+        #[arg(long, requires = "subject")]
+        page: Option<PathBuf>,
     },
     /// Measures lines of runtimes right here; `table` calls it where they can meet
     #[command(hide = true)]
@@ -42,7 +45,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
-        Verb::Table { subject, json } => table(subject.as_deref(), json),
+        Verb::Table { subject, json, page } => table(subject.as_deref(), json, page.as_deref()),
         Verb::Measure { programs, lines } => subject::measure(&programs, &lines).map_err(Into::into),
         Verb::Unpack(unpack) => unpack.run().map_err(|error| -> Box<dyn std::error::Error> { error }),
     };
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn table(only: Option<&str>, json: bool) -> Result<(), Box<dyn std::error::Error>> {
+fn table(only: Option<&str>, json: bool, page: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
     let budgets = budget::parse(budget::TEXT)?;
     let wanted = |subject: &str| only.is_none_or(|only| only == subject);
     if !budgets.promises.iter().any(|promise| wanted(&promise.subject)) {
@@ -65,6 +68,7 @@ fn table(only: Option<&str>, json: bool) -> Result<(), Box<dyn std::error::Error
     if !json {
         writeln!(out, "{}", header())?;
     }
+    let mut rows = Vec::new();
     for promise in budgets.promises.iter().filter(|promise| wanted(&promise.subject)) {
         let prepare = subject::find(&promise.subject, &promise.line)
             .ok_or_else(|| format!("{} {}: promised, but nothing measures it", promise.subject, promise.line))?;
@@ -74,6 +78,13 @@ fn table(only: Option<&str>, json: bool) -> Result<(), Box<dyn std::error::Error
         } else {
             writeln!(out, "{}", row.text())?;
         }
+        rows.push(row);
+    }
+    if let (Some(page), Some(subject)) = (page, only) {
+        let text = std::fs::read_to_string(page)?;
+        let placed = placed(&text, subject, &rows);
+        let placed = placed.ok_or_else(|| format!("{}: has no place for the table of {subject}", page.display()))?;
+        std::fs::write(page, placed)?;
     }
     Ok(())
 }

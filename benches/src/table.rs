@@ -73,6 +73,30 @@ impl Row {
     }
 }
 
+/// The rows as a table of a page, between the lines that mark its place there; `None` if the page has no place for it.
+pub fn placed(page: &str, subject: &str, rows: &[Row]) -> Option<String> {
+    let begin = format!("<!-- table {subject} -->\n");
+    let (before, rest) = page.split_once(&begin)?;
+    let (_, after) = rest.split_once(END)?;
+    let rows: String = rows.iter().map(Row::of_page).collect();
+    Some(format!("{before}{begin}{PAGE_HEADER}{rows}{END}{after}"))
+}
+
+const END: &str = "<!-- end -->";
+const PAGE_HEADER: &str = "\
+| line | what | value | baseline | unit | ratio | promise | verdict | against |
+|---|---|--:|--:|---|--:|--:|---|---|
+";
+
+impl Row {
+    fn of_page(&self) -> String {
+        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), significant);
+        let (value, baseline, ratio) = (number(self.value), number(self.baseline), number(self.ratio));
+        let Self { line, what, unit, promise, verdict, against, .. } = self;
+        format!("| {line} | {what} | {value} | {baseline} | {unit} | {ratio} | {promise} | {verdict} | {against} |\n")
+    }
+}
+
 /// The header above [`Row::text`].
 pub fn header() -> String {
     format!(
@@ -109,6 +133,18 @@ mod tests {
         assert_eq!(verdict(Bound::AtMost(1.5), &Ok(sample)), "holds");
         assert_eq!(verdict(Bound::AtMost(1.4), &Ok(sample)), "falls short");
         assert_eq!(verdict(Bound::AtMost(1.4), &Err(Skipped("needs root".into()))), "skipped: needs root");
+    }
+
+    #[test]
+    fn a_page_keeps_all_but_its_table() {
+        let row = Row::new(&promise(Bound::AtMost(1.5)), &Ok(Sample { value: 3.0, baseline: 2.0 }));
+        let page = "a\n<!-- table x -->\nold\n<!-- end -->\nb\n<!-- table y -->\nkept\n<!-- end -->\n";
+        let placed_once = placed(page, "x", std::slice::from_ref(&row)).unwrap();
+        assert!(placed_once.starts_with("a\n<!-- table x -->\n| line |") && !placed_once.contains("old"));
+        assert!(placed_once.contains("| 3.00 | 2.00 | us | 1.50 |"), "{placed_once}");
+        assert!(placed_once.ends_with("<!-- end -->\nb\n<!-- table y -->\nkept\n<!-- end -->\n"));
+        assert_eq!(placed(&placed_once, "x", &[row]), Some(placed_once));
+        assert_eq!(placed(page, "z", &[]), None);
     }
 
     #[test]
