@@ -196,8 +196,9 @@ fn cpu_time(version: Version) {
     actor.news().unwrap();
     let cpu = scratch.stats().unwrap().cpu.unwrap();
     let counted = proc_cpu_time(actor.pid()).checked_sub(before).unwrap();
-    let difference = cpu.usage.abs_diff(counted);
-    assert!(difference <= Duration::from_millis(60), "{cpu:?} against {counted:?}");
+    // It may still have been starting when it came, and may already be ending.
+    assert!(cpu.usage <= before + counted + Duration::from_millis(60), "{cpu:?} against {counted:?}");
+    assert!(cpu.usage * 2 >= counted, "{cpu:?} against {counted:?}");
     assert!(cpu.usage >= Duration::from_millis(50), "{cpu:?}");
     // v1 samples where the time went, and is wrong by a few ticks.
     let sampling = Duration::from_millis(if version == Version::V1 { 100 } else { 1 });
@@ -298,7 +299,9 @@ fn v2_throttling() {
     let cpu = scratch.stats().unwrap().cpu.unwrap();
     assert!(cpu.throttled_periods.unwrap() >= 1, "{cpu:?}");
     assert!(cpu.throttled.unwrap() > Duration::ZERO, "{cpu:?}");
-    assert!(cpu.usage < Duration::from_millis(250), "{cpu:?}");
+    // A tenth of each period, and what the kernel notices late.
+    let periods = u32::try_from(cpu.periods.unwrap()).unwrap();
+    assert!(cpu.usage < Duration::from_millis(20) * (periods + 5), "{cpu:?}");
 }
 
 fn v2_pressure() {
