@@ -224,6 +224,10 @@ impl Command {
     }
 
     /// How mounts travel between the new mount namespace and the one it was copied from; private when not given.
+    ///
+    /// A root file system of its own is apart from that: its mounts reach nobody outside, but for binds of trees that are
+    /// shared themselves. With [`Propagation::Shared`] it begins a group of its own, with [`Propagation::Unbindable`] it
+    /// is that, and the mounts around it are private.
     pub fn propagation(&mut self, propagation: Propagation) -> &mut Self {
         self.propagation = propagation;
         self

@@ -43,6 +43,7 @@ pub(crate) mod attribute {
     pub(crate) const ATIME: u64 = 0x70;
     pub(crate) const NO_DIR_ATIME: u64 = 0x80;
     pub(crate) const NO_SYMLINK_FOLLOW: u64 = 0x0020_0000;
+    pub(crate) const EVERY: u64 = READ_ONLY | NO_SUID | NO_DEV | NO_EXEC | ATIME | NO_DIR_ATIME | NO_SYMLINK_FOLLOW;
 }
 
 /// A change of what is allowed through a mount: bits of [`attribute`].
@@ -96,9 +97,15 @@ pub struct Device {
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Bind { source: PathBuf, recursive: bool },
+    Bind {
+        source: PathBuf,
+        recursive: bool,
+    },
     Detached(OwnedFd),
-    Filesystem { name: String, options: Vec<(String, Option<String>)> },
+    Filesystem {
+        name: String,
+        options: Vec<(String, Option<String>)>,
+    },
     Proc,
     Sysfs,
     Devpts,
@@ -106,7 +113,21 @@ pub(crate) enum Kind {
     Symlink(PathBuf),
     Masked,
     ReadOnlyPath,
-    Cgroups,
+    Cgroups(Trees),
+    /// Of what is mounted at the target already; with options for its file system.
+    #[cfg_attr(not(feature = "oci"), expect(dead_code, reason = "runtime configurations alone ask for it"))]
+    Remount {
+        options: Vec<(String, Option<String>)>,
+    },
+}
+
+/// Which hierarchies of control groups a view shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trees {
+    All,
+    /// Beside v1 hierarchies not that of v2, as engines' users know it.
+    #[cfg_attr(not(feature = "oci"), expect(dead_code, reason = "runtime configurations alone ask for it"))]
+    OneVersion,
 }
 
 /// What owners of files show as, and the mount that shows it once it is made.
@@ -122,6 +143,9 @@ pub(crate) struct IdMap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contents {
     None,
+    /// Nothing, but its root has the permissions of the directory at its target, if there was one.
+    #[cfg_attr(not(feature = "oci"), expect(dead_code, reason = "runtime configurations alone ask for it"))]
+    PermissionsOfTarget,
     /// A copy of what was at its target.
     OfTarget,
 }
@@ -237,7 +261,17 @@ impl Mount {
     /// With a new cgroup namespace the process's own groups are the roots. Without, the directories of its groups are
     /// bound where there are v1 hierarchies, so that no other group is seen. [`Mount::read_only`] holds for all of them.
     pub fn cgroups(target: impl Into<PathBuf>) -> Self {
-        Self::new(Kind::Cgroups, target)
+        Self::new(Kind::Cgroups(Trees::All), target)
+    }
+
+    #[cfg(feature = "oci")]
+    pub(crate) fn remount(options: Vec<(String, Option<String>)>, target: impl Into<PathBuf>) -> Self {
+        Self::new(Kind::Remount { options }, target)
+    }
+
+    #[cfg(feature = "oci")]
+    pub(crate) fn cgroups_of_one_version(target: impl Into<PathBuf>) -> Self {
+        Self::new(Kind::Cgroups(Trees::OneVersion), target)
     }
 
     /// A device node.
@@ -273,7 +307,7 @@ impl Mount {
         self
     }
 
-    /// Nothing can be written through it.
+    /// Nothing can be written through it. A tmpfs, and what is at `/dev`, is so once all other mounts are made.
     #[must_use]
     pub fn read_only(self) -> Self {
         self.with(attribute::READ_ONLY)

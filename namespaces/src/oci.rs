@@ -55,7 +55,6 @@ use crate::error::{Error, Result};
 use crate::hook::{HookInput, HookPoint};
 use crate::kind::{Namespace, Source};
 use crate::landlock::Ruleset;
-use crate::mount::Propagation;
 use crate::plan::Notice;
 use crate::rootfs::Rootfs;
 
@@ -65,12 +64,16 @@ use crate::rootfs::Rootfs;
 pub struct Options {
     /// The container's name.
     pub id: String,
+    /// Whether the machine has `/proc/kcore`, which `/dev/core` then leads to.
+    pub has_kcore: bool,
+    /// Whether the root is moved over the old one, as [`Command::without_pivot`] does.
+    pub keeps_old_root: bool,
 }
 
 impl Options {
     /// Options for the container of this name.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into() }
+        Self { id: id.into(), has_kcore: false, keeps_old_root: false }
     }
 }
 
@@ -144,7 +147,7 @@ pub fn container(config: &Config, bundle: &Path, options: &Options) -> Result<Co
     refuse(linux)?;
     linux::net_devices(&mut command, linux)?;
     attributes::of_linux(&mut command, linux)?;
-    tree(&mut command, spec, linux, bundle)?;
+    tree(&mut command, spec, linux, bundle, options)?;
     if let Some(name) = spec.hostname().as_ref().filter(|name| !name.is_empty()) {
         command.hostname(name);
     }
@@ -249,7 +252,7 @@ fn check(bundle: &Path, options: &Options) -> Result<()> {
 }
 
 /// The root file system and all that is mounted in it.
-fn tree(command: &mut Command, spec: &Spec, linux: &Linux, bundle: &Path) -> Result<()> {
+fn tree(command: &mut Command, spec: &Spec, linux: &Linux, bundle: &Path, options: &Options) -> Result<()> {
     let root = spec.root().as_ref().ok_or_else(|| Error::invalid("root", "", "is needed on this platform"))?;
     if root.path() == Path::new("") {
         return Err(Error::invalid("root.path", "", "is empty"));
@@ -260,24 +263,24 @@ fn tree(command: &mut Command, spec: &Spec, linux: &Linux, bundle: &Path) -> Res
             reason: "a container without a mount namespace of its own would mount in the host's tree",
         });
     }
-    command.rootfs(Rootfs::Path(bundle.join(root.path())));
+    command.rootfs(Rootfs::Path(bundle.join(root.path()))).create_current_dir();
+    if options.keeps_old_root {
+        command.without_pivot();
+    }
     if root.readonly() == Some(true) {
         command.read_only_rootfs();
     }
     let mounts = mount::mounts(spec.mounts().as_deref().unwrap_or_default(), bundle)?;
-    let around = match (linux::propagation(linux)?, mounts.propagation) {
-        (None | Some(Propagation::Private), needed) => needed,
-        (Some(asked), _) => asked,
-    };
+    let around = linux::propagation(linux)?.unwrap_or(mounts.propagation);
     command.propagation(around).mounts(mounts.list);
     let devices = linux.devices().as_deref().unwrap_or_default();
     match (mounts.host_dev, devices) {
         (false, devices) => {
-            command.mounts(linux::devices(devices)?);
+            command.mounts(linux::devices(devices, options)?);
         }
         (true, []) => {}
         // As runc does: they are there, or they are not.
-        (true, devices) => drop(linux::devices(devices)?),
+        (true, devices) => drop(linux::devices(devices, options)?),
     }
     command.mounts(linux::covers(linux)?);
     Ok(())

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 
 use crate::capability::CapabilitySet;
 use crate::id::IdMapping;
@@ -90,6 +91,8 @@ pub(crate) struct Facts {
     pub(crate) hierarchies: Vec<cgroup_view::Hierarchy>,
     /// Of the command's groups, in their order.
     pub(crate) cgroups: Vec<CgroupVersion>,
+    /// Where the caller sees procfs and sysfs, if the command keeps the caller's tree.
+    pub(crate) kernel_mounts: Vec<PathBuf>,
 }
 
 impl Facts {
@@ -110,6 +113,7 @@ impl Facts {
             landlock_abi: 0,
             hierarchies: Vec::new(),
             cgroups: Vec::new(),
+            kernel_mounts: Vec::new(),
         }
     }
 

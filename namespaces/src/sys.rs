@@ -17,6 +17,7 @@ mod message;
 mod parent;
 mod prepared;
 mod procfs;
+mod root;
 mod sibling;
 mod start;
 mod status;

@@ -21,7 +21,7 @@ pub enum Init {
 }
 
 /// The part of a command that concerns the process alone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) terminal: Option<Terminal>,
     pub(crate) inherited: Vec<(OwnedFd, RawFd)>,
@@ -39,6 +39,32 @@ pub(crate) struct Process {
     pub(crate) landlock: Option<Ruleset>,
     /// The name outside and the one inside.
     pub(crate) net_devices: Vec<(String, String)>,
+    pub(crate) creates_directory: bool,
+    pub(crate) pivots: bool,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Self {
+            terminal: None,
+            inherited: Vec::new(),
+            init: Init::Program,
+            domainname: None,
+            sysctls: Vec::new(),
+            time_offsets: Vec::new(),
+            scheduler: None,
+            io_priority: None,
+            personality: None,
+            initial_cpus: None,
+            cpus: None,
+            session_keyring: None,
+            memory_policy: None,
+            landlock: None,
+            net_devices: Vec::new(),
+            creates_directory: false,
+            pivots: true,
+        }
+    }
 }
 
 impl Command {
@@ -64,6 +90,25 @@ impl Command {
     pub fn inherit(&mut self, descriptor: impl Into<OwnedFd>, number: RawFd) -> &mut Self {
         self.process.inherited.retain(|(_, known)| *known != number);
         self.process.inherited.push((descriptor.into(), number));
+        self
+    }
+
+    /// Makes the [`current_dir`](Self::current_dir) inside the root file system, with what is missing on the way to it, where
+    /// it is not there. Directories belong to the first user of the container and have mode 755.
+    ///
+    /// Needs a root file system of its own.
+    pub fn create_current_dir(&mut self) -> &mut Self {
+        self.process.creates_directory = true;
+        self
+    }
+
+    /// Moves the root file system over the caller's root, instead of pivoting to it and leaving the old one.
+    ///
+    /// For callers on the first RAM disk, which cannot be left. It is weaker: the old tree stays beneath, less the
+    /// instances of procfs and sysfs that the caller has mounted.
+    #[doc(alias = "no-pivot")]
+    pub fn without_pivot(&mut self) -> &mut Self {
+        self.process.pivots = false;
         self
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, LinuxNamespace, LinuxNamespaceType};
 
-use super::not_honoured;
+use super::{Options, not_honoured};
 use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::id::{Gid, IdMapping, Uid};
@@ -110,17 +110,19 @@ const DEFAULTS: [(&str, u32, u32); 6] = [
     ("/dev/tty", 5, 0),
 ];
 
-/// Source: runtime-spec, `runtime-linux.md`, "Dev symbolic links"; `/dev/core` as every runtime makes it.
-const LINKS: [(&str, &str); 6] = [
+/// Source: runtime-spec, `runtime-linux.md`, "Dev symbolic links".
+const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "/dev/ptmx"),
     ("/proc/self/fd", "/dev/fd"),
     ("/proc/self/fd/0", "/dev/stdin"),
     ("/proc/self/fd/1", "/dev/stdout"),
     ("/proc/self/fd/2", "/dev/stderr"),
-    ("/proc/kcore", "/dev/core"),
 ];
 
-pub(super) fn devices(list: &[LinuxDevice]) -> Result<Vec<Mount>> {
+/// As other runtimes make it, where it leads somewhere.
+const CORE: (&str, &str) = ("/proc/kcore", "/dev/core");
+
+pub(super) fn devices(list: &[LinuxDevice], options: &Options) -> Result<Vec<Mount>> {
     let mut mounts = Vec::new();
     let mut given: Vec<PathBuf> = Vec::new();
     for entry in list {
@@ -141,7 +143,8 @@ pub(super) fn devices(list: &[LinuxDevice]) -> Result<Vec<Mount>> {
     mounts.extend(missing.map(|(path, major, minor)| {
         Mount::device(Device { kind: DeviceKind::Character, major: *major, minor: *minor, mode: 0o666 }, *path)
     }));
-    mounts.extend(LINKS.map(|(contents, target)| Mount::symlink(contents, target)));
+    let links = LINKS.into_iter().chain(options.has_kcore.then_some(CORE));
+    mounts.extend(links.map(|(contents, target)| Mount::symlink(contents, target)));
     Ok(mounts)
 }
 

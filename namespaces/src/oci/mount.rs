@@ -7,7 +7,7 @@ use oci_spec::runtime::{LinuxIdMapping, Mount as Entry};
 use super::not_honoured;
 use crate::error::{Error, Result};
 use crate::id::IdMapping;
-use crate::mount::{Attributes, Kind, Mount, Propagation, Reach, attribute};
+use crate::mount::{Attributes, Contents, Kind, Mount, Propagation, Reach, attribute};
 
 /// The tree that the container will find, and what its mounts need of the tree around it.
 #[derive(Debug)]
@@ -22,12 +22,11 @@ pub(super) struct Mounts {
 pub(super) fn mounts(entries: &[Entry], bundle: &Path) -> Result<Mounts> {
     let mut all = Mounts { list: Vec::new(), host_dev: false, propagation: Propagation::Private };
     for (index, entry) in entries.iter().enumerate() {
-        let words = Words::of(entry, index)?;
+        let words = Words::of(entry);
         let mount = mount(entry, index, &words, bundle)?;
         all.host_dev |= matches!(mount.kind, Kind::Bind { .. }) && mount.target == Path::new("/dev");
         all.propagation = match (all.propagation, mount.propagation) {
-            (_, Some(Propagation::Shared)) | (Propagation::Shared, _) => Propagation::Shared,
-            (_, Some(Propagation::Slave)) | (Propagation::Slave, _) => Propagation::Slave,
+            (_, Some(Propagation::Slave | Propagation::Shared)) | (Propagation::Slave, _) => Propagation::Slave,
             _ => Propagation::Private,
         };
         all.list.push(mount);
@@ -41,13 +40,18 @@ fn mount(entry: &Entry, index: usize, words: &Words, bundle: &Path) -> Result<Mo
     let source = entry.source().as_deref().filter(|source| *source != Path::new(""));
     over_proc(&target, kind, source)?;
     let mut mount = match (words.bind, kind) {
+        (bind, _) if words.remount => {
+            // Of a bind only what is allowed through it changes.
+            let options = if bind.is_some() { Vec::new() } else { words.data.clone() };
+            Mount::remount(options, target)
+        }
         (Some(reach), _) => bind(source, reach, target, bundle)?,
         // The type alone says as much as the option of the same name.
         (None, "bind") => bind(source, Reach::This, target, bundle)?,
         (None, "" | "none") => {
             return Err(Error::invalid("mounts.type", kind, "is needed for what is no bind mount"));
         }
-        (None, "cgroup") if words.data.is_empty() => Mount::cgroups(target),
+        (None, "cgroup") if words.data.is_empty() => Mount::cgroups_of_one_version(target),
         (None, "cgroup") => {
             return not_honoured(
                 format!("mounts[{index}].options"),
@@ -62,6 +66,8 @@ fn mount(entry: &Entry, index: usize, words: &Words, bundle: &Path) -> Result<Mo
     }
     if words.copy_up {
         mount = copied_up(mount, index)?;
+    } else if kind == "tmpfs" && words.data.iter().all(|(key, _)| key != "mode") {
+        mount.contents = Contents::PermissionsOfTarget;
     }
     mount = id_mapped(mount, entry, index, words.id_mapped)?;
     mount.own = words.own;
@@ -165,6 +171,8 @@ struct Words {
     propagation: Option<(Propagation, Reach)>,
     id_mapped: Option<Reach>,
     copy_up: bool,
+    /// What is mounted there already is changed.
+    remount: bool,
     /// Words for the file system itself.
     data: Vec<(String, Option<String>)>,
 }
@@ -206,15 +214,15 @@ const PROPAGATIONS: &[(&str, Propagation)] = &[
 ];
 
 impl Words {
-    fn of(entry: &Entry, index: usize) -> Result<Self> {
+    fn of(entry: &Entry) -> Self {
         let mut words = Self::default();
         for word in entry.options().iter().flatten() {
-            words.take(word, index)?;
+            words.take(word);
         }
-        Ok(words)
+        words
     }
 
-    fn take(&mut self, word: &str, index: usize) -> Result<()> {
+    fn take(&mut self, word: &str) {
         let find = |word: &str| ATTRIBUTES.iter().find(|(name, _)| *name == word).map(|(_, change)| *change);
         let travels = |word: &str| PROPAGATIONS.iter().find(|(name, _)| *name == word).map(|(_, found)| *found);
         let recursive = word.strip_prefix('r');
@@ -235,11 +243,9 @@ impl Words {
                 "idmap" => self.id_mapped = Some(Reach::This),
                 "ridmap" => self.id_mapped = Some(Reach::Below),
                 "tmpcopyup" => self.copy_up = true,
-                // What every mount is unless told otherwise.
-                "defaults" | "async" | "nomand" | "nolazytime" | "noiversion" | "loud" => {}
-                "remount" | "silent" => {
-                    return not_honoured(format!("mounts[{index}].options"), "`remount` and `silent` are not made");
-                }
+                // What every mount is unless told otherwise, and what the kernel writes about it into its log.
+                "defaults" | "async" | "nomand" | "nolazytime" | "noiversion" | "loud" | "silent" => {}
+                "remount" => self.remount = true,
                 // As the kernel's own parser of mount options, which knows `sync`, `dirsync`, `mand` and `lazytime`.
                 word => self.data.push(match word.split_once('=') {
                     Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
@@ -247,7 +253,6 @@ impl Words {
                 }),
             }
         }
-        Ok(())
     }
 
     /// The file system with its options; what it is called in the list of mounts comes first.
@@ -335,7 +340,6 @@ mod tests {
             r#"[{"destination": "/x", "type": "bind"}]"#,
             r#"[{"destination": "/", "type": "tmpfs"}]"#,
             r#"[{"destination": "/x", "type": "bind", "source": "/s", "options": ["size=1"]}]"#,
-            r#"[{"destination": "/x", "type": "tmpfs", "options": ["remount"]}]"#,
             r#"[{"destination": "/proc", "type": "tmpfs"}]"#,
             r#"[{"destination": "/proc/", "type": "bind", "source": "/s"}]"#,
             r#"[{"destination": "/proc/self/attr", "type": "bind", "source": "/s"}]"#,
@@ -360,7 +364,7 @@ mod tests {
             assert_eq!(text.contains("reach: Below"), below, "{text}");
         }
         assert!(format!("{:?}", mount("tmpfs", r#""tmpcopyup""#, "").unwrap()).contains("OfTarget"));
-        assert!(matches!(mount("cgroup", r#""ro""#, "").unwrap().kind, Kind::Cgroups));
+        assert!(matches!(mount("cgroup", r#""ro""#, "").unwrap().kind, Kind::Cgroups(_)));
         for (kind, options, more) in [
             ("bind", r#""idmap""#, ""),
             ("tmpfs", "", &both[..]),
@@ -379,8 +383,8 @@ mod tests {
             ("rprivate", Propagation::Private, Reach::Below),
             ("slave", Propagation::Slave, Reach::This),
             ("rslave", Propagation::Slave, Reach::Below),
-            ("shared", Propagation::Shared, Reach::This),
-            ("rshared", Propagation::Shared, Reach::Below),
+            ("shared", Propagation::Slave, Reach::This),
+            ("rshared", Propagation::Slave, Reach::Below),
         ] {
             let json = format!(r#"[{{"destination": "/x", "source": "/s", "options": ["rbind", "{word}"]}}]"#);
             let mounts = lowered(&json).unwrap();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::CgroupVersion;
-use crate::mount::{Mount, attribute};
+use crate::mount::{Mount, Trees};
 
 /// A hierarchy of control groups as the caller has it mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,17 @@ pub(crate) fn hierarchies(mountinfo: &str, membership: &str) -> Vec<Hierarchy> {
         }
     }
     found
+}
+
+/// Where whole instances of procfs and sysfs are mounted.
+pub(crate) fn kernel_mounts(mountinfo: &str) -> Vec<PathBuf> {
+    let place = |line: &str| {
+        let (before, after) = line.split_once(" - ")?;
+        let fields: Vec<&str> = before.split(' ').collect();
+        let is_kernels = after.starts_with("proc ") || after.starts_with("sysfs ");
+        (is_kernels && fields.get(3) == Some(&"/")).then(|| fields.get(4).map(|place| unescaped(place).into()))?
+    };
+    mountinfo.lines().filter_map(place).collect()
 }
 
 fn hierarchy(line: &str, membership: &str) -> Option<Hierarchy> {
@@ -82,7 +93,7 @@ fn unescaped(field: &str) -> String {
 
 /// The mounts that make the view at `target`, with the attributes of `like`. `anew` says that the process has a cgroup
 /// namespace of its own: what is mounted then begins at its groups. Otherwise the directories of its groups are bound.
-pub(super) fn mounts(like: &Mount, hierarchies: &[Hierarchy], anew: bool) -> Vec<Mount> {
+pub(super) fn mounts(like: &Mount, trees: Trees, hierarchies: &[Hierarchy], anew: bool) -> Vec<Mount> {
     let target = &like.target;
     let same = |mut mount: Mount| {
         mount.attributes = like.attributes;
@@ -92,13 +103,9 @@ pub(super) fn mounts(like: &Mount, hierarchies: &[Hierarchy], anew: bool) -> Vec
     if hierarchies.iter().all(|hierarchy| hierarchy.version == CgroupVersion::Two) {
         return vec![same(Mount::cgroup2(target))];
     }
-    let mut folder = same(Mount::tmpfs(target).option("mode", "0755"));
-    // Directories and links are made in it first.
-    folder.attributes &= !attribute::READ_ONLY;
-    folder.own.set &= !attribute::READ_ONLY;
-    folder.below.set &= !attribute::READ_ONLY;
-    let mut mounts = vec![folder];
-    for hierarchy in hierarchies {
+    let mut mounts = vec![same(Mount::tmpfs(target).option("source", "tmpfs").option("mode", "0755"))];
+    let is_shown = |hierarchy: &&Hierarchy| trees == Trees::All || hierarchy.version == CgroupVersion::One;
+    for hierarchy in hierarchies.iter().filter(is_shown) {
         let Some(name) = hierarchy.place.file_name() else { continue };
         let place = target.join(name);
         mounts.push(same(match hierarchy.version {
@@ -113,8 +120,6 @@ pub(super) fn mounts(like: &Mount, hierarchies: &[Hierarchy], anew: bool) -> Vec
         let others = links.filter(|controller| name.to_str() != Some(controller.as_str()));
         mounts.extend(others.map(|controller| Mount::symlink(name, target.join(controller))));
     }
-    let is_read_only = (like.attributes | like.own.set | like.below.set) & attribute::READ_ONLY != 0;
-    mounts.extend(is_read_only.then(|| Mount::read_only_path(target)));
     mounts
 }
 
@@ -148,16 +153,26 @@ mod tests {
     }
 
     #[test]
+    fn whole_views_of_the_kernel_are_found() {
+        let text = "1 0 0:1 / / rw - ext4 /dev/a rw\n2 1 0:2 / /proc rw - proc proc rw\n\
+            3 1 0:3 / /a\\040b rw shared:7 - sysfs sysfs rw\n4 2 0:2 /sys /proc/sys ro - proc proc rw\n";
+        assert_eq!(kernel_mounts(text), [PathBuf::from("/proc"), PathBuf::from("/a b")]);
+    }
+
+    #[test]
     fn each_hierarchy_has_a_directory() {
         let found = hierarchies(MOUNTS, MEMBERSHIP);
-        let targets = |anew| {
-            let mounts = mounts(&Mount::cgroups("/c").read_only(), &found, anew);
+        let targets = |trees, anew| {
+            let mounts = mounts(&Mount::cgroups("/c").read_only(), trees, &found, anew);
             mounts.iter().map(|mount| mount.target.display().to_string()).collect::<Vec<_>>()
         };
-        let expected = ["/c", "/c/cpu,cpuacct", "/c/cpu", "/c/cpuacct", "/c/memory", "/c/systemd", "/c/unified", "/c"];
-        assert_eq!((targets(true), targets(false)), (expected.map(str::to_owned).to_vec(), targets(true)));
+        let expected = ["/c", "/c/cpu,cpuacct", "/c/cpu", "/c/cpuacct", "/c/memory", "/c/systemd", "/c/unified"];
+        let expected = expected.map(str::to_owned);
+        assert_eq!(targets(Trees::All, true), expected);
+        assert_eq!(targets(Trees::All, false), expected);
+        assert_eq!(targets(Trees::OneVersion, true), expected[..6]);
         // One tree alone is mounted where the view is asked for.
         let unified = [found[3].clone()];
-        assert_eq!(mounts(&Mount::cgroups("/c"), &unified, true).len(), 1);
+        assert_eq!(mounts(&Mount::cgroups("/c"), Trees::OneVersion, &unified, true).len(), 1);
     }
 }

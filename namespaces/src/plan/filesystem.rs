@@ -7,12 +7,12 @@ use std::path::{Component, Path};
 
 use super::cgroup_view;
 use super::program::c_string;
-use super::step::{DeviceStep, Links, MountSource, MountStep, RootSource, Shape, Step, Target};
+use super::step::{DeviceStep, Links, MountSource, MountStep, Old, RootSource, Shape, Step, Target};
 use crate::command::{Command, Root};
 use crate::error::{Error, Result};
 use crate::id::IdMapping;
 use crate::kind::Namespace;
-use crate::mount::{Device, Kind, MISPLACED_OPTION, Mount, Propagation, Reach};
+use crate::mount::{Attributes, Contents, Device, Kind, MISPLACED_OPTION, Mount, Propagation, Reach, attribute};
 use crate::plan::Facts;
 use crate::rootfs::Rootfs;
 
@@ -32,54 +32,94 @@ pub(super) fn steps(
     if !command.is_new(Namespace::Mount) {
         return Ok(cgroup_namespace.into_iter().chain(hooks).chain(terminal).collect());
     }
-    let mut steps = vec![Step::Umask(0), Step::Propagation(command.propagation.flag())];
     let root = root(command)?;
     let pivots = !matches!(root, RootSource::Own);
+    let mut steps = vec![Step::Umask(0), Step::Propagation(around(command, pivots).flag())];
+    let is_shared = pivots && command.propagation == Propagation::Shared;
+    if is_shared {
+        steps.push(Step::PrivateParent(match &root {
+            RootSource::Path(path) => path.clone(),
+            RootSource::Own | RootSource::Detached(_) => CString::from(c"/"),
+        }));
+    }
     if pivots || !command.mounts.is_empty() || command.root_is_read_only {
         steps.push(Step::OpenRoot(root));
     }
+    if is_shared {
+        steps.push(Step::RootPropagation { flag: Propagation::Private.flag(), reach: Reach::Below });
+    }
     let covers = command.mounts.iter().rev().take_while(|mount| is_cover(mount)).count();
     let (shown, covers) = command.mounts.split_at(command.mounts.len() - covers);
-    for mount in shown {
-        if shows_cgroups(mount) {
-            steps.extend(cgroup_namespace.take());
-        }
-        if let Kind::Cgroups = mount.kind {
-            let view = cgroup_view::mounts(mount, &facts.hierarchies, command.is_new(Namespace::Cgroup));
-            for mount in &view {
-                steps.push(of_view(step(command, facts, mount)?));
-            }
-        } else {
-            steps.push(step(command, facts, mount)?);
-        }
-    }
+    let Shown { made, seals } = show(command, facts, shown, &mut cgroup_namespace)?;
+    steps.extend(made);
     steps.extend(hooks);
     for mount in covers {
         steps.push(step(command, facts, mount)?);
     }
     steps.extend(terminal);
+    steps.extend(working_directory(command)?);
+    steps.extend(seals);
     if command.root_is_read_only {
         steps.push(Step::ReadOnlyRoot);
     }
     if pivots {
-        steps.push(Step::Pivot);
+        steps.extend(change(command, facts, is_shared)?);
     }
     steps.extend(cgroup_namespace);
     Ok(steps)
 }
 
-/// A step of the view of the control groups, of which more is known.
-fn of_view(step: Step) -> Step {
-    match step {
-        Step::Mount(mut mount) => {
-            if let MountSource::Bind { shape, .. } = &mut mount.source {
+/// The mounts that show something, and what makes some of them read-only in the end.
+struct Shown {
+    made: Vec<Step>,
+    seals: Vec<Step>,
+}
+
+fn show(command: &Command, facts: &Facts, mounts: &[Mount], cgroup_namespace: &mut Option<Step>) -> Result<Shown> {
+    let mut shown = Shown { made: Vec::new(), seals: Vec::new() };
+    for mount in mounts {
+        if shows_cgroups(mount) {
+            shown.made.extend(cgroup_namespace.take());
+        }
+        let view = match mount.kind {
+            Kind::Cgroups(trees) => {
+                cgroup_view::mounts(mount, trees, &facts.hierarchies, command.is_new(Namespace::Cgroup))
+            }
+            _ => Vec::new(),
+        };
+        let parts = if let Kind::Cgroups(_) = mount.kind { &view[..] } else { std::slice::from_ref(mount) };
+        for mount in parts {
+            let mut step = step(command, facts, mount)?;
+            if let Step::Mount(MountStep { source: MountSource::Bind { shape, .. }, .. }) = &mut step
+                && !view.is_empty()
+            {
+                // The groups of a hierarchy are directories.
                 *shape = Shape::Directory;
             }
-            Step::Mount(mount)
+            shown.made.push(step);
+            if is_sealed(mount) {
+                shown.seals.push(Step::Seal(target(&mount.target)?.path));
+            }
         }
-        Step::ReadOnlyPath(path) => Step::ReadOnlyMount(path),
-        other => other,
     }
+    Ok(shown)
+}
+
+/// From the caller's root to the own one.
+fn change(command: &Command, facts: &Facts, is_shared: bool) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    if command.process.pivots {
+        steps.push(Step::Pivot(if is_shared { Old::Shared } else { Old::Private }));
+    } else {
+        for path in facts.kernel_mounts.iter().rev() {
+            steps.push(Step::Hide(c_string("rootfs", path.as_os_str().as_bytes())?));
+        }
+        steps.push(Step::MoveRoot);
+    }
+    if matches!(command.propagation, Propagation::Shared | Propagation::Unbindable) {
+        steps.push(Step::RootPropagation { flag: command.propagation.flag(), reach: Reach::This });
+    }
+    Ok(steps)
 }
 
 fn check(command: &Command) -> Result<()> {
@@ -90,14 +130,39 @@ fn check(command: &Command) -> Result<()> {
     if let Some((field, _)) = needs_mount_namespace.iter().find(|(_, asked)| *asked && !new) {
         return Err(Error::invalid(field, "mount namespace", "needs a new one"));
     }
-    if pivots && !matches!(command.propagation, Propagation::Private | Propagation::Slave) {
-        return Err(Error::invalid(
-            "propagation",
-            format!("{:?}", command.propagation),
-            "a root file system of its own needs a private or slave tree around it",
-        ));
+    if !command.process.pivots && !pivots {
+        return Err(Error::invalid("without_pivot", "rootfs", "needs a root file system of its own"));
+    }
+    if command.process.creates_directory && !pivots {
+        return Err(Error::invalid("current_dir", "create", "needs a root file system of its own"));
     }
     Ok(())
+}
+
+/// What the tree around the root takes part in. One that cannot be bound could not give the root either.
+fn around(command: &Command, pivots: bool) -> Propagation {
+    match command.propagation {
+        Propagation::Unbindable if pivots => Propagation::Private,
+        propagation => propagation,
+    }
+}
+
+/// Made while the root can still be written.
+fn working_directory(command: &Command) -> Result<Option<Step>> {
+    let path = command.current_dir.as_ref().filter(|path| command.process.creates_directory && *path != Path::new("/"));
+    let path = path.map(|path| c_string("current_dir", path.as_os_str().as_bytes())).transpose()?;
+    Ok(path.map(Step::MakeDirectory))
+}
+
+/// Whether a mount is read-only in the end, since something may be made in it before.
+fn is_sealed(mount: &Mount) -> bool {
+    let attributes = mount.attributes | mount.own.set | mount.below.set;
+    let is_late = match &mount.kind {
+        Kind::Filesystem { name, .. } if name == "tmpfs" || mount.contents != Contents::None => true,
+        Kind::Remount { .. } => false,
+        _ => mount.target == Path::new("/dev"),
+    };
+    attributes & attribute::READ_ONLY != 0 && is_late
 }
 
 fn root(command: &Command) -> Result<RootSource> {
@@ -117,7 +182,7 @@ fn is_cover(mount: &Mount) -> bool {
 fn shows_cgroups(mount: &Mount) -> bool {
     match &mount.kind {
         Kind::Filesystem { name, .. } => name == "cgroup" || name == "cgroup2",
-        Kind::Cgroups => true,
+        Kind::Cgroups(_) => true,
         _ => false,
     }
 }
@@ -136,7 +201,7 @@ fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
         _ if mount.id_map.is_some() => {
             return Err(Error::invalid("mount", mount.target.to_string_lossy(), "only a bind has owners to map"));
         }
-        Kind::Cgroups => unreachable!("made of other mounts"),
+        Kind::Cgroups(_) => unreachable!("made of other mounts"),
         Kind::Bind { source, recursive } => (bind(source, *recursive)?, Links::Follow),
         Kind::Detached(mount) => (MountSource::Detached(mount.as_raw_fd()), Links::Follow),
         Kind::Filesystem { name, options } if name == "proc" || name == "sysfs" => {
@@ -145,13 +210,19 @@ fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
         Kind::Filesystem { name, options } => (filesystem(name, options)?, Links::Follow),
         Kind::Proc => (filesystem("proc", &[])?, Links::Refuse),
         Kind::Sysfs if sysfs_is_bound(command) => (bind(Path::new("/sys"), true)?, Links::Refuse),
-        Kind::Sysfs => (filesystem("sysfs", &[])?, Links::Refuse),
+        Kind::Sysfs => (filesystem("sysfs", &sysfs_options(mount))?, Links::Refuse),
         Kind::Devpts => (devpts(command, facts)?, Links::Follow),
         Kind::Device(_) if binds_devices => (bind(&mount.target, false)?, Links::Follow),
         Kind::Device(device) => {
             let Device { kind, major, minor, mode } = *device;
             let owner = mount.owner.map(|(uid, gid)| (uid.as_raw(), gid.as_raw()));
             return Ok(Step::Device(DeviceStep { target, kind, major, minor, mode, owner }));
+        }
+        Kind::Remount { options } => {
+            let given = mount.own.set | mount.below.set;
+            let all = attribute::EVERY;
+            let attributes = Attributes { set: given, clear: all & !given };
+            return Ok(Step::Remount { path: target.path, options: file_system_options(options)?, attributes });
         }
         Kind::Symlink(contents) => {
             let contents = c_string("mount", contents.as_os_str().as_bytes())?;
@@ -171,6 +242,10 @@ fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
     match reach {
         Reach::This => own.set |= mount.attributes,
         Reach::Below => below.set |= mount.attributes,
+    }
+    if is_sealed(mount) {
+        own.set &= !attribute::READ_ONLY;
+        below.set &= !attribute::READ_ONLY;
     }
     let propagation_reach = mount.propagation_reach.unwrap_or(reach);
     Ok(Step::Mount(MountStep {
@@ -203,6 +278,14 @@ fn sysfs_is_bound(command: &Command) -> bool {
     }
 }
 
+/// A read-only instance says so itself, as with other runtimes.
+fn sysfs_options(mount: &Mount) -> Vec<(String, Option<String>)> {
+    let is_read_only = (mount.attributes | mount.own.set) & attribute::READ_ONLY != 0;
+    let mut options = vec![("source".to_owned(), Some("sysfs".to_owned()))];
+    options.extend(is_read_only.then(|| ("ro".to_owned(), None)));
+    options
+}
+
 fn bind(source: &Path, recursive: bool) -> Result<MountSource> {
     Ok(MountSource::Bind { path: c_string("mount", source.as_os_str().as_bytes())?, recursive, shape: Shape::Unknown })
 }
@@ -220,12 +303,16 @@ fn mapped(mount: &Mount, source: &Path, recursive: bool) -> Result<MountSource> 
 }
 
 fn filesystem(name: &str, options: &[(String, Option<String>)]) -> Result<MountSource> {
+    let options = file_system_options(options)?;
+    Ok(MountSource::Filesystem { name: c_string("mount", name.as_bytes())?, options })
+}
+
+fn file_system_options(options: &[(String, Option<String>)]) -> Result<Vec<(CString, Option<CString>)>> {
     let option = |(key, value): &(String, Option<String>)| {
         let value = value.as_ref().map(|value| c_string("mount", value.as_bytes())).transpose()?;
         Ok((c_string("mount", key.as_bytes())?, value))
     };
-    let options = options.iter().map(option).collect::<Result<_>>()?;
-    Ok(MountSource::Filesystem { name: c_string("mount", name.as_bytes())?, options })
+    options.iter().map(option).collect()
 }
 
 fn devpts(command: &Command, facts: &Facts) -> Result<MountSource> {

@@ -145,6 +145,15 @@ pub(crate) struct CapabilityStep {
     pub(crate) inheritable: u64,
 }
 
+/// What a process leaves behind as it pivots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Old {
+    /// Mounts that are its own.
+    Private,
+    /// Mounts that are others' as well.
+    Shared,
+}
+
 /// Whether a working directory must be proven to lie inside the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verify {
@@ -188,6 +197,27 @@ pub(crate) enum Step {
         foreground: bool,
     },
     Propagation(u64),
+    /// The mount that holds this path, so that what is mounted there travels nowhere.
+    PrivateParent(CString),
+    /// Of the root, before or behind the pivot.
+    RootPropagation {
+        flag: u64,
+        reach: Reach,
+    },
+    /// A directory inside the root, where it is missing.
+    MakeDirectory(CString),
+    /// A mount inside the root, once nothing is made in it any more.
+    Seal(CString),
+    /// The mount that is at this place.
+    Remount {
+        path: CString,
+        options: Vec<(CString, Option<CString>)>,
+        attributes: Attributes,
+    },
+    /// A mount of the old tree that shows what the kernel shows.
+    Hide(CString),
+    /// Instead of a pivot: the old tree stays beneath.
+    MoveRoot,
     /// Tells the caller that the mounts are made, and waits until it has done what it wants.
     Pause,
     Hook(HookStep),
@@ -200,12 +230,11 @@ pub(crate) enum Step {
     },
     Mask(CString),
     ReadOnlyPath(CString),
-    /// A mount that an earlier step made.
-    ReadOnlyMount(CString),
     NewCgroupNamespace,
     Terminal(TerminalStep),
     ReadOnlyRoot,
-    Pivot,
+    /// What the old root takes part in is left first where it is shared.
+    Pivot(Old),
     Stdio {
         descriptor: RawFd,
         from: RawFd,
@@ -254,6 +283,11 @@ fn text(path: &CString) -> std::borrow::Cow<'_, str> {
     path.to_string_lossy()
 }
 
+fn fmt_option(f: &mut fmt::Formatter<'_>, key: &CString, value: Option<&CString>) -> fmt::Result {
+    write!(f, " {}", text(key))?;
+    value.map_or(Ok(()), |value| write!(f, "={}", text(value)))
+}
+
 impl fmt::Display for IdMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (how, mappings) = match self {
@@ -278,15 +312,13 @@ impl fmt::Display for MountStep {
             MountSource::Detached(descriptor) => write!(f, "attach mount {descriptor}")?,
             MountSource::Filesystem { name, options } => {
                 write!(f, "mount {}", text(name))?;
-                for (key, value) in options {
-                    write!(f, " {}", text(key))?;
-                    value.iter().try_for_each(|value| write!(f, "={}", text(value)))?;
-                }
+                options.iter().try_for_each(|(key, value)| fmt_option(f, key, value.as_ref()))?;
             }
         }
         write!(f, " on {}", text(&self.target.path))?;
         f.write_str(match self.contents {
             Contents::None => "",
+            Contents::PermissionsOfTarget => " with the permissions of what is there",
             Contents::OfTarget => " with a copy of what is there",
         })?;
         for (change, whose) in [(self.own, "attributes"), (self.below, "attributes below")] {
@@ -333,6 +365,16 @@ impl fmt::Display for Step {
             Self::Pause => f.write_str("await the caller"),
             Self::Hook(hook) => hook.fmt(f),
             Self::Propagation(flag) => write!(f, "set propagation {flag:#x} on every mount"),
+            Self::PrivateParent(path) => write!(f, "keep to itself what is mounted at {}", text(path)),
+            Self::RootPropagation { flag, .. } => write!(f, "set propagation {flag:#x} on the root"),
+            Self::Remount { path, options, attributes } => {
+                write!(f, "change the mount at {} to attributes {:#x}", text(path), attributes.set)?;
+                options.iter().try_for_each(|(key, value)| fmt_option(f, key, value.as_ref()))
+            }
+            Self::Hide(path) => write!(f, "hide {} of the caller", text(path)),
+            Self::MoveRoot => f.write_str("move the root over the old one"),
+            Self::MakeDirectory(path) => write!(f, "make directory {} where it is missing", text(path)),
+            Self::Seal(path) => write!(f, "make the mount at {} read-only", text(path)),
             Self::OpenRoot(RootSource::Own) => f.write_str("open the root"),
             Self::OpenRoot(RootSource::Detached(descriptor)) => write!(f, "attach root mount {descriptor}"),
             Self::OpenRoot(RootSource::Path(path)) => write!(f, "attach root {}", text(path)),
@@ -340,11 +382,11 @@ impl fmt::Display for Step {
             Self::Device(device) => device.fmt(f),
             Self::Symlink { contents, target } => write!(f, "link {} to {}", text(&target.path), text(contents)),
             Self::Mask(path) => write!(f, "mask {}", text(path)),
-            Self::ReadOnlyPath(path) | Self::ReadOnlyMount(path) => write!(f, "make read-only {}", text(path)),
+            Self::ReadOnlyPath(path) => write!(f, "make read-only {}", text(path)),
             Self::NewCgroupNamespace => f.write_str("unshare the cgroup namespace"),
             Self::Terminal(terminal) => terminal.fmt(f),
             Self::ReadOnlyRoot => f.write_str("make the root read-only"),
-            Self::Pivot => f.write_str("pivot to the root and leave the old one"),
+            Self::Pivot(_) => f.write_str("pivot to the root and leave the old one"),
             _ => self.fmt_process(f),
         }
     }

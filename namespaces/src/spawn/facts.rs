@@ -30,10 +30,13 @@ pub(super) fn read(command: &Command) -> Result<Facts> {
     facts.setgroups_is_denied = content(SETGROUPS)?.trim() == "deny";
     facts.has_keyrings = command.process.session_keyring.is_none() || crate::sys::has_keyrings();
     facts.landlock_abi = command.process.landlock.as_ref().map_or(0, |_| crate::sys::landlock_abi());
-    if command.mounts.iter().any(|mount| matches!(mount.kind, Kind::Cgroups)) {
+    if command.mounts.iter().any(|mount| matches!(mount.kind, Kind::Cgroups(_))) {
         (facts.hierarchies, facts.cgroups) = hierarchies(command)?;
     } else {
         facts.cgroups = command.cgroups.iter().map(version).collect::<Result<_>>()?;
+    }
+    if !command.process.pivots {
+        facts.kernel_mounts = cgroup_view::kernel_mounts(&content(MOUNTINFO)?);
     }
     Ok(facts)
 }
@@ -126,6 +129,7 @@ fn parse(status: &str) -> Option<Facts> {
         landlock_abi: 0,
         hierarchies: Vec::new(),
         cgroups: Vec::new(),
+        kernel_mounts: Vec::new(),
     })
 }
 

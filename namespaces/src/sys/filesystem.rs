@@ -13,11 +13,13 @@ use crate::plan::step::{DeviceStep, Links, MountSource, MountStep, RootSource, T
 
 const OPEN_TREE_CLONE: u32 = 1;
 const OPEN_TREE_CLOEXEC: u32 = 0o2_000_000;
-const AT_RECURSIVE: u32 = 0x8000;
-const AT_EMPTY_PATH: u32 = 0x1000;
+pub(super) const AT_RECURSIVE: u32 = 0x8000;
+pub(super) const AT_EMPTY_PATH: u32 = 0x1000;
 const FSOPEN_CLOEXEC: u32 = 1;
 const FSMOUNT_CLOEXEC: u32 = 1;
-const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;
+const FSPICK_CLOEXEC: u32 = 1;
+const FSPICK_EMPTY_PATH: u32 = 8;
+pub(super) const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;
 const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
 const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 const RESOLVE_NO_SYMLINKS: u64 = 0x04;
@@ -29,10 +31,6 @@ pub(super) fn write_below(directory: RawFd, path: &CStr, bytes: &[u8]) -> Outcom
     let result = write(file, bytes);
     close(file)?;
     result.map(drop)
-}
-
-pub(super) fn propagate(flag: u64) -> Outcome<()> {
-    set_attributes(libc::AT_FDCWD, c"/", AT_RECURSIVE, Attributes::default(), flag)
 }
 
 /// The root that mounts are made in, attached to the mount namespace.
@@ -91,9 +89,8 @@ pub(super) fn mount<'a>(tree: &mut Tree<'a>, step: &'a MountStep) -> Outcome<()>
         MountSource::Mapped { .. } => return Err(Failure { call: Call::OpenTree, errno: libc::EBADF }),
         MountSource::Filesystem { name, options } => {
             let attributes = step.own.set | step.below.set;
-            // What is copied into it comes first.
-            let later = if step.contents == Contents::OfTarget { attribute::READ_ONLY } else { 0 };
-            let (mount, context) = instance(name, options, attributes & !later)?;
+            let options = options.iter().map(|(key, value)| (key.as_c_str(), value.as_deref()));
+            let (mount, context) = instance(name, options, attributes)?;
             tree.leave(context);
             (mount, true)
         }
@@ -137,7 +134,13 @@ fn attach_directory<'a>(tree: &mut Tree<'a>, step: &'a MountStep, mount: RawFd) 
             }
             directory(tree.root, &target.path, resolve)?
         }
-        other => other?,
+        other => {
+            let place = other?;
+            if step.contents == Contents::PermissionsOfTarget {
+                permissions(mount, status(place)?.stx_mode)?;
+            }
+            place
+        }
     };
     attach_over(tree, step, mount, place)
 }
@@ -165,8 +168,6 @@ fn attach_over(tree: &mut Tree<'_>, step: &MountStep, mount: RawFd, place: RawFd
     }
     if step.contents == Contents::OfTarget {
         copy::directory(place, mount)?;
-        let read_only = Attributes::set((step.own.set | step.below.set) & attribute::READ_ONLY);
-        set_attributes(mount, c"", AT_EMPTY_PATH, read_only, 0)?;
     }
     attach(mount, place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)?;
     tree.leave(place);
@@ -182,6 +183,14 @@ fn parent<'a>(tree: &mut Tree<'a>, target: &'a Target) -> Outcome<RawFd> {
     let parent = directory(tree.root, &target.parent, 0)?;
     tree.remember(&target.parent, parent);
     Ok(parent)
+}
+
+/// Gives the root of a mount the permissions of another directory.
+fn permissions(mount: RawFd, mode: u16) -> Outcome<()> {
+    let root = open(mount, c".", libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    // SAFETY: takes numbers.
+    unsafe { call!(Fchmod, root, u32::from(mode) & 0o7777) }?;
+    close(root)
 }
 
 fn is_procfs(place: RawFd) -> Outcome<bool> {
@@ -283,28 +292,75 @@ fn cover(tree: &mut Tree<'_>) -> Outcome<RawFd> {
     if let Some(first) = tree.cover() {
         return clone_tree(first, c"", Reach::This);
     }
-    let attributes = attribute::READ_ONLY | attribute::NO_DEV | attribute::NO_SUID | attribute::NO_EXEC;
-    let (cover, context) = instance(c"tmpfs", &[], attributes)?;
+    let options = [(c"source", Some(c"tmpfs")), (c"ro", None)];
+    let (cover, context) = instance(c"tmpfs", options.into_iter(), attribute::READ_ONLY)?;
     tree.leave(context);
     tree.remember_cover(cover);
     Ok(cover)
 }
 
-/// A mount of the null device, proven to be that: the first is the caller's, the others are copies.
+/// A mount of the null device, proven to be that: the first is the container's own or, where something else lies there,
+/// the caller's; the others are copies.
 fn null(tree: &mut Tree<'_>) -> Outcome<RawFd> {
     if let Some(first) = tree.null() {
         return clone_tree(first, c"", Reach::This);
     }
-    let null = clone_tree(libc::AT_FDCWD, c"/dev/null", Reach::This)?;
-    let status = status(null)?;
-    let is_null = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFCHR
-        && (status.stx_rdev_major, status.stx_rdev_minor) == NULL_DEVICE;
-    if !is_null {
-        // Something else lies there: covering with it would show it instead of hiding.
-        return Err(Failure { call: Call::Statx, errno: libc::ENODEV });
-    }
+    let null = match clone_tree(tree.root, c"dev/null", Reach::This) {
+        Ok(own) if is_null(own)? => own,
+        other => {
+            if let Ok(own) = other {
+                tree.leave(own);
+            }
+            let callers = clone_tree(libc::AT_FDCWD, c"/dev/null", Reach::This)?;
+            if !is_null(callers)? {
+                // Covering with it would show it instead of hiding.
+                return Err(Failure { call: Call::Statx, errno: libc::ENODEV });
+            }
+            callers
+        }
+    };
     tree.remember_null(null);
     Ok(null)
+}
+
+fn is_null(place: RawFd) -> Outcome<bool> {
+    let status = status(place)?;
+    let is_device = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFCHR;
+    Ok(is_device && (status.stx_rdev_major, status.stx_rdev_minor) == NULL_DEVICE)
+}
+
+/// Makes the mount at `path` read-only.
+pub(super) fn seal(tree: &mut Tree<'_>, path: &CStr) -> Outcome<()> {
+    let place = tree.place(path, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)?;
+    tree.leave(place);
+    read_only_mount(place)
+}
+
+/// Makes the directory at `path` where it is missing.
+pub(super) fn make_directories(tree: &mut Tree<'_>, path: &CStr) -> Outcome<()> {
+    let place = directory(tree.root, path, 0)?;
+    tree.leave(place);
+    Ok(())
+}
+
+/// Changes the mount at `path`, which must be one: options of its file system, and what is allowed through it.
+pub(super) fn remount(
+    tree: &mut Tree<'_>,
+    path: &CStr,
+    options: &[(CString, Option<CString>)],
+    attributes: Attributes,
+) -> Outcome<()> {
+    let place = tree.place(path, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)?;
+    tree.leave(place);
+    set_attributes(place, c"", AT_EMPTY_PATH, attributes, 0)?;
+    if options.is_empty() {
+        return Ok(());
+    }
+    // SAFETY: a live C string.
+    let context = unsafe { call!(Fspick, place, c"".as_ptr(), FSPICK_CLOEXEC | FSPICK_EMPTY_PATH) }.map(int)?;
+    tree.leave(context);
+    set_options(context, options.iter().map(|(key, value)| (key.as_c_str(), value.as_deref())))?;
+    configure(context, libc::FSCONFIG_CMD_RECONFIGURE, ptr::null(), ptr::null())
 }
 
 pub(super) fn read_only(tree: &mut Tree<'_>, path: &CStr) -> Outcome<()> {
@@ -319,29 +375,8 @@ pub(super) fn read_only(tree: &mut Tree<'_>, path: &CStr) -> Outcome<()> {
     Ok(())
 }
 
-/// Makes the mount at `path`, which an earlier step attached there, read-only with all below it.
-pub(super) fn read_only_below(tree: &mut Tree<'_>, path: &CStr) -> Outcome<()> {
-    tree.sweep_some()?;
-    let Some(place) = existing(tree.root, path)? else { return Ok(()) };
-    set_attributes(place, c"", AT_EMPTY_PATH | AT_RECURSIVE, Attributes::set(attribute::READ_ONLY), 0)?;
-    tree.leave(place);
-    tree.forget();
-    Ok(())
-}
-
 pub(super) fn read_only_mount(root: RawFd) -> Outcome<()> {
     set_attributes(root, c"", AT_EMPTY_PATH, Attributes::set(attribute::READ_ONLY), 0)
-}
-
-/// Makes `root` the root and leaves the old one.
-pub(super) fn pivot(root: RawFd) -> Outcome<()> {
-    // SAFETY: takes no pointer.
-    unsafe { call!(Fchdir, root) }?;
-    // SAFETY: both are live C strings. The old root is stacked over the new one, where the next call finds it.
-    unsafe { call!(PivotRoot, c".".as_ptr(), c".".as_ptr()) }?;
-    // SAFETY: a live C string.
-    unsafe { call!(Umount, c".".as_ptr(), libc::MNT_DETACH) }?;
-    super::call::chdir(c"/")
 }
 
 fn existing(root: RawFd, path: &CStr) -> Outcome<Option<RawFd>> {
@@ -430,12 +465,18 @@ fn clone_tree(directory: RawFd, path: &CStr, reach: Reach) -> Outcome<RawFd> {
     unsafe { call!(OpenTree, directory, path.as_ptr(), flags) }.map(int)
 }
 
-fn attach(mount: RawFd, directory: RawFd, path: &CStr, flags: u32) -> Outcome<()> {
+pub(super) fn attach(mount: RawFd, directory: RawFd, path: &CStr, flags: u32) -> Outcome<()> {
     // SAFETY: both are live C strings.
     unsafe { call!(MoveMount, mount, c"".as_ptr(), directory, path.as_ptr(), flags) }.map(drop)
 }
 
-fn set_attributes(directory: RawFd, path: &CStr, flags: u32, change: Attributes, propagation: u64) -> Outcome<()> {
+pub(super) fn set_attributes(
+    directory: RawFd,
+    path: &CStr,
+    flags: u32,
+    change: Attributes,
+    propagation: u64,
+) -> Outcome<()> {
     // Setting a part of a field takes clearing all of it.
     let field = if change.set & attribute::ATIME == 0 { 0 } else { attribute::ATIME };
     // struct mount_attr: set, clear, propagation, user namespace.
@@ -446,28 +487,35 @@ fn set_attributes(directory: RawFd, path: &CStr, flags: u32, change: Attributes,
 }
 
 /// A new instance of a file system, attached nowhere.
-pub(super) fn filesystem(name: &CStr, options: &[FilesystemOption], attributes: u64) -> Outcome<RawFd> {
-    let (mount, context) = instance(name, options, attributes)?;
+pub(super) fn filesystem(name: &CStr, attributes: u64) -> Outcome<RawFd> {
+    let (mount, context) = instance(name, std::iter::empty(), attributes)?;
     close(context)?;
     Ok(mount)
 }
 
-type FilesystemOption = (CString, Option<CString>);
-
-/// The same, and the descriptor that it was configured by.
-fn instance(name: &CStr, options: &[FilesystemOption], attributes: u64) -> Outcome<(RawFd, RawFd)> {
+/// The same with options, and the descriptor that it was configured by.
+fn instance<'a>(
+    name: &CStr,
+    options: impl Iterator<Item = (&'a CStr, Option<&'a CStr>)>,
+    attributes: u64,
+) -> Outcome<(RawFd, RawFd)> {
     // SAFETY: a live C string.
     let context = unsafe { call!(Fsopen, name.as_ptr(), FSOPEN_CLOEXEC) }.map(int)?;
+    set_options(context, options)?;
+    configure(context, libc::FSCONFIG_CMD_CREATE, ptr::null(), ptr::null())?;
+    // SAFETY: takes no pointer.
+    let mount = unsafe { call!(Fsmount, context, FSMOUNT_CLOEXEC, attributes) }.map(int)?;
+    Ok((mount, context))
+}
+
+fn set_options<'a>(context: RawFd, options: impl Iterator<Item = (&'a CStr, Option<&'a CStr>)>) -> Outcome<()> {
     for (key, value) in options {
         match value {
             Some(value) => configure(context, libc::FSCONFIG_SET_STRING, key.as_ptr(), value.as_ptr())?,
             None => configure(context, libc::FSCONFIG_SET_FLAG, key.as_ptr(), ptr::null())?,
         }
     }
-    configure(context, libc::FSCONFIG_CMD_CREATE, ptr::null(), ptr::null())?;
-    // SAFETY: takes no pointer.
-    let mount = unsafe { call!(Fsmount, context, FSMOUNT_CLOEXEC, attributes) }.map(int)?;
-    Ok((mount, context))
+    Ok(())
 }
 
 fn configure(context: RawFd, command: u32, key: *const c_char, value: *const c_char) -> Outcome<()> {

@@ -19,7 +19,7 @@ const RESOLVE_BENEATH: u64 = 0x08;
 
 /// The root of a procfs.
 pub(super) fn open(procfs: Procfs) -> Outcome<RawFd> {
-    match (filesystem(c"proc", &[], 0), procfs) {
+    match (filesystem(c"proc", 0), procfs) {
         // In a user namespace the kernel makes one only with a pid namespace of it, where the one around is all visible.
         (Err(Failure { errno: libc::EPERM, .. }), Procfs::PrivateOrCaller) => callers(),
         (other, _) => other,

@@ -1,6 +1,6 @@
 //! `create`: all of a container but the beginning of its program.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -37,10 +37,23 @@ pub(super) struct Request<'a> {
     /// How many descriptors the program gets beside the standard ones.
     pub(super) preserve: u32,
     pub(super) keyring: Keyring,
+    pub(super) root: Root,
     pub(super) systemd: bool,
     pub(super) rights: Rights,
     pub(super) stay: Stay,
 }
+
+/// How the container's root becomes that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Root {
+    /// The old one is left.
+    Pivoted,
+    /// The old one stays beneath: for callers on the first RAM disk.
+    Moved,
+}
+
+/// Where it is there, `/dev/core` leads to it.
+const KCORE: &str = "/proc/kcore";
 
 /// What keys of the caller's session the container sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +63,24 @@ pub(super) enum Keyring {
     Callers,
 }
 
-/// A filter that leaves calls to an agent is refused: its descriptor is not handed on.
-pub(super) fn no_listener(listener: Option<&oci::Listener>) -> Result<()> {
-    let refused = |listener: &oci::Listener| {
-        let path = listener.path.display();
-        Failure::new(format!("linux.seccomp.listenerPath {path} cannot be honoured: no agent is asked"))
+/// Gives the descriptor of a filter that asks to the agent that answers.
+pub(super) fn hand_to_agent(
+    child: &mut Child,
+    listener: Option<&oci::Listener>,
+    state: &State,
+    status: oci::Status,
+) -> Result<()> {
+    let (Some(listener), Some(descriptor)) = (listener, child.take_listener()) else { return Ok(()) };
+    let told = oci::State {
+        oci_version: state.oci_version.clone(),
+        id: state.id.clone(),
+        status,
+        pid: state.init.map(|init| init.pid),
+        bundle: state.bundle.clone(),
+        annotations: state.annotations.clone(),
     };
-    listener.map_or(Ok(()), |listener| Err(refused(listener)))
+    let doing = || Failure::during(format!("linux.seccomp.listenerPath {}", listener.path.display()));
+    listener.send(descriptor.as_fd(), child.pid().as_raw(), &told).map_err(doing())
 }
 
 /// The name of a container's session keyring; processes that join it share the container's.
@@ -128,9 +152,11 @@ fn fill(
     if group.is_none() && state.group.take().is_some() {
         place.write(&state)?;
     }
-    let container = oci::container(&bundle.config, &bundle.path, &Options::new(place.id().as_str()));
+    let mut options = Options::new(place.id().as_str());
+    options.has_kcore = Path::new(KCORE).exists();
+    options.keeps_old_root = request.root == Root::Moved;
+    let container = oci::container(&bundle.config, &bundle.path, &options);
     let container = container.map_err(Failure::during("the configuration"))?;
-    no_listener(container.listener.as_ref())?;
     let mut command = container.command;
     if bundle.process().terminal() != Some(true) {
         // What is typed at the caller's terminal is not the container's to forge.
@@ -159,8 +185,9 @@ fn fill(
     command.gate(gate);
     let mut child = spawn(&mut command, place, bundle, &mut state, doorman)?;
     for notice in container.notices.iter().chain(child.notices()) {
-        log.warn(format_args!("{notice}"));
+        log.notice(format_args!("{notice}"));
     }
+    hand_to_agent(&mut child, container.listener.as_ref(), &state, oci::Status::Creating)?;
     let terminal = receivers.hand_over(&mut child)?;
     if let Some(file) = &request.pid_file {
         write_pid(file, child.pid().as_raw())?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::bundle::SPECIFICATION;
 use super::cli::{self, GLOBAL, Parsed, VERBS, Verb};
 use super::console::Stay;
-use super::create::{Doorman, Keyring, Request, create};
+use super::create::{Doorman, Keyring, Request, Root, create};
 use super::delete::Force;
 use super::events::Print;
 use super::failure::{Failure, Result};
@@ -150,10 +150,6 @@ fn perform(verb: &str, context: &Context<'_>) -> Result<u8> {
 
 fn request<'a>(context: &'a Context<'_>, stay: Stay) -> Result<Request<'a>> {
     let given = &context.verb;
-    if given.has("no-pivot") {
-        let reason = "a container's root is always pivoted to";
-        return Err(Failure::new(format!("--no-pivot cannot be honoured: {reason}")));
-    }
     Ok(Request {
         given,
         id: given.id()?.parse()?,
@@ -161,6 +157,7 @@ fn request<'a>(context: &'a Context<'_>, stay: Stay) -> Result<Request<'a>> {
         pid_file: given.path("pid-file"),
         preserve: given.parsed("preserve-fds")?.unwrap_or(0),
         keyring: if given.has("no-new-keyring") { Keyring::Callers } else { Keyring::New },
+        root: if given.has("no-pivot") { Root::Moved } else { Root::Pivoted },
         systemd: context.global.has("systemd-cgroup"),
         rights: context.rights,
         stay,

@@ -11,7 +11,7 @@ use windlass_namespaces::{Child, Namespace};
 use super::bundle::CONFIG;
 use super::cli::{Parsed, utf8};
 use super::console::{Receivers, Stay};
-use super::create::{explain, no_listener, write_pid};
+use super::create::{explain, hand_to_agent, write_pid};
 use super::descriptors::Passed;
 use super::failure::{Failure, Result};
 use super::foreground::{Signals, attend};
@@ -42,7 +42,6 @@ fn start(store: &Store, log: &Log, given: &Parsed) -> Result<u8> {
 
     let running = Running { config: &config, namespaces: namespaces(init, &config)? };
     let mut additional = oci::process(&process, running).map_err(Failure::during("process"))?;
-    no_listener(additional.listener.as_ref())?;
     let command = &mut additional.command;
     if !has_home(process.process()) {
         let root = PathBuf::from(format!("/proc/{}/root", init.pid));
@@ -58,9 +57,10 @@ fn start(store: &Store, log: &Log, given: &Parsed) -> Result<u8> {
     let signals = if stay == Stay::Attached { Some(Signals::take()?) } else { None };
     let mut child = command.spawn().map_err(|error| explain(&program, &error).after("exec failed"))?;
     for notice in additional.notices.iter().chain(child.notices()) {
-        log.warn(format_args!("{notice}"));
+        log.notice(format_args!("{notice}"));
     }
-    match settle(&mut child, &receivers, given) {
+    let agreed = hand_to_agent(&mut child, additional.listener.as_ref(), &state, oci::Status::Running);
+    match agreed.and_then(|()| settle(&mut child, &receivers, given)) {
         Err(error) => Err(error.and(end(&mut child))),
         Ok(terminal) => signals.map_or(Ok(0), |signals| attend(&mut child, &signals, terminal)),
     }

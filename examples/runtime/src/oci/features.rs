@@ -162,7 +162,8 @@ pub(super) fn features() -> Result<String> {
         },
         "annotations": {
             "org.windlass.version": env!("CARGO_PKG_VERSION"),
-            "org.windlass.checkpoint.enabled": "false",
+            // By the name that engines look for.
+            "org.opencontainers.runc.checkpoint.enabled": "false",
             "org.windlass.landlock.enabled":
                 takes(|config| config["annotations"]["org.windlass.landlock"] = "read:/".into()).to_string(),
         },

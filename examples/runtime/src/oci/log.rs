@@ -59,6 +59,13 @@ impl Log {
         self.write(Level::Debug, message);
     }
 
+    /// What a configuration asks for and does not get though nothing is wrong: only for those who read a log.
+    pub(super) fn notice(&self, message: fmt::Arguments<'_>) {
+        if self.file.is_some() {
+            self.write(Level::Warning, message);
+        }
+    }
+
     /// What was asked for and is not as asked.
     pub(super) fn warn(&self, message: fmt::Arguments<'_>) {
         self.write(Level::Warning, message);

@@ -13,6 +13,7 @@ mod image;
 mod kernel_files;
 mod leaks;
 mod lifecycle;
+mod listener;
 mod podman;
 mod sandbox;
 mod settings;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         hooks::tests,
         terminal::tests,
         settings::tests,
+        listener::tests,
         attacks::tests,
         kernel_files::tests,
         podman::tests,

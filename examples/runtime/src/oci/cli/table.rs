@@ -28,7 +28,7 @@ const BUNDLE: Flag = value("bundle", Some('b'), "DIR", "The bundle [default: the
 const CONSOLE: Flag = value("console-socket", None, "SOCKET", "Socket that is sent the terminal's descriptor");
 const PIDFD: Flag = value("pidfd-socket", None, "SOCKET", "Socket that is sent the process's pidfd");
 const PID_FILE: Flag = value("pid-file", None, "FILE", "File to write the process's number to");
-const NO_PIVOT: Flag = switch("no-pivot", None, "Refused: the root is always pivoted to");
+const NO_PIVOT: Flag = switch("no-pivot", None, "Move the root over the old one instead of leaving that");
 const NO_KEYRING: Flag = switch("no-new-keyring", None, "Keep the caller's session keyring");
 const PRESERVE: Flag = value("preserve-fds", None, "N", "Pass N more descriptors, from 3 on, to the program");
 
