@@ -132,30 +132,8 @@ fn perform<'a>(prepared: &Prepared<'_>, step: &'a Step, state: &mut State<'a>) -
             call::write(state.socket, &Message::Paused.encode())?;
             wait(state.socket, Release::Resumed)
         }
-        Step::Propagation(flag) => root::propagate(*flag),
-        Step::OpenRoot(source) => open_root(source, state),
-        Step::Mount(mount) => filesystem::mount(&mut state.tree, mount),
-        Step::Device(device) => filesystem::device(&mut state.tree, device),
-        Step::Symlink { contents, target } => filesystem::symlink(&mut state.tree, contents, target),
-        Step::Mask(path) => filesystem::mask(&mut state.tree, path),
-        Step::ReadOnlyPath(path) => filesystem::read_only(&mut state.tree, path),
         Step::NewCgroupNamespace => call::unshare(Namespace::Cgroup.flag()),
         Step::Terminal(step) => terminal::give(state.socket, state.tree.root, step),
-        Step::ReadOnlyRoot => filesystem::read_only_mount(state.tree.root),
-        Step::Pivot(old) => {
-            root::pivot(state.tree.root, *old)?;
-            state.tree.finish()
-        }
-        Step::PrivateParent(path) => root::private_parent(path),
-        Step::RootPropagation { flag, reach } => root::root_propagation(state.tree.root, *flag, *reach),
-        Step::MakeDirectory(path) => filesystem::make_directories(&mut state.tree, path),
-        Step::Remount { path, options, attributes } => filesystem::remount(&mut state.tree, path, options, *attributes),
-        Step::Hide(path) => root::hide(path),
-        Step::MoveRoot => {
-            root::move_root(state.tree.root)?;
-            state.tree.finish()
-        }
-        Step::Seal(path) => filesystem::seal(&mut state.tree, path),
         Step::Stdio { descriptor, from } => call::dup3(*from, *descriptor, 0),
         Step::Null { descriptor } => null(*descriptor),
         Step::Rlimit(limit) => call::prlimit(limit.resource.number(), limit.soft.as_raw(), limit.hard.as_raw()),
@@ -185,8 +163,37 @@ fn perform<'a>(prepared: &Prepared<'_>, step: &'a Step, state: &mut State<'a>) -
         }
         Step::Seccomp(filter) => credential::filter_calls(filter),
         Step::Exec(program) => clone::execute(program, &prepared.arguments, &prepared.environment),
-        // Whose failure has more to tell.
-        Step::Hook(_) => Ok(()),
+        step => make_tree(step, state),
+    }
+}
+
+/// Steps that make mounts and turn the root.
+fn make_tree<'a>(step: &'a Step, state: &mut State<'a>) -> Outcome<()> {
+    match step {
+        Step::Propagation(flag) => root::propagate(*flag),
+        Step::OpenRoot(source) => open_root(source, state),
+        Step::Mount(mount) => filesystem::mount(&mut state.tree, mount),
+        Step::Device(device) => filesystem::device(&mut state.tree, device),
+        Step::Symlink { contents, target } => filesystem::symlink(&mut state.tree, contents, target),
+        Step::Mask(path) => filesystem::mask(&mut state.tree, path),
+        Step::ReadOnlyPath(path) => filesystem::read_only(&mut state.tree, path),
+        Step::ReadOnlyRoot => filesystem::read_only_mount(state.tree.root),
+        Step::Pivot(old) => {
+            root::pivot(state.tree.root, *old)?;
+            state.tree.finish()
+        }
+        Step::PrivateParent(path) => root::private_parent(path),
+        Step::RootPropagation { flag, reach } => root::root_propagation(state.tree.root, *flag, *reach),
+        Step::MakeDirectory(path) => filesystem::make_directories(&mut state.tree, path),
+        Step::Remount { path, options, attributes } => filesystem::remount(&mut state.tree, path, options, *attributes),
+        Step::Hide(path) => root::hide(path),
+        Step::MoveRoot => {
+            root::move_root(state.tree.root)?;
+            state.tree.finish()
+        }
+        Step::Seal(path) => filesystem::seal(&mut state.tree, path),
+        // Hooks are run elsewhere, since their failure has more to tell.
+        _ => Ok(()),
     }
 }
 
