@@ -41,6 +41,8 @@ pub(crate) struct Process {
     pub(crate) net_devices: Vec<(String, String)>,
     pub(crate) creates_directory: bool,
     pub(crate) pivots: bool,
+    /// Signals that stay ignored if the caller ignores them, as a mask.
+    pub(crate) keeps_ignored: u64,
 }
 
 impl Default for Process {
@@ -63,6 +65,7 @@ impl Default for Process {
             net_devices: Vec::new(),
             creates_directory: false,
             pivots: true,
+            keeps_ignored: 0,
         }
     }
 }

@@ -17,6 +17,10 @@ use crate::terminal::{Terminal, WindowSize};
 /// What Go's runtimes set where the configuration says nothing.
 const UMASK: u32 = 0o022;
 
+/// Signals that a program of runc's ignores when the caller does: hang-up and interrupt, as `nohup` wants it, and those that
+/// C libraries keep for themselves (32, 33, 34). All others have their default action.
+const KEEPS_IGNORED: u64 = (1 << 0) | (1 << 1) | (1 << 31) | (1 << 32) | (1 << 33);
+
 /// The command of a process, without its surroundings.
 pub(super) fn command(process: &Process, notices: &mut Vec<Notice>) -> Result<Command> {
     let args = process.args().as_deref().unwrap_or_default();
@@ -27,6 +31,7 @@ pub(super) fn command(process: &Process, notices: &mut Vec<Notice>) -> Result<Co
     }
     let mut command = Command::new(PathBuf::from(program));
     command.args(arguments).env_clear();
+    command.process.keeps_ignored = KEEPS_IGNORED;
     for text in process.env().iter().flatten() {
         let (key, value) = variable(text)?;
         command.env(key, value);

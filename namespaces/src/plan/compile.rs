@@ -130,8 +130,9 @@ fn needs_stage(command: &Command) -> bool {
 
 fn beginning(command: &Command, facts: &Facts) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
-    if facts.ignored_signals != 0 {
-        steps.push(Step::DefaultSignals(facts.ignored_signals));
+    let ignored = facts.ignored_signals & !command.process.keeps_ignored;
+    if ignored != 0 {
+        steps.push(Step::DefaultSignals(ignored));
     }
     if let Some(value) = command.oom_score_adj {
         if !(-1000..=1000).contains(&value) {

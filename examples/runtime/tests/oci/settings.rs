@@ -83,6 +83,7 @@ fn shared_host() {
     let script = r#"
         runtime=$1; folder=$2; id=$3
         mounts() { cut -d' ' -f4- /proc/self/mountinfo | sort; }
+        mount --bind $folder/volume $folder/volume
         mounts >$folder/before
         $runtime --root $folder/state run --detach --bundle $folder $id </dev/null >$folder/said 2>&1 || exit 1
         tries=0
