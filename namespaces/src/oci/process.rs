@@ -17,9 +17,9 @@ use crate::terminal::{Terminal, WindowSize};
 /// What Go's runtimes set where the configuration says nothing.
 const UMASK: u32 = 0o022;
 
-/// Signals that a program of runc's ignores when the caller does: hang-up and interrupt, as `nohup` wants it, and those that
-/// C libraries keep for themselves (32, 33, 34). All others have their default action.
-const KEEPS_IGNORED: u64 = (1 << 0) | (1 << 1) | (1 << 31) | (1 << 32) | (1 << 33);
+/// Signals that a program of runc's ignores when the caller does: hang-up and interrupt, as `nohup` wants it, and two
+/// that C libraries use and it leaves alone (32, 34). All others have their default action.
+const KEEPS_IGNORED: u64 = (1 << 0) | (1 << 1) | (1 << 31) | (1 << 33);
 
 /// The command of a process, without its surroundings.
 pub(super) fn command(process: &Process, notices: &mut Vec<Notice>) -> Result<Command> {

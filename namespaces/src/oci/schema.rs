@@ -200,7 +200,6 @@ fn what_is_not_given_is_named() {
         ("/linux/mountLabel", json!("probe"), "linux.mountLabel"),
         ("/linux/intelRdt", json!({ "closID": "probe" }), "linux.intelRdt"),
         ("/linux/personality", json!({ "domain": "LINUX", "flags": ["PROBE"] }), "linux.personality.flags"),
-        ("/mounts/0/options", json!(["remount"]), "mounts[0].options"),
         ("/mounts/0/options", json!(["idmap"]), "mounts[0].uidMappings"),
         ("/windows", json!({}), "windows"),
         ("/freebsd", json!({}), "freebsd"),
