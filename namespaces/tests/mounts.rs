@@ -200,7 +200,8 @@ fn read_only_copy() {
     command.stderr(windlass_namespaces::Stdio::Null);
     assert_eq!(said(&mut command), "endrefused");
     let plan = command.plan().unwrap().to_string();
-    assert!(plan.contains("mount tmpfs on /tree with a copy of what is there, attributes 0x9"), "{plan}");
+    assert!(plan.contains("mount tmpfs on /tree with a copy of what is there, attributes 0x8"), "{plan}");
+    assert!(plan.contains("make the mount at /tree read-only\n"), "{plan}");
 }
 
 fn too_large() {
