@@ -183,7 +183,7 @@ fn present(hierarchies: &Hierarchies, resources: &Resources) -> Vec<Controller> 
 fn freezer(hierarchies: &Hierarchies, path: &GroupPath) -> Option<PathBuf> {
     let file = match hierarchies.version_of(Controller::Freezer)? {
         Version::V2 => "cgroup.freeze",
-        _ => "freezer.state",
+        Version::V1 => "freezer.state",
     };
     Some(Path::new(hierarchies.base_of(Controller::Freezer)?).join(path.as_str()).join(file))
 }
