@@ -358,7 +358,7 @@ const FILES: &[Case] = &[
     (
         "a mount that nobody hears of",
         |spec| {
-            add(spec, json!({"destination": "/mnt", "type": "bind", "source": "/etc", "options": ["bind", "silent"]}))
+            add(spec, json!({"destination": "/mnt", "type": "bind", "source": "/etc", "options": ["bind", "silent"]}));
         },
         "grep ' /mnt ' /proc/self/mountinfo | cut -d' ' -f5,6",
     ),

@@ -146,7 +146,7 @@ pub(crate) fn published_datagrams_find_back() {
         let server = server.expect("it is entered").expect("a socket");
         let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         for socket in [&server, &client] {
-            socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+            socket.set_read_timeout(Some(Duration::from_mins(1))).expect("a timeout");
         }
         let mut buffer = [0; 16];
         for text in [b"one", b"two"] {
