@@ -134,6 +134,51 @@ pub enum Error {
     /// A Dockerfile that is none, or asks for what is not done here.
     #[error(transparent)]
     Dockerfile(#[from] ParseDockerfileError),
+    /// A registry could not be reached, or the connection broke.
+    #[error("cannot talk to {host}")]
+    Network {
+        /// Which host.
+        host: String,
+        /// What the transport said; [`io::ErrorKind::TimedOut`] when nothing came for too long.
+        source: io::Error,
+    },
+    /// A registry answered with a status that means no.
+    #[error("{method} {url} answered {status}{}", because(said))]
+    Http {
+        /// What was tried.
+        method: &'static str,
+        /// Where, without its query.
+        url: String,
+        /// The status code.
+        status: u16,
+        /// What the registry says.
+        said: String,
+    },
+    /// A registry does not let the caller do it.
+    #[error("registry {registry} denies access{}", because(reason))]
+    Unauthorized {
+        /// Which registry.
+        registry: String,
+        /// Why.
+        reason: String,
+    },
+    /// A registry does not keep to the protocol.
+    #[error("the registry {reason}")]
+    Protocol {
+        /// What it did.
+        reason: &'static str,
+    },
+    /// Something that the other side asked for would be dangerous.
+    #[error("refused {object}: {reason}")]
+    Refused {
+        /// What was asked for.
+        object: String,
+        /// What it would do.
+        reason: &'static str,
+    },
+    /// The caller cancelled it.
+    #[error("cancelled")]
+    Cancelled,
     /// A digest that cannot be one.
     #[error(transparent)]
     Digest(#[from] ParseDigestError),
@@ -154,6 +199,21 @@ impl Error {
     pub(crate) fn errno(op: &'static str, object: impl AsRef<Path>) -> impl FnOnce(nix::Error) -> Self {
         let object = object.as_ref().to_path_buf();
         move |errno| Self::Sys { op, object, source: errno.into() }
+    }
+
+    pub(crate) fn protocol(reason: &'static str) -> Self {
+        Self::Protocol { reason }
+    }
+
+    pub(crate) fn refused(object: impl Into<String>, reason: &'static str) -> Self {
+        Self::Refused { object: object.into(), reason }
+    }
+
+    /// Whether the same may succeed later, because only the network failed.
+    pub(crate) fn is_transient(&self) -> bool {
+        use io::ErrorKind::{ConnectionRefused, InvalidData, NotFound};
+        // A failed handshake of TLS is invalid data; neither it, nor who is not there, is another one a second later.
+        matches!(self, Self::Network { source, .. } if !matches!(source.kind(), ConnectionRefused | InvalidData | NotFound))
     }
 
     /// The error of this crate that travelled inside an [`io::Error`], as from a layer's reader.
@@ -215,4 +275,8 @@ impl fmt::Display for Fault {
 
 fn at(fault: &Fault) -> String {
     if fault.path.is_empty() { format!(": {}", fault.reason) } else { format!(" at {}: {}", fault.path, fault.reason) }
+}
+
+fn because(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
 }

@@ -30,7 +30,8 @@
 //! [`Descriptor`], and [`Manifest`], [`Index`] and [`ImageConfig`], which keep the bytes that were read beside what
 //! those say. Content flows as streams: a blob through the check of its digest ([`codec::VerifyReader`]), through the
 //! decompressor and its bounds ([`LayerReader`]), to whatever reads tar archives. [`Layout`] is the shell around
-//! both: it opens and writes files. [`pack`] reads ELF headers, decides what the dynamic linker would load, and
+//! both: it opens and writes files. The protocol of registries is made of machines ([`registry`]) that say what to
+//! send and are told what came back; [`client`] drives them over connections. [`pack`] reads ELF headers, decides what the dynamic linker would load, and
 //! writes layers.
 //!
 //! What other people wrote is held to [`Limits`]; a document that two readers could read differently (duplicate
@@ -38,17 +39,22 @@
 //!
 //! # What it does not do
 //!
-//! It unpacks no layers: the tar stream is for someone else, such as `windlass-overlay`. It does not talk to
-//! registries yet. It trusts media types rather than guessing a compression from the content. It never assumes a
+//! It unpacks no layers: the tar stream is for someone else, such as `windlass-overlay`. It verifies no signatures. It trusts media types rather than guessing a compression from the content. It never assumes a
 //! platform: [`Platform::host`] is what the program was compiled for.
 //!
 //! # Features
+//!
+//! `client` (default): [`client`], which pulls from registries and pushes to them over HTTP; the machines of
+//! [`registry`] need no feature.
 //!
 //! `zstd` (default): layers compressed with zstd; builds the C library.
 #![forbid(unsafe_code)]
 
 pub mod archive;
+mod base64;
 pub mod build;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod codec;
 pub mod config;
 mod descriptor;
@@ -67,6 +73,7 @@ mod media_type;
 pub mod pack;
 mod platform;
 mod reference;
+pub mod registry;
 
 pub use codec::LayerReader;
 pub use config::ImageConfig;

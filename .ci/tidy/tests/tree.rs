@@ -15,7 +15,7 @@ const PACKAGES: [(&str, Rooms<'static>); 12] = [
     ("namespaces", library(&["spawn", "child", "enter", "oci/listener", "opener", "pty", "net", "sys", "etc"])),
     ("cgroups", library(&["hierarchy", "group", "delegate", "reader", "watch", "systemd", "sys"])),
     ("overlay", library(&["apply", "scan", "store", "snapshot", "mount", "probe", "sys"])),
-    ("image", library(&["layout", "layer", "archive", "pack", "build"])),
+    ("image", library(&["layout", "layer", "archive", "pack", "build", "client"])),
     ("pod", library(&[])),
     ("scheduler-core", library(&[])),
     ("examples/runtime", APPLICATION),

@@ -2,6 +2,8 @@
 
 use std::io::Read as _;
 
+use windlass_image::registry::docker_config::{DockerConfig, Source, with_credential};
+use windlass_image::registry::{Challenge, Credential};
 use windlass_image::{
     Algorithm, Codec, Descriptor, Digest, Hasher, ImageConfig, Index, LayerReader, Limits, Manifest, MediaType,
     Reference,
@@ -37,6 +39,35 @@ pub(super) fn index(data: &[u8]) {
 pub(super) fn config(data: &[u8]) {
     if let Ok(config) = ImageConfig::parse(data, &Limits::default()) {
         assert_eq!(config.raw(), data);
+    }
+}
+
+/// What a challenge prints is read as the same challenge.
+pub(super) fn challenge(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(challenges) = Challenge::parse(text) {
+        let printed: Vec<String> = challenges.iter().map(ToString::to_string).collect();
+        // Escapes may make what is printed longer than a header may be.
+        if let Ok(again) = Challenge::parse(&printed.join(", ")) {
+            assert_eq!(again, challenges);
+        }
+    }
+}
+
+/// A login is read back from whatever file it was written into, and logging out leaves none.
+pub(super) fn docker_config(data: &[u8]) {
+    const REGISTRY: &str = "registry.example";
+    let Ok(config) = DockerConfig::parse(data) else { return };
+    // It ends, whatever is found.
+    drop(config.source("docker.io"));
+    let credential = Credential::Basic { user: "user".into(), password: "pass:word".into() };
+    let Ok(raw) = with_credential(data, REGISTRY, Some(&credential)) else { return };
+    let written = DockerConfig::parse(&raw).expect("what was written is read");
+    if !matches!(config.source(REGISTRY), Source::Helper(_)) {
+        assert_eq!(written.source(REGISTRY), Source::Here(credential));
+        let without = with_credential(&raw, REGISTRY, None).expect("what was written is changed");
+        let without = DockerConfig::parse(&without).expect("what was written is read");
+        assert!(!matches!(without.source(REGISTRY), Source::Here(_)));
     }
 }
 

@@ -19,6 +19,8 @@ pub const TARGETS: [(&str, Body); 20] = [
     ("image_config", image::config),
     ("image_gzip", image::gzip),
     ("image_zstd", image::zstd),
+    ("image_challenge", image::challenge),
+    ("image_docker_config", image::docker_config),
     ("namespaces_oci", namespaces::oci),
     ("overlay_apply", overlay::apply),
     ("overlay_tar", overlay::tar),

@@ -3,6 +3,7 @@
 mod blob;
 mod collect;
 mod index_file;
+mod ingest;
 mod layer;
 mod root;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use blob::BlobWriter;
 pub use collect::{Collected, Lease};
+pub use ingest::Ingest;
 pub use layer::LayerWriter;
 pub use root::Durability;
 
@@ -133,6 +135,14 @@ impl Layout {
         writer.finish(descriptor.media_type.clone()).map(drop)
     }
 
+    /// A blob whose descriptor is known, to be written piece by piece; it goes on where an earlier attempt ended.
+    ///
+    /// What was written stays when the returned value is dropped, and also when the process is killed, until garbage
+    /// is collected. Of two writers of the same blob the second begins anew.
+    pub fn resume_ingest(&self, descriptor: &Descriptor) -> Result<Ingest<'_>> {
+        Ingest::open(&self.root, descriptor)
+    }
+
     /// A blob to be written piece by piece; it appears when it is finished and not at all when dropped.
     pub fn blob_writer(&self) -> Result<BlobWriter<'_>> {
         BlobWriter::new(&self.root, crate::digest::Algorithm::Sha256)
@@ -171,6 +181,12 @@ impl Layout {
     /// Opens a blob; its last read, which returns 0, comes only after the content was verified.
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<VerifyReader<File>> {
         Ok(VerifyReader::new(self.root.open_blob(descriptor)?, descriptor))
+    }
+
+    /// Opens a blob's file, whose content is not verified.
+    #[cfg(feature = "client")]
+    pub(crate) fn blob_file(&self, descriptor: &Descriptor) -> Result<File> {
+        self.root.open_blob(descriptor)
     }
 
     /// Opens a layer as an uncompressed tar; its last read, which returns 0, comes only after the blob was verified.

@@ -1,6 +1,6 @@
 //! The layout's directory: opening beneath it, locking it, replacing files in it.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -172,6 +172,27 @@ impl Root {
         let mut blob = VerifyReader::new(self.open_blob(descriptor)?, descriptor);
         blob.read_to_end(&mut content).map_err(Error::sys("read", blob_path(&descriptor.digest)))?;
         Ok(content)
+    }
+
+    /// The file of an unfinished blob that a writer can go on with; `None` while another writer does.
+    pub(super) fn open_partial(&self, digest: &Digest) -> Result<Option<(File, PathBuf)>> {
+        let name = PathBuf::from(format!("{UNFINISHED}{}-{}", digest.algorithm(), digest.hex()));
+        loop {
+            let file = self.open_beneath(&name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NONBLOCK)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(Error::sys("lock", self.path.join(&name))(error)),
+            }
+            let status = fstat(&file).map_err(Error::errno("examine", self.path.join(&name)))?;
+            if SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+                return Err(Error::NotRegularFile { path: self.path.join(&name) });
+            }
+            // It was finished or collected between opening and locking.
+            if status.st_nlink > 0 {
+                return Ok(Some((file, name)));
+            }
+        }
     }
 
     /// A new file that no other writer has, at the top of the layout, where other tools expect no blobs.
