@@ -45,6 +45,7 @@ mod protocol;
 mod prune;
 mod ps;
 mod record;
+mod registry;
 mod removal;
 mod report;
 mod request;
@@ -100,6 +101,10 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Verb::History { image, json } => history::history(&Home::open(&root)?, &image, json),
         Verb::Save(request) => archive::save(&Home::open(&root)?, &request),
         Verb::Load(request) => archive::load(&Home::open(&root)?, &request),
+        Verb::Pull(request) => registry::pull(&Home::open(&root)?, &request),
+        Verb::Push(request) => registry::push(&Home::open(&root)?, &request),
+        Verb::Login(request) => registry::login(&request),
+        Verb::Logout(request) => registry::logout(&request),
         verb => match namespace(&verb, &Containers::open(&root)?)? {
             Place::Here => of_container(&root, verb),
             Place::Anew => rootless::again(),
@@ -180,6 +185,10 @@ fn of_container(root: &Path, verb: Verb) -> Result<u8, Failure> {
         | Verb::Tag { .. }
         | Verb::History { .. }
         | Verb::Save(_)
-        | Verb::Load(_) => unreachable!("these need no container"),
+        | Verb::Load(_)
+        | Verb::Pull(_)
+        | Verb::Push(_)
+        | Verb::Login(_)
+        | Verb::Logout(_) => unreachable!("these need no container"),
     }
 }

@@ -8,6 +8,7 @@ mod io;
 mod lifecycle;
 mod network;
 mod pack;
+mod registry;
 mod rootless;
 mod run;
 
@@ -110,6 +111,8 @@ fn main() -> ExitCode {
         let test = with(name, body).needs(need::program("skopeo")).needs(need::program("umoci"));
         tests.push(test.needs(need::program("podman")));
     }
+    let registry = with("registry::images_go_there_and_back", registry::images_go_there_and_back);
+    tests.push(registry.needs(need::program("docker-registry")));
     tests.push(Test::new("run::info_tells_every_area", run::info_tells_every_area));
     trial::main(tests)
 }

@@ -2,6 +2,7 @@
 
 mod container;
 mod image;
+mod registry;
 mod verbs;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 pub(super) use container::{Create, Limits, Options, Run};
 pub(super) use image::{Build, Load, Pack, Save};
+pub(super) use registry::{Connection, Login, Logout, Places, Pull, Push};
 pub(super) use verbs::{
     Attach, Commit, Copy, Exec, Format, Inspect, Kill, Logs, Prune, Ps, Remove, Start, Stats, Stop, Tail, Update,
     Volume,
@@ -133,6 +135,14 @@ pub(super) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Fetches an image from a registry, and verifies it
+    Pull(Pull),
+    /// Sends an image to a registry; what is there is not sent again
+    Push(Push),
+    /// Keeps a name and a password for a registry that takes them
+    Login(Login),
+    /// Forgets a registry's name and password
+    Logout(Logout),
     /// Writes images as one archive, for `load`, `docker load`, `podman load` and readers of `oci-archive`
     Save(Save),
     /// Reads the images of an archive that `save`, `docker save` or `podman save` wrote

@@ -1,0 +1,110 @@
+//! What the verbs of registries take.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// How to talk to a registry.
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Connection {
+    /// Talks to this image's registry in the clear
+    #[arg(long)]
+    pub plain_http: bool,
+    /// Believes the certificates of this PEM file [default: this machine's]
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Proves itself to the registry with this certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub cert_file: Option<PathBuf>,
+    /// The key of the certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    pub key_file: Option<PathBuf>,
+    /// Lets the registry's credential go to a token service on this other host (repeatable)
+    #[arg(long, value_name = "HOST")]
+    pub trust_realm: Vec<String>,
+    /// Where credentials are [default: $DOCKER_CONFIG/config.json, or ~/.docker/config.json]
+    #[arg(long, value_name = "FILE")]
+    pub authfile: Option<PathBuf>,
+}
+
+/// Where else images are, which logging in does not ask.
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Places {
+    /// Takes mirrors from this file, in the form of containers-registries.conf(5)
+    #[arg(long, value_name = "FILE", env = "WINDLASS_REGISTRIES_CONF")]
+    pub registries_conf: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Pull {
+    /// The image, by tag or digest
+    pub image: String,
+    /// The platform, or `all` [default: this machine's]
+    #[arg(long, value_name = "OS/ARCHITECTURE[/VARIANT]")]
+    pub platform: Option<String>,
+    /// Blobs at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
+    pub streams: usize,
+    /// Fetches layers that the registry lacks from where the manifest says that they are
+    #[arg(long)]
+    pub foreign_layers: bool,
+    /// Shows no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub places: Places,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Push {
+    /// The image
+    pub image: String,
+    /// Where it goes [default: where its name says]
+    pub target: Option<String>,
+    /// Takes blobs from this repository of the registry, where it has them
+    #[arg(long, value_name = "REPOSITORY")]
+    pub mount_from: Option<String>,
+    /// Sends blobs in pieces of so many bytes, which are not sent again after a broken connection
+    #[arg(long, value_name = "BYTES")]
+    pub piece: Option<u64>,
+    /// Shows no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub places: Places,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Login {
+    /// The registry
+    #[arg(default_value = "docker.io")]
+    pub registry: String,
+    /// The name; asked for on a terminal
+    #[arg(short, long)]
+    pub username: Option<String>,
+    /// Reads the password from the standard input
+    #[arg(long)]
+    pub password_stdin: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Logout {
+    /// The registry
+    #[arg(default_value = "docker.io")]
+    pub registry: String,
+    /// Where credentials are [default: $DOCKER_CONFIG/config.json, or ~/.docker/config.json]
+    #[arg(long, value_name = "FILE")]
+    pub authfile: Option<PathBuf>,
+}
