@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use windlass_image::config::rfc3339;
+
 /// A point in time, which prints as `2026-01-02T03:04:05.006007008Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Timestamp(Duration);
-
-const DAY: u64 = 86_400;
 
 impl From<SystemTime> for Timestamp {
     /// A clock before 1970 counts as 1970.
@@ -25,32 +25,16 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs();
-        let (year, month, day) = civil(seconds / DAY);
-        let (hour, minute, second) = (seconds % DAY / 3600, seconds % 3600 / 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         match self.0.subsec_nanos() {
-            0 => f.write_str("Z"),
-            nanos => write!(f, ".{nanos:09}Z"),
+            0 => f.write_str(&rfc3339(self.0.as_secs())),
+            nanoseconds => f.write_str(&precise(self.0.as_secs(), nanoseconds)),
         }
     }
 }
 
-/// Year, month and day of a number of days since 1970-01-01.
-///
-/// Years are counted from March, so that the leap day is a year's last; the pattern of them repeats every 400 years.
-const fn civil(days: u64) -> (u64, u64, u64) {
-    const ERA: u64 = 146_097;
-    // Days from 0000-03-01 to 1970-01-01.
-    let days = days + 719_468;
-    let (era, of_era) = (days / ERA, days % ERA);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + if month <= 2 { 1 } else { 0 };
-    (year, month, day)
+/// A time of RFC 3339 with all nine digits of the second's fraction.
+pub(crate) fn precise(seconds: u64, nanoseconds: u32) -> String {
+    format!("{}.{nanoseconds:09}Z", rfc3339(seconds).trim_end_matches('Z'))
 }
 
 #[cfg(test)]

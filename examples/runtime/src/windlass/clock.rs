@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use windlass_image::config::rfc3339;
+
+use crate::timestamp::precise;
 
 const SECOND: u64 = 1_000_000_000;
 /// Days from the first of March of the year 0 to 1970.
@@ -52,8 +53,7 @@ impl Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = rfc3339(self.seconds());
-        write!(f, "{}.{:09}Z", whole.trim_end_matches('Z'), self.nanoseconds())
+        f.write_str(&precise(self.seconds(), self.nanoseconds()))
     }
 }
 

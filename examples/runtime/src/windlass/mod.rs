@@ -65,6 +65,7 @@ mod transfer;
 mod tty;
 mod volume;
 mod volumes;
+mod xattr;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -14,6 +14,7 @@ use windlass_overlay::tar::{Reader, Writer};
 use windlass_overlay::{DeviceKind, DeviceNumber, Entry, Kind, Limits, Metadata, SafePath, Timestamp};
 
 use super::failure::Failure;
+use super::xattr;
 
 /// Whose the copies are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +56,8 @@ fn add<W: Write>(
 ) -> Result<(), Failure> {
     let doing = || format!("read {}", name.display());
     let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(Failure::during(doing()))?;
-    let metadata = metadata(&stat);
-    let entry = |kind| Entry { path: path.clone(), kind, metadata: metadata.clone() };
+    let mut metadata = metadata(&stat);
+    let entry = |kind, metadata: &Metadata| Entry { path: path.clone(), kind, metadata: metadata.clone() };
     let failed = || Failure::during(format!("archive {path}"));
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
@@ -67,24 +68,27 @@ fn add<W: Write>(
             if !found.is_file() {
                 return Err(Failure::new(format!("{}: it changed while it was read", doing())));
             }
-            writer.append(&entry(Kind::File { size: found.len() }), &mut &file).map_err(failed())
+            metadata.xattrs = xattr::read(file.as_fd()).map_err(Failure::during(doing()))?;
+            writer.append(&entry(Kind::File { size: found.len() }, &metadata), &mut &file).map_err(failed())
         }
         FileType::Directory => {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let directory = openat(parent, name, flags, Mode::empty()).map_err(Failure::during(doing()))?;
-            writer.append(&entry(Kind::Directory), &mut std::io::empty()).map_err(failed())?;
+            metadata.xattrs = xattr::read(directory.as_fd()).map_err(Failure::during(doing()))?;
+            writer.append(&entry(Kind::Directory, &metadata), &mut std::io::empty()).map_err(failed())?;
             add_children(writer, directory.as_fd(), path, depth + 1)
         }
         FileType::Symlink => {
             let target = readlinkat(parent, name, Vec::new()).map_err(Failure::during(doing()))?;
-            writer.append(&entry(Kind::Symlink(target.into_bytes().into())), &mut std::io::empty()).map_err(failed())
+            let entry = entry(Kind::Symlink(target.into_bytes().into()), &metadata);
+            writer.append(&entry, &mut std::io::empty()).map_err(failed())
         }
-        FileType::Fifo => writer.append(&entry(Kind::Fifo), &mut std::io::empty()).map_err(failed()),
+        FileType::Fifo => writer.append(&entry(Kind::Fifo, &metadata), &mut std::io::empty()).map_err(failed()),
         kind @ (FileType::CharacterDevice | FileType::BlockDevice) => {
             let number =
                 DeviceNumber { major: rustix::fs::major(stat.st_rdev), minor: rustix::fs::minor(stat.st_rdev) };
             let kind = if kind == FileType::BlockDevice { DeviceKind::Block } else { DeviceKind::Character };
-            writer.append(&entry(Kind::Device(kind, number)), &mut std::io::empty()).map_err(failed())
+            writer.append(&entry(Kind::Device(kind, number), &metadata), &mut std::io::empty()).map_err(failed())
         }
         // A socket is an end of a connection, not content.
         _ => Ok(()),
@@ -236,7 +240,7 @@ fn fill<R: Read>(reader: &mut Reader<R>, file: &File) -> Result<(), Failure> {
 }
 
 fn finish(parent: BorrowedFd<'_>, name: &Path, entry: &Entry, owner: Owner) -> rustix::io::Result<()> {
-    let Metadata { mode, uid, gid, mtime, .. } = &entry.metadata;
+    let Metadata { mode, uid, gid, mtime, xattrs } = &entry.metadata;
     if owner == Owner::Kept {
         let ids = (Some(Uid::from_raw(*uid)), Some(Gid::from_raw(*gid)));
         chownat(parent, name, ids.0, ids.1, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -245,13 +249,21 @@ fn finish(parent: BorrowedFd<'_>, name: &Path, entry: &Entry, owner: Owner) -> r
         Kind::Symlink(_) => {}
         Kind::Directory | Kind::File { .. } => {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            fchmod(openat(parent, name, flags, Mode::empty())?, Mode::from_raw_mode(*mode))?;
+            let opened = openat(parent, name, flags, Mode::empty())?;
+            fchmod(&opened, Mode::from_raw_mode(*mode))?;
+            xattr::write(opened.as_fd(), xattrs.iter().filter(|(name, _)| is_copied(name, owner)))?;
         }
         _ => rustix::fs::chmodat(parent, name, Mode::from_raw_mode(*mode), AtFlags::empty())?,
     }
     let time = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() };
     let times = Timestamps { last_access: time, last_modification: time };
     utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Whether an attribute goes with a copy: what users say of their files; what gives rights, with the owners alone.
+fn is_copied(name: &[u8], owner: Owner) -> bool {
+    let gives_rights = name == b"security.capability" || name.starts_with(b"system.posix_acl_");
+    name.starts_with(b"user.") || gives_rights && owner == Owner::Kept
 }
 
 /// Copies what is in one directory into another, with all owners.
@@ -287,15 +299,42 @@ mod tests {
         fs::set_permissions(from.join("sub/file"), fs::Permissions::from_mode(0o640)).unwrap();
         fs::set_permissions(from.join("sub/empty"), fs::Permissions::from_mode(0o500)).unwrap();
         symlink("/etc/passwd", from.join("link")).unwrap();
+        let attributes = [(&b"user.note"[..], &b"kept\0whole"[..]), (b"user.empty", b"")];
+        let attributes = attributes.map(|(name, value)| (Box::from(name), Box::from(value))).into();
+        for path in ["sub", "sub/file"] {
+            xattr::write(open(&from.join(path)).as_fd(), xattr::Xattrs::iter(&attributes)).unwrap();
+            assert_eq!(
+                xattr::read(open(&from.join(path)).as_fd()).unwrap(),
+                attributes,
+                "needs a file system with them"
+            );
+        }
         copy_contents(open(&from).as_fd(), open(&to).as_fd()).unwrap();
         assert_eq!(fs::read_to_string(to.join("sub/file")).unwrap(), "text");
         assert_eq!(fs::metadata(to.join("sub/file")).unwrap().permissions().mode() & 0o7777, 0o640);
         assert_eq!(fs::metadata(to.join("sub/empty")).unwrap().permissions().mode() & 0o7777, 0o500);
         assert_eq!(fs::read_link(to.join("link")).unwrap(), Path::new("/etc/passwd"));
+        for path in ["sub", "sub/file"] {
+            assert_eq!(xattr::read(open(&to.join(path)).as_fd()).unwrap(), attributes);
+        }
         let times = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
         assert_eq!(times(&from.join("sub")), times(&to.join("sub")));
         // A second time over what is there.
         copy_contents(open(&from).as_fd(), open(&to).as_fd()).unwrap();
+    }
+
+    #[test]
+    fn attributes_that_give_rights_go_with_the_owner() {
+        for (name, kept, callers) in [
+            ("user.note", true, true),
+            ("security.capability", true, false),
+            ("system.posix_acl_access", true, false),
+            ("trusted.overlay.opaque", false, false),
+            ("security.selinux", false, false),
+        ] {
+            let copied = |owner| is_copied(name.as_bytes(), owner);
+            assert_eq!((copied(Owner::Kept), copied(Owner::Caller)), (kept, callers), "{name}");
+        }
     }
 
     #[test]

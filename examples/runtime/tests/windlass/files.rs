@@ -72,12 +72,20 @@ pub(crate) fn copies_go_both_ways() {
     symlink("deep/file", from.join("link")).expect("a link");
     let (from, to) = (from.display().to_string(), to.display().to_string());
     home.detach("one", &[], "sleep 600");
+    let note = |path: &str| {
+        let mut value = [0; 16];
+        let length = rustix::fs::getxattr(path, "user.note", &mut value[..]).expect("it has a note");
+        value[..length].to_vec()
+    };
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(format!("{from}/deep/file"), "user.note", b"kept", flags).expect("a file system with them");
     home.ok(&["cp", &from, "one:/new"]);
     home.ok(&["cp", &from, "one:/tmp"]);
     assert_eq!(home.ok(&["exec", "one", "cat", "/new/link", "/tmp/from/deep/file"]), "there and backthere and back");
     assert_eq!(home.ok(&["exec", "one", "stat", "-c", "%u:%g", "/new/deep/file"]), "0:0\n");
     home.ok(&["cp", "one:/new/.", &to]);
     assert_eq!(std::fs::read_to_string(format!("{to}/link")).expect("it came back"), "there and back");
+    assert_eq!(note(&format!("{to}/deep/file")), b"kept");
     // The same with one that does not run.
     home.ok(&["stop", "-t", "0", "one"]);
     home.ok(&["cp", &format!("{from}/deep/file"), "one:/new/deep/other"]);
