@@ -281,6 +281,7 @@ fn act(role: &str) -> std::process::ExitCode {
         "parent" => {
             // Never waits for its child, which so stays a zombie.
             let child = Command::new(std::env::current_exe().unwrap()).env(ROLE, "nap 0").stdin(Stdio::piped()).spawn();
+            #[expect(clippy::zombie_processes, reason = "a zombie is what is wanted")]
             let mut child = child.unwrap();
             child.stdin.take().unwrap().write_all(b"!").unwrap();
             let stat = format!("/proc/{}/stat", child.id());

@@ -10,7 +10,7 @@ mod pod;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its corpus folder and of its wrapper.
-pub const TARGETS: [(&str, Body); 20] = [
+pub const TARGETS: [(&str, Body); 22] = [
     ("cgroups_cpuset", cgroups::cpuset),
     ("cgroups_stats", cgroups::stats),
     ("image_reference", image::reference),

@@ -22,7 +22,7 @@ pub(in crate::windlass) struct Connection {
     /// Lets the registry's credential go to a token service on this other host (repeatable)
     #[arg(long, value_name = "HOST")]
     pub trust_realm: Vec<String>,
-    /// Where credentials are [default: $DOCKER_CONFIG/config.json, or ~/.docker/config.json]
+    /// Where credentials are [default: docker's own config.json]
     #[arg(long, value_name = "FILE")]
     pub authfile: Option<PathBuf>,
 }
@@ -104,7 +104,7 @@ pub(in crate::windlass) struct Logout {
     /// The registry
     #[arg(default_value = "docker.io")]
     pub registry: String,
-    /// Where credentials are [default: $DOCKER_CONFIG/config.json, or ~/.docker/config.json]
+    /// Where credentials are [default: docker's own config.json]
     #[arg(long, value_name = "FILE")]
     pub authfile: Option<PathBuf>,
 }
