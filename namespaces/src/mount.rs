@@ -126,7 +126,7 @@ pub(crate) enum Kind {
 pub(crate) enum Trees {
     All,
     /// Beside v1 hierarchies not that of v2, as engines' users know it.
-    #[cfg_attr(not(feature = "oci"), expect(dead_code, reason = "runtime configurations alone ask for it"))]
+    #[cfg_attr(not(any(feature = "oci", test)), expect(dead_code, reason = "runtime configurations alone ask for it"))]
     OneVersion,
 }
 
@@ -144,7 +144,6 @@ pub(crate) struct IdMap {
 pub(crate) enum Contents {
     None,
     /// Nothing, but its root has the permissions of the directory at its target, if there was one.
-    #[cfg_attr(not(feature = "oci"), expect(dead_code, reason = "runtime configurations alone ask for it"))]
     PermissionsOfTarget,
     /// A copy of what was at its target.
     OfTarget,

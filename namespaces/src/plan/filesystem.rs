@@ -231,6 +231,11 @@ fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
         Kind::Masked => return Ok(Step::Mask(target.path)),
         Kind::ReadOnlyPath => return Ok(Step::ReadOnlyPath(target.path)),
     };
+    Ok(Step::Mount(mount_step(command, mount, source, links, target)))
+}
+
+/// What a mount is, once it is known of what.
+fn mount_step(command: &Command, mount: &Mount, source: MountSource, links: Links, target: Target) -> MountStep {
     let propagation = propagation(command, mount, &source);
     let reach = match &source {
         MountSource::Bind { recursive: true, .. }
@@ -248,16 +253,7 @@ fn step(command: &Command, facts: &Facts, mount: &Mount) -> Result<Step> {
         below.set &= !attribute::READ_ONLY;
     }
     let propagation_reach = mount.propagation_reach.unwrap_or(reach);
-    Ok(Step::Mount(MountStep {
-        source,
-        target,
-        links,
-        own,
-        below,
-        propagation,
-        propagation_reach,
-        contents: mount.contents,
-    }))
+    MountStep { source, target, links, own, below, propagation, propagation_reach, contents: mount.contents }
 }
 
 /// A fresh file system is private, and so is a copy out of a private tree.
