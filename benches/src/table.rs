@@ -138,9 +138,9 @@ mod tests {
     #[test]
     fn a_page_keeps_all_but_its_table() {
         let row = Row::new(&promise(Bound::AtMost(1.5)), &Ok(Sample { value: 3.0, baseline: 2.0 }));
-        let page = "a\n<!-- table x -->\nold\n<!-- end -->\nb\n<!-- table y -->\nkept\n<!-- end -->\n";
+        let page = "a\n<!-- table x -->\nstale\n<!-- end -->\nb\n<!-- table y -->\nkept\n<!-- end -->\n";
         let placed_once = placed(page, "x", std::slice::from_ref(&row)).unwrap();
-        assert!(placed_once.starts_with("a\n<!-- table x -->\n| line |") && !placed_once.contains("old"));
+        assert!(placed_once.starts_with("a\n<!-- table x -->\n| line |") && !placed_once.contains("stale"));
         assert!(placed_once.contains("| 3.00 | 2.00 | us | 1.50 |"), "{placed_once}");
         assert!(placed_once.ends_with("<!-- end -->\nb\n<!-- table y -->\nkept\n<!-- end -->\n"));
         assert_eq!(placed(&placed_once, "x", &[row]), Some(placed_once));
