@@ -81,8 +81,7 @@ fn shown() {
         let store = store(directory.path());
         let view = match stacked(&store, &layers) {
             Ok(view) => view,
-            // A layer alone does not know that what it uses as a directory and also links to is a symbolic link below.
-            Err(Error::Ambiguous { .. } | Error::Archive { fault: Fault::HardLink, .. }) => {
+            Err(error) if is_refused(&error) => {
                 return refused.set(refused.get() + 1);
             }
             Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
@@ -93,6 +92,12 @@ fn shown() {
     });
     let shown = shown.get();
     assert!(refused.get() < shown / 4, "{} stacks were refused, {shown} shown", refused.get());
+}
+
+/// Whether a stack is one that layers refuse which were applied each by itself: none knows that what it uses as a
+/// directory, or finds its own files below, is a symbolic link in a lower one.
+fn is_refused(error: &Error) -> bool {
+    matches!(error, Error::Ambiguous { .. } | Error::LinkTarget { .. } | Error::Archive { fault: Fault::HardLink, .. })
 }
 
 fn stacked(store: &LayerStore, layers: &[support::Layer]) -> windlass_overlay::Result<View> {
@@ -106,7 +111,7 @@ fn changes() {
         let store = store(directory.path());
         let ids = match stacked(&store, &lower) {
             Ok(view) => view.layers().to_vec(),
-            Err(Error::Ambiguous { .. } | Error::Archive { fault: Fault::HardLink, .. }) => return,
+            Err(error) if is_refused(&error) => return,
             Err(error) => panic!("{error}"),
         };
         let snapshot = store.snapshot("s", &ids).unwrap();
