@@ -24,7 +24,7 @@ const PAGES_MAX: usize = 10_000;
 /// Tags of one repository at most.
 const TAGS_MAX: usize = 1 << 20;
 
-/// Talks to registries; see the [module](self).
+/// Talks to registries; see the [module](crate::client).
 pub struct Client {
     pub(super) options: Options,
     pub(super) transport: Transport,
