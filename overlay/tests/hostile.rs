@@ -391,17 +391,26 @@ fn bottomless() {
     assert_eq!(std::fs::read_dir(cage.target()).unwrap().count(), 0);
 }
 
-/// An archive of one empty file with a name in a pax header.
-fn pax_named(name: &str) -> Vec<u8> {
-    let record = format!("path={name}\n");
-    let length = (1..1 << 20).find(|length: &usize| format!("{length} {record}").len() == *length).unwrap();
-    let record = format!("{length} {record}");
-    let mut builder = tar::Builder::new(Vec::new());
+/// Says in a pax header of what is appended next, as `KEY=VALUE` each.
+fn append_pax(builder: &mut tar::Builder<Vec<u8>>, said: &[String]) {
+    let record = |text: &String| {
+        let rest = text.len() + " \n".len();
+        // A record's length counts its own digits.
+        let length = (1..20).map(|digits| rest + digits).find(|length| length.to_string().len() == length - rest);
+        format!("{} {text}\n", length.unwrap())
+    };
+    let records: String = said.iter().map(record).collect();
     let mut header = tar::Header::new_ustar();
     header.set_entry_type(tar::EntryType::XHeader);
-    header.set_size(record.len() as u64);
+    header.set_size(records.len() as u64);
     header.set_cksum();
-    builder.append_data(&mut header, "pax", record.as_bytes()).unwrap();
+    builder.append_data(&mut header, "pax", records.as_bytes()).unwrap();
+}
+
+/// An archive of one empty file with a name in a pax header.
+fn pax_named(name: &str) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    append_pax(&mut builder, &[format!("path={name}")]);
     let mut header = tar::Header::new_ustar();
     header.set_mode(0o644);
     header.set_size(0);
@@ -474,25 +483,15 @@ fn many_entries() {
 
 fn sparse() {
     // 1 GiB with one byte in the middle, as GNU tar writes it in version 1.0.
-    let record = |text: String| {
-        let length = (1..200).find(|length: &usize| format!("{length} {text}\n").len() == *length).unwrap();
-        format!("{length} {text}\n")
-    };
     let size = 1 << 30;
-    let records: String = [
+    let said = [
         "GNU.sparse.major=1".to_owned(),
         "GNU.sparse.minor=0".to_owned(),
         "GNU.sparse.name=holes".to_owned(),
         format!("GNU.sparse.realsize={size}"),
-    ]
-    .map(record)
-    .concat();
+    ];
     let mut builder = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_ustar();
-    header.set_entry_type(tar::EntryType::XHeader);
-    header.set_size(records.len() as u64);
-    header.set_cksum();
-    builder.append_data(&mut header, "pax", records.as_bytes()).unwrap();
+    append_pax(&mut builder, &said);
     let mut content = b"1\n536870912\n1\n".to_vec();
     content.resize(512, 0);
     content.push(b'x');

@@ -27,6 +27,21 @@ pub(in crate::windlass) struct Connection {
     pub authfile: Option<PathBuf>,
 }
 
+/// What fetching and sending have in common.
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Transfer {
+    /// Shows no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub places: Places,
+}
+
 /// Where else images are, which logging in does not ask.
 #[derive(Debug, Args)]
 pub(in crate::windlass) struct Places {
@@ -48,16 +63,8 @@ pub(in crate::windlass) struct Pull {
     /// Fetches layers that the registry lacks from where the manifest says that they are
     #[arg(long)]
     pub foreign_layers: bool,
-    /// Shows no progress
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// One JSON object
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
-    pub connection: Connection,
-    #[command(flatten)]
-    pub places: Places,
+    pub transfer: Transfer,
 }
 
 #[derive(Debug, Args)]
@@ -72,16 +79,8 @@ pub(in crate::windlass) struct Push {
     /// Sends blobs in pieces of so many bytes, which are not sent again after a broken connection
     #[arg(long, value_name = "BYTES")]
     pub piece: Option<u64>,
-    /// Shows no progress
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// One JSON object
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
-    pub connection: Connection,
-    #[command(flatten)]
-    pub places: Places,
+    pub transfer: Transfer,
 }
 
 #[derive(Debug, Args)]

@@ -13,12 +13,12 @@ use crate::windlass::out;
 
 pub(in crate::windlass) fn pull(home: &Home, request: &cli::Pull) -> Result<u8, Failure> {
     let reference = Reference::parse(&request.image).map_err(Failure::during("image"))?;
-    let mut options = connect::options(&request.connection, reference.registry())?;
-    connect::mirrors(&mut options, &request.places)?;
+    let mut options = connect::options(&request.transfer.connection, reference.registry())?;
+    connect::mirrors(&mut options, &request.transfer.places)?;
     options.streams = request.streams;
     options.foreign_layers = request.foreign_layers;
     let client = connect::client(options)?;
-    let bars = Bars::new(request.quiet || request.json);
+    let bars = Bars::new(request.transfer.quiet || request.transfer.json);
     let progress = |progress: windlass_image::client::Progress<'_>| bars.show(progress);
     let pull = Pull::new(&reference).progress(&progress);
     let pull = match request.platform.as_deref() {
@@ -27,7 +27,7 @@ pub(in crate::windlass) fn pull(home: &Home, request: &cli::Pull) -> Result<u8, 
         Some(text) => pull.platforms(Platforms::One(platform(text)?)),
     };
     let image = client.pull(&home.layout, &pull).map_err(Failure::during(format_args!("pull {}", request.image)))?;
-    if request.json {
+    if request.transfer.json {
         let counts = bars.counts();
         let line = json!({"name": reference.familiar(), "reference": reference.canonical(),
             "manifest": image.digest.to_string(), "fetched": counts.moved, "existed": counts.existed,

@@ -16,18 +16,18 @@ pub(in crate::windlass) fn push(home: &Home, request: &cli::Push) -> Result<u8, 
     let image = home.require(&request.image)?.descriptor;
     let target = request.target.as_ref().unwrap_or(&request.image);
     let reference = Reference::parse(target).map_err(Failure::during("where the image goes"))?;
-    let mut options = connect::options(&request.connection, reference.registry())?;
-    connect::mirrors(&mut options, &request.places)?;
+    let mut options = connect::options(&request.transfer.connection, reference.registry())?;
+    connect::mirrors(&mut options, &request.transfer.places)?;
     options.pieces = request.piece.map_or(Pieces::Whole, Pieces::Of);
     let client = connect::client(options)?;
-    let bars = Bars::new(request.quiet || request.json);
+    let bars = Bars::new(request.transfer.quiet || request.transfer.json);
     let progress = |progress: windlass_image::client::Progress<'_>| bars.show(progress);
     let mut push = Push::new(&reference, &image).progress(&progress);
     if let Some(repository) = &request.mount_from {
         push = push.mount_from(repository);
     }
     let pushed = client.push(&home.layout, &push).map_err(Failure::during(format_args!("push {target}")))?;
-    if request.json {
+    if request.transfer.json {
         let line = json!({"reference": reference.canonical(), "manifest": image.digest.to_string(),
             "sent": pushed.sent, "bytes": pushed.bytes, "mounted": pushed.mounted, "existed": pushed.existed});
         out::line(&line.to_string())?;
