@@ -67,6 +67,11 @@ impl<'a> Pull<'a> {
         Self { reference, platforms: Platforms::One(Platform::host()), progress: None, sink: None }
     }
 
+    /// What is pulled.
+    pub fn reference(&self) -> &Reference {
+        self.reference
+    }
+
     /// For these platforms.
     #[must_use]
     pub fn platforms(mut self, platforms: Platforms) -> Self {

@@ -5,18 +5,18 @@ use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use windlass_image::{Descriptor, Digest};
-use windlass_overlay::{ApplyOptions, Devices, IdMap, LayerId, MountOptions, Snapshot};
+use windlass_overlay::{LayerId, MountOptions, Snapshot};
 
 use super::cli::Options;
 use super::containers::{Container, Containers};
 use super::failure::Failure;
-use super::home::{self, Home};
+use super::home::Home;
 use super::mounts::{Mounted, Source};
 use super::network::files;
 use super::record::Config;
+use super::unpack::unpack;
 use super::volumes::Volumes;
-use super::{inside, out, removal, request, rootless};
+use super::{inside, out, registry, removal, request};
 
 pub(super) fn create(home: &Home, containers: &Containers, options: &Options) -> Result<u8, Failure> {
     let (container, _) = make(home, containers, options)?;
@@ -26,7 +26,8 @@ pub(super) fn create(home: &Home, containers: &Containers, options: &Options) ->
 
 /// Makes a container; when that fails nothing of it is left.
 pub(super) fn make(home: &Home, containers: &Containers, options: &Options) -> Result<(Container, Config), Failure> {
-    let image = home.layout.resolve(home::name(&options.image)?).map_err(Failure::during(&options.image))?;
+    let how = registry::Needed { policy: options.pull, fetching: &options.fetching, quiet: options.quiet };
+    let image = registry::needed(home, &options.image, how)?;
     let layers = unpack(home, image.layers())?;
     of_layers(home, containers, &layers, |id| request::config(options, &image, id, containers))
 }
@@ -140,36 +141,6 @@ fn make_mount_points(root: BorrowedFd<'_>, config: &Config) -> Result<(), Failur
         directory(path)?;
     }
     Ok(())
-}
-
-/// These layers in the store, bottom first.
-pub(super) fn unpack<'l>(
-    home: &Home,
-    image: impl Iterator<Item = (&'l Descriptor, &'l Digest)>,
-) -> Result<Vec<LayerId>, Failure> {
-    let mut layers = Vec::new();
-    for (descriptor, diff_id) in image {
-        let layer = layer_id(diff_id)?;
-        let doing = format!("layer {}", descriptor.digest);
-        if !home.layers.contains(layer).map_err(Failure::during(&doing))? {
-            let stream = home.layout.layer(descriptor).map_err(Failure::during(&doing))?;
-            let rootless = rootless::is_inside();
-            let options = ApplyOptions {
-                expect: Some(layer),
-                id_map: if rootless::has_one_id() { IdMap::CurrentUser } else { IdMap::Identity },
-                devices: if rootless { Devices::Skip } else { Devices::Create },
-                ..ApplyOptions::default()
-            };
-            home.layers.ingest(stream, &options).map_err(Failure::during(&doing))?;
-        }
-        layers.push(layer);
-    }
-    Ok(layers)
-}
-
-/// The store's name of an image's layer.
-pub(super) fn layer_id(diff_id: &Digest) -> Result<LayerId, Failure> {
-    diff_id.to_string().parse().map_err(Failure::during(format_args!("layer {diff_id}")))
 }
 
 /// Twelve random digits.

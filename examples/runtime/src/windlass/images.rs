@@ -115,7 +115,7 @@ fn collect(home: &Home) -> Result<Removed, Refused> {
     for descriptor in home.layout.images().map_err(Failure::during("list the images"))? {
         let Some(image) = home.image(&descriptor)? else { continue };
         for (_, diff_id) in image.layers() {
-            roots.push(super::create::layer_id(diff_id)?);
+            roots.push(super::unpack::layer_id(diff_id)?);
         }
     }
     let layers = home.layers.gc(&roots).map_err(Failure::during("collect unused layers"))?;

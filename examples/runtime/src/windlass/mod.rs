@@ -63,6 +63,7 @@ mod streams;
 mod top;
 mod transfer;
 mod tty;
+mod unpack;
 mod volume;
 mod volumes;
 mod xattr;
@@ -102,7 +103,6 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Verb::History { image, json } => history::history(&Home::open(&root)?, &image, json),
         Verb::Save(request) => archive::save(&Home::open(&root)?, &request),
         Verb::Load(request) => archive::load(&Home::open(&root)?, &request),
-        Verb::Pull(request) => registry::pull(&Home::open(&root)?, &request),
         Verb::Push(request) => registry::push(&Home::open(&root)?, &request),
         Verb::Login(request) => registry::login(&request),
         Verb::Logout(request) => registry::logout(&request),
@@ -137,6 +137,7 @@ fn namespace(verb: &Verb, containers: &Containers) -> Result<Place, Failure> {
         | Verb::Prune(_)
         | Verb::Volume(_)
         | Verb::Build(_)
+        | Verb::Pull(_)
         | Verb::Rmi { .. }
         | Verb::Gc { .. }
         | Verb::Diff { .. } => Place::Anew,
@@ -178,6 +179,7 @@ fn of_container(root: &Path, verb: Verb) -> Result<u8, Failure> {
         Verb::Prune(request) => prune::prune(&home()?, containers, &request),
         Verb::Rmi { images } => images::remove(&home()?, containers, &images),
         Verb::Gc { all, json } => images::gc(&home()?, all, json),
+        Verb::Pull(request) => registry::pull(&home()?, &request),
         Verb::Build(request) => build::build(&home()?, containers, &request),
         Verb::Monitor { container } => monitor::run(&home()?, containers, &container),
         Verb::Info { .. }
@@ -187,7 +189,6 @@ fn of_container(root: &Path, verb: Verb) -> Result<u8, Failure> {
         | Verb::History { .. }
         | Verb::Save(_)
         | Verb::Load(_)
-        | Verb::Pull(_)
         | Verb::Push(_)
         | Verb::Login(_)
         | Verb::Logout(_) => unreachable!("these need no container"),

@@ -214,7 +214,8 @@ pub(crate) fn what_fails_has_its_place() {
     let home = Home::new();
     let fails = |dockerfile: &str, options: &[&str]| {
         let folder = context(&home, "context", dockerfile);
-        let arguments: Vec<&str> = ["build", "-q"].iter().chain(options).copied().chain([text(&folder)]).collect();
+        let arguments: Vec<&str> =
+            ["build", "-q", "--pull=never"].iter().chain(options).copied().chain([text(&folder)]).collect();
         home.fails(&arguments)
     };
     for (dockerfile, code, words) in [

@@ -111,8 +111,13 @@ fn main() -> ExitCode {
         let test = with(name, body).needs(need::program("skopeo")).needs(need::program("umoci"));
         tests.push(test.needs(need::program("podman")));
     }
-    let registry = with("registry::images_go_there_and_back", registry::images_go_there_and_back);
-    tests.push(registry.needs(need::program("docker-registry")));
+    let registries = [
+        ("registry::images_go_there_and_back", registry::images_go_there_and_back as fn()),
+        ("registry::what_is_missing_is_fetched", registry::what_is_missing_is_fetched),
+    ];
+    for (name, body) in registries {
+        tests.push(with(name, body).needs(need::program("docker-registry")));
+    }
     tests.push(Test::new("run::info_tells_every_area", run::info_tells_every_area));
     trial::main(tests)
 }

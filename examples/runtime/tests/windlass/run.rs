@@ -34,7 +34,7 @@ pub(crate) fn exit_codes() {
     assert_eq!(code(&["absent"]), Some(127));
     assert_eq!(code(&["/absent"]), Some(127));
     assert_eq!(code(&["sh", "-c", "sh -c 'kill -9 $$'; exit $?"]), Some(137));
-    assert_eq!(home.fails(&["run", "absent"]).0, 125);
+    assert_eq!(home.fails(&["run", "--pull", "never", "absent"]).0, 125);
     assert_eq!(home.ok(&["ps", "-aq"]), "", "what could not start was not removed");
 }
 

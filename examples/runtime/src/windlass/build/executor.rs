@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use windlass_image::build::{Below, Cause, Changes, Executor, Run};
-use windlass_image::{Error, Image, Platform, Reference};
+use windlass_image::{Image, Platform, Reference};
 use windlass_overlay::{Change, MountOptions, Timestamp};
 
 use crate::windlass::clock::Time;
@@ -15,10 +15,11 @@ use crate::windlass::containers::{Container, Containers, Held};
 use crate::windlass::failure::Failure;
 use crate::windlass::home::Home;
 use crate::windlass::record::{Config, Limits, LogLimits, NetworkMode, Security};
+use crate::windlass::registry::{self, Needed};
 use crate::windlass::restart_policy::RestartPolicy;
 use crate::windlass::run::attended;
 use crate::windlass::volumes::Volumes;
-use crate::windlass::{create, removal};
+use crate::windlass::{create, removal, unpack};
 
 /// How long a monitor may take to end after its container has.
 const MONITOR_PATIENCE: Duration = Duration::from_secs(30);
@@ -28,13 +29,16 @@ pub(super) struct Runner<'r> {
     home: &'r Home,
     containers: &'r Containers,
     network: NetworkMode,
+    needed: Needed<'r>,
+    /// What names of images have led to.
+    images: Vec<(String, Image)>,
     /// What a command that failed exited with.
     code: Option<u8>,
 }
 
 impl<'r> Runner<'r> {
-    pub(super) fn new(home: &'r Home, containers: &'r Containers, network: NetworkMode) -> Self {
-        Self { home, containers, network, code: None }
+    pub(super) fn new(home: &'r Home, containers: &'r Containers, network: NetworkMode, needed: Needed<'r>) -> Self {
+        Self { home, containers, network, needed, images: Vec::new(), code: None }
     }
 
     /// What windlass exits with when the build fails: as the command did, where one did.
@@ -101,14 +105,17 @@ impl<'r> Runner<'r> {
 
 impl Executor for Runner<'_> {
     fn image(&mut self, reference: &Reference, platform: &Platform) -> Result<Image, Cause> {
-        match self.home.layout.resolve_for(reference.canonical(), platform) {
-            Ok(image) => Ok(image),
-            Err(Error::NotFound { .. }) => Err(Box::new(Failure::new(format!(
-                "there is no image {} for {platform}: `windlass load` or `windlass pack` it first",
-                reference.familiar()
-            )))),
-            Err(error) => Err(Box::new(error)),
+        // A name that several stages use leads to one image.
+        if let Some((_, image)) = self.images.iter().find(|(name, _)| name == reference.canonical()) {
+            return Ok(image.clone());
         }
+        let image = registry::needed(self.home, reference.canonical(), self.needed)?;
+        if image.config.platform().rank_on(platform).is_none() {
+            let (familiar, other) = (reference.familiar(), image.config.platform());
+            return Err(Box::new(Failure::new(format!("the image {familiar} is for {other}, not for {platform}"))));
+        }
+        self.images.push((reference.canonical().to_owned(), image.clone()));
+        Ok(image)
     }
 
     fn open(&mut self, layers: &[Below]) -> Result<OwnedFd, Cause> {
@@ -117,7 +124,7 @@ impl Executor for Runner<'_> {
             std::fs::create_dir_all(&empty)?;
             return Ok(File::open(empty)?.into());
         }
-        let layers = create::unpack(self.home, layers.iter().map(|(blob, diff_id)| (blob, diff_id)))?;
+        let layers = unpack::unpack(self.home, layers.iter().map(|(blob, diff_id)| (blob, diff_id)))?;
         let key = format!("build-{}-{}", std::process::id(), create::new_id()?);
         let view = self.home.layers.view(&key, &layers)?;
         let mounted = view.mount(&MountOptions::default());
@@ -130,7 +137,7 @@ impl Executor for Runner<'_> {
         if run.layers.is_empty() {
             return Err(Box::new(Failure::new("nothing can run in an empty image")));
         }
-        let layers = create::unpack(self.home, run.layers.iter().map(|(blob, diff_id)| (blob, diff_id)))?;
+        let layers = unpack::unpack(self.home, run.layers.iter().map(|(blob, diff_id)| (blob, diff_id)))?;
         let (container, config) = create::of_layers(self.home, self.containers, &layers, |id| self.config(run, id))?;
         let done = self.run_in(run, &container, &config, changes);
         let removed = remove(self.home, &container);

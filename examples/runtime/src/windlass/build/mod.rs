@@ -18,6 +18,7 @@ use super::containers::Containers;
 use super::failure::{Failure, warn};
 use super::home::{self, Home};
 use super::out;
+use super::registry::Needed;
 use crate::cause::chain;
 use executor::Runner;
 
@@ -48,7 +49,8 @@ pub(super) fn build(home: &Home, containers: &Containers, request: &Build) -> Re
         reuse: if request.no_cache { Reuse::No } else { Reuse::Yes },
     };
     let lease = home.layout.lease().map_err(Failure::during("hold the images"))?;
-    let mut runner = Runner::new(home, containers, request.network.clone());
+    let needed = Needed { policy: request.pull, fetching: &request.fetching, quiet: request.quiet || request.json };
+    let mut runner = Runner::new(home, containers, request.network.clone(), needed);
     let mut tell = |progress: Progress<'_>| match progress {
         _ if request.quiet => {}
         Progress::Step { number, total, text } => report(&format!("step {number}/{total}: {text}")),

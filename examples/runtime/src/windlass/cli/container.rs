@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::registry::{Fetching, PullPolicy};
 use crate::windlass::mounts::{self, Mounted};
 use crate::windlass::port::Port;
 use crate::windlass::record::DeviceNode;
@@ -117,7 +118,15 @@ pub(in crate::windlass) struct Options {
     /// Of the log: max-size=BYTES, max-file=NUMBER (repeatable)
     #[arg(long, value_name = "NAME=VALUE", value_parser = option::log_option)]
     pub log_opt: Vec<option::LogOption>,
-    /// The image
+    /// When the image is fetched
+    #[arg(long, value_enum, value_name = "POLICY", default_value = "missing")]
+    pub pull: PullPolicy,
+    /// Shows no progress of fetching
+    #[arg(short, long)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub fetching: Fetching,
+    /// The image, by name, id or digest
     pub image: String,
     /// The command, instead of the image's own arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::registry::{Fetching, PullPolicy};
 use crate::windlass::option;
 use crate::windlass::record::NetworkMode;
 
@@ -30,7 +31,13 @@ pub(in crate::windlass) struct Build {
     /// The image's date, and the latest modification time of its files, so that building twice gives the same bytes
     #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS")]
     pub source_date_epoch: Option<u64>,
-    /// Tells no steps
+    /// When images that the Dockerfile names are fetched; without a value always
+    #[arg(long, value_enum, value_name = "POLICY", default_value = "missing", default_missing_value = "always",
+          num_args = 0..=1, require_equals = true)]
+    pub pull: PullPolicy,
+    #[command(flatten)]
+    pub fetching: Fetching,
+    /// Tells no steps, and shows no progress
     #[arg(short, long)]
     pub quiet: bool,
     /// The last line printed is one JSON object

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// How to talk to a registry.
 #[derive(Debug, Args)]
@@ -50,6 +50,28 @@ pub(in crate::windlass) struct Places {
     pub registries_conf: Option<PathBuf>,
 }
 
+/// When an image that a verb needs is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::windlass) enum PullPolicy {
+    /// Whatever is there; without the registry nothing goes on
+    Always,
+    /// When it is not there
+    Missing,
+    /// As always, but what is there does where the registry cannot be asked
+    Newer,
+    /// Not at all
+    Never,
+}
+
+/// How the images are fetched that a verb needs.
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Fetching {
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub places: Places,
+}
+
 #[derive(Debug, Args)]
 pub(in crate::windlass) struct Pull {
     /// The image, by tag or digest
@@ -63,6 +85,9 @@ pub(in crate::windlass) struct Pull {
     /// Fetches layers that the registry lacks from where the manifest says that they are
     #[arg(long)]
     pub foreign_layers: bool,
+    /// Keeps layers as they came, instead of also unpacking them on the way for containers
+    #[arg(long)]
+    pub no_unpack: bool,
     #[command(flatten)]
     pub transfer: Transfer,
 }

@@ -1,15 +1,16 @@
-//! `pull`.
+//! `pull`, and how every verb fetches.
+
+use std::io::{self, Read};
 
 use serde_json::json;
-use windlass_image::client::{Platforms, Pull};
-use windlass_image::{Platform, Reference};
+use windlass_image::client::{Client, LayerSink, Platforms, Pull};
+use windlass_image::{Descriptor, Digest, Platform, Reference};
 
 use super::bars::Bars;
 use super::connect;
-use crate::windlass::cli;
 use crate::windlass::failure::Failure;
 use crate::windlass::home::Home;
-use crate::windlass::out;
+use crate::windlass::{cli, out, unpack};
 
 pub(in crate::windlass) fn pull(home: &Home, request: &cli::Pull) -> Result<u8, Failure> {
     let reference = Reference::parse(&request.image).map_err(Failure::during("image"))?;
@@ -20,13 +21,20 @@ pub(in crate::windlass) fn pull(home: &Home, request: &cli::Pull) -> Result<u8, 
     let client = connect::client(options)?;
     let bars = Bars::new(request.transfer.quiet || request.transfer.json);
     let progress = |progress: windlass_image::client::Progress<'_>| bars.show(progress);
-    let pull = Pull::new(&reference).progress(&progress);
-    let pull = match request.platform.as_deref() {
-        None => pull,
-        Some("all") => pull.platforms(Platforms::All),
-        Some(text) => pull.platforms(Platforms::One(platform(text)?)),
+    let platforms = match request.platform.as_deref() {
+        None => Platforms::One(Platform::host()),
+        Some("all") => Platforms::All,
+        Some(text) => Platforms::One(platform(text)?),
     };
-    let image = client.pull(&home.layout, &pull).map_err(Failure::during(format_args!("pull {}", request.image)))?;
+    // What does not run here needs no unpacked layers.
+    let layers = match &platforms {
+        Platforms::One(platform) if !request.no_unpack && platform.rank_on(&Platform::host()).is_some() => {
+            Layers::Unpacked
+        }
+        _ => Layers::AsTheyCame,
+    };
+    let pull = Pull::new(&reference).progress(&progress).platforms(platforms);
+    let image = fetch(home, &client, pull, layers)?;
     if request.transfer.json {
         let counts = bars.counts();
         let line = json!({"name": reference.familiar(), "reference": reference.canonical(),
@@ -37,6 +45,39 @@ pub(in crate::windlass) fn pull(home: &Home, request: &cli::Pull) -> Result<u8, 
         out::line(&format!("{}@{}", reference.familiar(), image.digest))?;
     }
     Ok(0)
+}
+
+/// What becomes of layers beside that they are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layers {
+    /// They are unpacked while they arrive, so that nothing reads them again before a container runs.
+    Unpacked,
+    AsTheyCame,
+}
+
+/// Fetches an image.
+pub(super) fn fetch(home: &Home, client: &Client, pull: Pull<'_>, layers: Layers) -> Result<Descriptor, Failure> {
+    let reference = pull.reference().familiar().to_owned();
+    let unpacking = Unpacking { home };
+    let pull = if layers == Layers::Unpacked { pull.sink(&unpacking) } else { pull };
+    client.pull(&home.layout, &pull).map_err(Failure::during(format_args!("pull {reference}")))
+}
+
+/// Takes layers into the store of unpacked ones.
+struct Unpacking<'h> {
+    home: &'h Home,
+}
+
+impl LayerSink for Unpacking<'_> {
+    fn wants(&self, diff_id: &Digest) -> bool {
+        // A name that the store cannot have is told of when a container needs the layer.
+        unpack::layer_id(diff_id).is_ok_and(|layer| !self.home.layers.contains(layer).unwrap_or(false))
+    }
+
+    fn take(&self, diff_id: &Digest, tar: &mut dyn Read) -> io::Result<()> {
+        let layer = unpack::layer_id(diff_id).map_err(io::Error::other)?;
+        self.home.layers.ingest(tar, &unpack::apply_options(layer)).map(drop).map_err(io::Error::other)
+    }
 }
 
 fn platform(text: &str) -> Result<Platform, Failure> {
