@@ -279,8 +279,8 @@ mod tests {
             let mut list = Self { allows: true, exceptions: Vec::new() };
             for setting in settings {
                 let crate::setting::Action::Write { writes, .. } = setting.action else { continue };
-                for write in writes {
-                    list.write(&write.file, &write.value);
+                for write in writes.iter() {
+                    list.write(&write.file, write.value());
                 }
             }
             Some(list)

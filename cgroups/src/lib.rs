@@ -84,6 +84,7 @@ mod stats;
 mod sys;
 #[cfg(feature = "systemd")]
 pub mod systemd;
+mod text;
 mod v1;
 mod v2;
 mod value;
@@ -113,7 +114,7 @@ pub use resources::{
     Cpu, Cpuset, CpusetPartition, Dmem, Hugetlb, Io, IoMax, IoPriority, Memory, Network, Pids, Rdma, Resources,
     swap_of_total,
 };
-pub use setting::{Action, Check, Conversion, Setting, Undo, Write};
+pub use setting::{Action, Check, Conversion, Setting, Undo, Write, Writes};
 pub use stat_file::{StatKind, StatSelection};
 pub use stats::{
     Absence, CpuStats, DmemStats, HugetlbNodes, HugetlbStats, IoDeviceStats, IoStats, MemoryEvents, MemoryStats,

@@ -1,13 +1,14 @@
 //! Names of groups.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Where a group is, as a path of one or more names below the directory that [`Hierarchies`](crate::Hierarchies)
 /// took as their base.
 ///
 /// It has no empty name, no `.` and no `..`, so it cannot leave that directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GroupPath(String);
+pub struct GroupPath(Arc<str>);
 
 /// A text that does not name a group.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +33,7 @@ impl GroupPath {
                 _ => {}
             }
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// The path of a group below this one.
@@ -43,6 +44,11 @@ impl GroupPath {
     /// The path as text, without a slash at either end.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same, shared.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        self.0.clone()
     }
 
     /// The last of the names.

@@ -6,7 +6,7 @@ use crate::interface::{FileAccess, FilePlace, InterfaceFile};
 use crate::observed::{Home, Layout, Observed};
 use crate::report::{Outcome, Reason, Report, ReportItem};
 use crate::resources::Resources;
-use crate::setting::{Action, Setting, Write};
+use crate::setting::{Action, Setting};
 use crate::{pids, scalars, v1, v2};
 
 /// What [`Group::apply`](crate::Group::apply) does, in its order; plain data that can be printed and compared.
@@ -92,8 +92,8 @@ impl std::fmt::Display for Plan {
         for setting in &self.settings {
             match &setting.action {
                 Action::Write { writes, .. } => {
-                    for Write { file, value, .. } in writes {
-                        writeln!(f, "{file} {}", value.escape_debug())?;
+                    for write in writes.iter() {
+                        writeln!(f, "{} {}", write.file, write.value().escape_debug())?;
                     }
                 }
                 Action::Filter(program) => writeln!(f, "# device program: {program}")?,

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use crate::controller::{Controller, Version};
 use crate::error::{Error, Result};
 use crate::format::FormatError;
-use crate::group::Group;
+use crate::group::{Group, Held};
 use crate::hierarchy::directory::Directory;
 use crate::stat_file::{
     ESSENTIAL, Essential, FILES, HUGETLB_FILES, Parse, ParseSized, StatFile, StatKind, StatSelection,
@@ -33,7 +33,7 @@ pub struct StatReader {
 #[derive(Debug)]
 struct Source {
     fd: OwnedFd,
-    directory: Directory,
+    directory: Held,
     version: Version,
     file: Cow<'static, str>,
     parse: SourceParse,
@@ -66,7 +66,7 @@ impl Group {
         };
         for StatFile(kind, version, file, parse) in FILES {
             if selection.contains(*kind) && self.may_have(*kind, *version) && !self.counted_elsewhere(*version, file) {
-                let directory = self.directory_of(*version, file);
+                let directory = self.hold(*version, file);
                 reader.open(directory, *version, (*file).into(), SourceParse::Whole(*parse))?;
             }
         }
@@ -88,8 +88,9 @@ impl Group {
         reader.io_is_v1 = v1_io;
         // What was missing so far was missing because this kernel or group has none: a directory of which a file was
         // opened was there.
-        let unseen = |directory: &Directory| !reader.sources.iter().any(|source| source.directory.is_same(directory));
-        if self.members().iter().any(|member| unseen(&member.directory) && member.directory.is_gone()) {
+        let seen = |place| reader.sources.iter().any(|source| source.directory.is_at(place));
+        let mut members = self.members().iter().enumerate();
+        if members.any(|(place, member)| !seen(place) && member.directory.is_gone()) {
             return Err(Error::Gone { group: self.name() });
         }
         Ok(reader)
@@ -138,16 +139,21 @@ impl Group {
 
     fn open_hugetlb(&self, reader: &mut StatReader) -> Result<()> {
         for version in [Version::V1, Version::V2] {
-            let Some(directory) = self.directory_of(version, "hugetlb") else { continue };
+            let Some(directory) = self.hold(version, "hugetlb") else { continue };
             if !self.may_have(StatKind::Hugetlb, version) {
                 continue;
             }
-            for page_size in self.page_sizes(directory)? {
+            for page_size in self.page_sizes(&directory)? {
                 let size = v2::hugetlb::size_name(page_size);
                 let before = reader.sources.len();
                 for (_, rest, parse) in HUGETLB_FILES.iter().filter(|(found, ..)| *found == version) {
                     let file = format!("hugetlb.{size}.{rest}");
-                    reader.open(Some(directory), version, file.into(), SourceParse::Sized(page_size, *parse))?;
+                    reader.open(
+                        Some(directory.clone()),
+                        version,
+                        file.into(),
+                        SourceParse::Sized(page_size, *parse),
+                    )?;
                     // A group has the files of all page sizes, the first of which every kernel has, or of none.
                     if reader.sources.len() == before {
                         break;
@@ -237,14 +243,14 @@ impl StatReader {
 
     fn open(
         &mut self,
-        directory: Option<&Directory>,
+        directory: Option<Held>,
         version: Version,
         file: Cow<'static, str>,
         parse: SourceParse,
     ) -> Result<()> {
         let Some(directory) = directory else { return Ok(()) };
         if let Some(fd) = directory.open_unchecked(&file)? {
-            self.sources.push(Source { fd, directory: directory.clone(), version, file, parse });
+            self.sources.push(Source { fd, directory, version, file, parse });
         }
         Ok(())
     }

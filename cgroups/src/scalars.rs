@@ -21,7 +21,7 @@ pub(crate) fn plan_rdma(devices: &[Rdma], version: Version, plan: &mut Vec<Setti
         }
         let undo = Undo::Line { key: device.clone(), absent: format!("{device} hca_handle=max hca_object=max") };
         let write = Write::new(version, "rdma.max", format!("{device}{}", pairs.concat())).undone_by(undo);
-        plan.push(Setting::writes(name, Controller::Rdma, vec![write]));
+        plan.push(Setting::writes(name, Controller::Rdma, write));
     }
     Ok(())
 }
@@ -33,7 +33,7 @@ pub(crate) fn plan_misc(resources: &Resources, version: Version, plan: &mut Vec<
         one_word(&name, resource)?;
         let undo = Undo::Line { key: resource.clone(), absent: format!("{resource} max") };
         let write = Write::new(version, "misc.max", format!("{resource} {limit}")).undone_by(undo);
-        plan.push(Setting::writes(name, Controller::Misc, vec![write]));
+        plan.push(Setting::writes(name, Controller::Misc, write));
     }
     Ok(())
 }
@@ -47,7 +47,7 @@ pub(crate) fn plan_dmem(regions: &[Dmem], version: Version, plan: &mut Vec<Setti
             let Some(limit) = limit else { continue };
             let undo = Undo::Line { key: region.clone(), absent: format!("{region} {unset}") };
             let write = Write::new(version, file, format!("{region} {limit}")).undone_by(undo);
-            plan.push(Setting::writes(name, Controller::Dmem, vec![write]));
+            plan.push(Setting::writes(name, Controller::Dmem, write));
         }
     }
     Ok(())

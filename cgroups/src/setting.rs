@@ -1,10 +1,13 @@
 //! One setting of a plan: what would be written where, and how it is undone.
 
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::ops::Deref;
 
 use crate::bpf::DeviceProgram;
 use crate::controller::{Controller, Version};
 use crate::report::Reason;
+use crate::text::Text;
 
 /// A setting that was asked for and what it comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub enum Action {
     /// Writes, in this order.
     Write {
         /// The writes.
-        writes: Vec<Write>,
+        writes: Writes,
         /// What was asked for and what it became, if these differ.
         conversion: Option<Conversion>,
     },
@@ -49,6 +52,39 @@ pub struct Conversion {
     pub lossy: bool,
 }
 
+/// The writes of a setting, of which most need one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writes(Form);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    One(Write),
+    Several(Vec<Write>),
+}
+
+impl Deref for Writes {
+    type Target = [Write];
+
+    fn deref(&self) -> &[Write] {
+        match &self.0 {
+            Form::One(write) => std::slice::from_ref(write),
+            Form::Several(writes) => writes,
+        }
+    }
+}
+
+impl From<Write> for Writes {
+    fn from(write: Write) -> Self {
+        Self(Form::One(write))
+    }
+}
+
+impl From<Vec<Write>> for Writes {
+    fn from(writes: Vec<Write>) -> Self {
+        Self(Form::Several(writes))
+    }
+}
+
 /// One write to one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
@@ -56,12 +92,11 @@ pub struct Write {
     pub version: Version,
     /// The file.
     pub file: Cow<'static, str>,
-    /// The bytes.
-    pub value: String,
     /// How to put the former state back.
     pub undo: Undo,
     /// What the file must say afterwards.
     pub check: Check,
+    value: Text,
 }
 
 /// How to put the former state of a file back.
@@ -103,14 +138,18 @@ impl Setting {
         controller: Controller,
         version: Version,
         file: impl Into<Cow<'static, str>>,
-        value: impl ToString,
+        value: impl Display,
     ) -> Self {
-        Self::writes(name, controller, vec![Write::new(version, file, value)])
+        Self::writes(name, controller, Write::new(version, file, value))
     }
 
     /// A setting of several writes.
-    pub(crate) fn writes(name: impl Into<Cow<'static, str>>, controller: Controller, writes: Vec<Write>) -> Self {
-        Self { name: name.into(), controller, action: Action::Write { writes, conversion: None } }
+    pub(crate) fn writes(
+        name: impl Into<Cow<'static, str>>,
+        controller: Controller,
+        writes: impl Into<Writes>,
+    ) -> Self {
+        Self { name: name.into(), controller, action: Action::Write { writes: writes.into(), conversion: None } }
     }
 
     /// A setting that the group cannot have.
@@ -135,9 +174,18 @@ impl Setting {
 
 impl Write {
     /// A write that is undone by writing what the file held.
-    #[expect(clippy::needless_pass_by_value, reason = "callers pass temporaries")]
-    pub(crate) fn new(version: Version, file: impl Into<Cow<'static, str>>, value: impl ToString) -> Self {
-        Self { version, file: file.into(), value: value.to_string(), undo: Undo::Whole, check: Check::None }
+    pub(crate) fn new(version: Version, file: impl Into<Cow<'static, str>>, value: impl Display) -> Self {
+        Self { version, file: file.into(), undo: Undo::Whole, check: Check::None, value: Text::of(value) }
+    }
+
+    /// The bytes.
+    pub fn value(&self) -> &str {
+        self.value.as_str()
+    }
+
+    /// The same write, after which the file is looked at.
+    pub(crate) fn checked_by(self, check: Check) -> Self {
+        Self { check, ..self }
     }
 
     /// The same write with another way back.

@@ -85,7 +85,7 @@ impl Machine {
     }
 
     fn connect(&self) -> Systemd {
-        Systemd::connect_within(&Bus::Socket(self.socket()), Duration::from_secs(60)).unwrap()
+        Systemd::connect_within(&Bus::Socket(self.socket()), Duration::from_mins(1)).unwrap()
     }
 
     fn start(&self, name: &str, actor: &Actor, resources: &Resources) -> Result<GroupPath, Error> {

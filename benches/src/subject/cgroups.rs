@@ -200,12 +200,12 @@ impl Bare {
             };
             let model = path(descriptor)?;
             let directory = model.with_file_name(unique("bare"));
-            let writes = plan.settings.iter().filter_map(|setting| match &setting.action {
-                Action::Write { writes, .. } => Some(writes),
-                _ => None,
+            let writes = plan.settings.iter().flat_map(|setting| match &setting.action {
+                Action::Write { writes, .. } => writes.iter().as_slice(),
+                _ => &[],
             });
-            let here = writes.flatten().filter(|write| model.join(&*write.file).exists());
-            let files = here.map(|write| (directory.join(&*write.file), write.value.clone())).collect();
+            let here = writes.filter(|write| model.join(&*write.file).exists());
+            let files = here.map(|write| (directory.join(&*write.file), write.value().to_owned())).collect();
             let cpuset = model.join("cpuset.cpus").exists();
             all.push(BareGroup { directory, away: path(away)?, cpuset, files });
         }

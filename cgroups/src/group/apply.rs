@@ -150,9 +150,9 @@ impl Group {
         };
         let failed = |answer| {
             let write = FailedWrite {
-                group: directory.path().to_owned(),
+                group: directory.path(),
                 file: write.file.to_string(),
-                value: write.value.clone(),
+                value: write.value().to_owned(),
                 rollback: Rollback::default(),
             };
             Stopped::Failed(Failure::Value(Box::new(write), answer))
@@ -161,16 +161,15 @@ impl Group {
         let opened = match (keep, open) {
             (Keep::Nothing, Some(fd)) => Ok(Ok((fd, None))),
             (Keep::Nothing, None) => directory.open_to_write(&write.file).map(|fd| Ok((fd, None))),
-            (Keep::Value(value), _) => directory.open_to_write(&write.file).map(|fd| {
-                let former = Former::Writes(vec![(write.file.clone(), value.to_owned())]);
-                Ok((fd, Some(former)))
-            }),
+            (Keep::Value(value), _) => {
+                directory.open_to_write(&write.file).map(|fd| Ok((fd, Some(Former::Value(value.into())))))
+            }
             (Keep::Former, _) => open_with_former(directory, write),
         };
         let done = match opened {
             Ok(opened) => {
                 let (fd, former) = opened.map_err(other)?;
-                directory.write_to(&fd, &write.value).map(|()| (fd, former))
+                directory.write_to(&fd, write.value()).map(|()| (fd, former))
             }
             Err(failure) => Err(failure),
         };

@@ -1,6 +1,7 @@
 //! Making groups: top down, with controllers passed on and cpusets filled before anything can be in them.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::controller::{Controller, Version};
 use crate::error::{Error, Holder, NotDelegated, Result};
@@ -26,16 +27,12 @@ impl Hierarchies {
     /// controllers on. Whatever was made until then is removed again, and controllers are passed on no longer, but
     /// where other groups are that may have come to use them; [`Error::NotUndone`] says what is left all the same.
     pub fn create(&self, path: &GroupPath, controllers: &[Controller]) -> Result<Group> {
-        let needed = self.needed(controllers)?;
-        let mut made = Made(Vec::with_capacity(needed.len()));
-        let mut members = Vec::with_capacity(needed.len());
-        let names: Vec<&str> = path.names().collect();
-        for (place, hierarchy) in needed {
-            let base = hierarchy.base.clone();
-            let wanted = wanted_in(hierarchy, controllers);
-            match make_path(hierarchy, base, &names, &wanted, &mut made) {
+        let mut members = Vec::with_capacity(self.all.len());
+        let mut making = Making { path, names: path, steps: Vec::with_capacity(self.all.len()) };
+        for (place, hierarchy) in self.needed(controllers)? {
+            match making.make(hierarchy, hierarchy.base.clone(), controllers) {
                 Ok((parent, directory)) => members.push(Member { hierarchy: place, directory, parent }),
-                Err(error) => return Err(error.leaving(made.undo(&names))),
+                Err(error) => return Err(error.leaving(making.undo())),
             }
         }
         Ok(Group::new(self.clone(), path.clone(), controllers.to_vec(), members).just_made())
@@ -88,16 +85,16 @@ impl Hierarchies {
         Ok(names)
     }
 
-    fn needed(&self, controllers: &[Controller]) -> Result<Vec<(usize, &Hierarchy)>> {
+    fn needed(&self, controllers: &[Controller]) -> Result<impl Iterator<Item = (usize, &Hierarchy)>> {
         let absent: Vec<Controller> =
             controllers.iter().copied().filter(|wanted| self.version_of(*wanted).is_none()).collect();
         if !absent.is_empty() {
-            let bases: Vec<&str> = self.all.iter().map(|hierarchy| hierarchy.base.path()).collect();
+            let bases: Vec<&str> = self.all.iter().map(|hierarchy| hierarchy.base.base_path()).collect();
             let stopped_at = bases.join(", ");
             return Err(Error::NotDelegated { controllers: absent, stopped_at, reason: NotDelegated::NotMounted });
         }
         let no_unified = self.unified().is_none();
-        let needs = |hierarchy: &Hierarchy| match hierarchy.version {
+        let needs = move |hierarchy: &Hierarchy| match hierarchy.version {
             _ if self.every => true,
             Version::V2 => true,
             Version::V1 => {
@@ -108,7 +105,7 @@ impl Hierarchies {
                 controllers.iter().any(asked) || (no_unified && hierarchy.has("freezer"))
             }
         };
-        Ok(self.all.iter().enumerate().filter(|(_, hierarchy)| needs(hierarchy)).collect())
+        Ok(self.all.iter().enumerate().filter(move |(_, hierarchy)| needs(hierarchy)))
     }
 }
 
@@ -123,35 +120,77 @@ fn wanted_in(hierarchy: &Hierarchy, controllers: &[Controller]) -> Vec<Controlle
 
 fn open_member(place: usize, hierarchy: &Hierarchy, path: &GroupPath) -> Result<Option<Member>> {
     let (above, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
-    let parent = if above.is_empty() { Some(hierarchy.base.clone()) } else { hierarchy.base.below(above)? };
+    let parent =
+        if above.is_empty() { Some(hierarchy.base.clone()) } else { hierarchy.base.below(above)?.map(Arc::new) };
     let Some(parent) = parent else { return Ok(None) };
-    let directory = parent.below(name)?;
+    let directory = parent.below_as(name, path.shared())?;
     Ok(directory.map(|directory| Member { hierarchy: place, directory, parent }))
 }
 
-/// What was done so far, to be undone if the whole does not succeed.
-#[derive(Debug, Default)]
-pub(crate) struct Made(Vec<Step>);
-
+/// A group that is being made, and what was done so far, to be undone if the whole does not succeed.
 #[derive(Debug)]
-enum Step {
-    /// A directory was made below another, with the name at this depth of the path.
-    Directory(Directory, usize),
-    /// A group of v2 passes controllers on that it did not before.
-    PassedOn(Directory, Vec<Controller>),
+struct Making<'a> {
+    /// Where it will be below the base.
+    path: &'a GroupPath,
+    /// The last of those names, which lead to it from where it is made.
+    names: &'a GroupPath,
+    steps: Vec<Step<'a>>,
 }
 
-impl Made {
+#[derive(Debug)]
+enum Step<'a> {
+    /// A directory of this name was made below another.
+    Directory(Arc<Directory>, &'a str),
+    /// A group of v2 passes controllers on that it did not before.
+    PassedOn(Arc<Directory>, Vec<Controller>),
+}
+
+impl Making<'_> {
+    /// Makes it below a directory of one hierarchy, with what is missing above it; answers with the one right above too.
+    fn make(
+        &mut self,
+        hierarchy: &Hierarchy,
+        below: Arc<Directory>,
+        controllers: &[Controller],
+    ) -> Result<(Arc<Directory>, Directory)> {
+        let wanted = wanted_in(hierarchy, controllers);
+        let mut parent = below;
+        let mut names = self.names.names().peekable();
+        while let Some(name) = names.next() {
+            let last = names.peek().is_none();
+            let passed_on = pass_on(&parent, &wanted)?;
+            if !passed_on.is_empty() {
+                self.steps.push(Step::PassedOn(parent.clone(), passed_on));
+            }
+            let new = parent.make(name)?;
+            if new {
+                self.steps.push(Step::Directory(parent.clone(), name));
+            } else if last {
+                return Err(Error::Exists { group: parent.file(name) });
+            }
+            let opened = if last { parent.below_as(name, self.path.shared()) } else { parent.below(name) };
+            let directory = opened?.ok_or_else(|| Error::Gone { group: parent.file(name) })?;
+            if new && hierarchy.has("cpuset") {
+                fill_cpuset(&parent, &directory)?;
+            }
+            if last {
+                return Ok((parent, directory));
+            }
+            parent = Arc::new(directory);
+        }
+        Err(Error::NotFound { group: parent.path() })
+    }
+
     /// Undoes it, the last step first; answers with what is left, and why.
-    pub(crate) fn undo(self, names: &[&str]) -> Vec<(String, io::Error)> {
+    fn undo(self) -> Vec<(String, io::Error)> {
         let mut left = Vec::new();
-        for step in self.0.into_iter().rev() {
+        for step in self.steps.into_iter().rev() {
             match step {
-                Step::Directory(parent, depth) => match parent.remove(names[depth]) {
+                Step::Directory(parent, name) => match parent.remove(name) {
                     Ok(()) => {}
                     // Somebody else was faster.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => left.push((parent.file(names[depth]), error)),
+                    Err(error) => left.push((parent.file(name), error)),
                 },
                 Step::PassedOn(directory, controllers) => {
                     if let Err(error) = keep_back(&directory, &controllers) {
@@ -186,44 +225,11 @@ fn signed(sign: char, controllers: &[Controller]) -> String {
     words.join(" ")
 }
 
-/// Makes the last of `names` below `base`, and those above it that are missing.
-pub(crate) fn make_path(
-    hierarchy: &Hierarchy,
-    base: Directory,
-    names: &[&str],
-    wanted: &[Controller],
-    made: &mut Made,
-) -> Result<(Directory, Directory)> {
-    let mut parent = base;
-    for (depth, name) in names.iter().enumerate() {
-        let last = depth + 1 == names.len();
-        let passed_on = pass_on(&parent, wanted)?;
-        if !passed_on.is_empty() {
-            made.0.push(Step::PassedOn(parent.clone(), passed_on));
-        }
-        let new = parent.make(name)?;
-        if new {
-            made.0.push(Step::Directory(parent.clone(), depth));
-        } else if last {
-            return Err(Error::Exists { group: format!("{}/{name}", parent.path()) });
-        }
-        let directory =
-            parent.below(name)?.ok_or_else(|| Error::Gone { group: format!("{}/{name}", parent.path()) })?;
-        if new && hierarchy.has("cpuset") {
-            fill_cpuset(&parent, &directory)?;
-        }
-        if last {
-            return Ok((parent, directory));
-        }
-        parent = directory;
-    }
-    Err(Error::NotFound { group: parent.path().to_owned() })
-}
-
 /// Gives a new v1 group the CPUs and memory nodes of the one above: empty, it would take no process.
 fn fill_cpuset(parent: &Directory, directory: &Directory) -> Result<()> {
+    let mut value = String::new();
     for file in FILLED_FROM_PARENT {
-        let value = parent.read_always(file)?;
+        parent.read_always_into(file, &mut value)?;
         if value.trim().is_empty() {
             return Err(Error::NotDelegated {
                 controllers: vec![Controller::Cpuset],
@@ -237,7 +243,7 @@ fn fill_cpuset(parent: &Directory, directory: &Directory) -> Result<()> {
 }
 
 /// Makes a v2 group pass controllers on to groups below it, in one write; answers with those that it did not before.
-pub(crate) fn pass_on(directory: &Directory, wanted: &[Controller]) -> Result<Vec<Controller>> {
+fn pass_on(directory: &Directory, wanted: &[Controller]) -> Result<Vec<Controller>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -249,7 +255,7 @@ pub(crate) fn pass_on(directory: &Directory, wanted: &[Controller]) -> Result<Ve
     let available = controllers_in(&directory.read_always("cgroup.controllers")?);
     let withheld: Vec<Controller> = missing.iter().copied().filter(|wanted| !available.contains(wanted)).collect();
     let not_delegated =
-        |controllers, reason| Err(Error::NotDelegated { controllers, stopped_at: directory.path().to_owned(), reason });
+        |controllers, reason| Err(Error::NotDelegated { controllers, stopped_at: directory.path(), reason });
     if !withheld.is_empty() {
         return not_delegated(withheld, NotDelegated::NotAvailable);
     }
@@ -261,7 +267,7 @@ pub(crate) fn pass_on(directory: &Directory, wanted: &[Controller]) -> Result<Ve
         Err(WriteFailure::Refused(source)) => match rustix::io::Errno::from_io_error(&source) {
             Some(rustix::io::Errno::BUSY) => {
                 let pids = crate::group::pids_in(directory)?;
-                Err(Error::Busy { group: directory.path().to_owned(), holder: Holder::InternalProcesses(pids) })
+                Err(Error::Busy { group: directory.path(), holder: Holder::InternalProcesses(pids) })
             }
             Some(rustix::io::Errno::NOENT) => not_delegated(missing, NotDelegated::NotAvailable),
             Some(rustix::io::Errno::PERM | rustix::io::Errno::ACCESS) => {
@@ -281,15 +287,16 @@ impl Group {
     pub fn child(&self, name: &str) -> Result<Self> {
         let path = self.path().join(name)?;
         let below = GroupPath::new(name)?;
-        let names: Vec<&str> = below.names().collect();
-        let mut made = Made::default();
-        let mut members = Vec::new();
+        let mut making = Making { path: &path, names: &below, steps: Vec::new() };
+        let mut members = Vec::with_capacity(self.members().len());
         for member in self.members() {
-            let hierarchy = &self.hierarchies().all[member.hierarchy];
-            let wanted = wanted_in(hierarchy, self.controllers());
-            match make_path(hierarchy, member.directory.clone(), &names, &wanted, &mut made) {
+            let made = member
+                .directory
+                .duplicate()
+                .and_then(|above| making.make(self.hierarchy_of(member), Arc::new(above), self.controllers()));
+            match made {
                 Ok((parent, directory)) => members.push(Member { hierarchy: member.hierarchy, directory, parent }),
-                Err(error) => return Err(error.leaving(made.undo(&names))),
+                Err(error) => return Err(error.leaving(making.undo())),
             }
         }
         Ok(Self::new(self.hierarchies().clone(), path, self.controllers().to_vec(), members).just_made())
@@ -324,7 +331,7 @@ impl Hierarchies {
             for pid in pids {
                 let named = u32::try_from(pid).ok().filter(|pid| *pid != 0);
                 let Some(named) = named else {
-                    let group = base.path().to_owned();
+                    let group = base.path();
                     return Err(Error::Busy { group, holder: Holder::Processes(vec![pid]) });
                 };
                 match group.add(named) {

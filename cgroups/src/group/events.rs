@@ -47,7 +47,7 @@ impl GroupEvents {
     pub(crate) fn open(directory: &Directory) -> Result<Self> {
         let file = directory.file("cgroup.events");
         match directory.open("cgroup.events")? {
-            Some(fd) => Ok(Self { fd, file, group: directory.path().to_owned() }),
+            Some(fd) => Ok(Self { fd, file, group: directory.path() }),
             None => Err(Error::sys("open", file, Errno::NOENT)),
         }
     }

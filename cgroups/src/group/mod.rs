@@ -17,7 +17,9 @@ mod rollback;
 pub(crate) mod thread;
 pub(crate) mod tree;
 
+use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
@@ -29,6 +31,7 @@ use crate::hierarchy::{Hierarchies, Hierarchy, controllers_in};
 use crate::observed::{Home, Layout};
 use crate::path::GroupPath;
 use crate::report::Reason;
+use crate::text::Text;
 
 const PROCS: &str = "cgroup.procs";
 
@@ -41,7 +44,7 @@ pub struct Group {
     hierarchies: Hierarchies,
     path: GroupPath,
     controllers: Vec<Controller>,
-    members: Vec<Member>,
+    members: Arc<Vec<Member>>,
     /// Whether it was made by this handle, which has not changed it yet: what files hold is then known.
     new: AtomicBool,
 }
@@ -52,7 +55,29 @@ pub(crate) struct Member {
     /// Which of the hierarchies.
     pub(crate) hierarchy: usize,
     pub(crate) directory: Directory,
-    pub(crate) parent: Directory,
+    pub(crate) parent: Arc<Directory>,
+}
+
+/// A directory of a group, for what may outlive the group's handle; the descriptors of all of them stay open with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    members: Arc<Vec<Member>>,
+    place: usize,
+}
+
+impl Held {
+    /// Whether it is the group's directory at this place.
+    pub(crate) fn is_at(&self, place: usize) -> bool {
+        self.place == place
+    }
+}
+
+impl Deref for Held {
+    type Target = Directory;
+
+    fn deref(&self) -> &Directory {
+        &self.members[self.place].directory
+    }
 }
 
 impl Group {
@@ -62,7 +87,7 @@ impl Group {
         controllers: Vec<Controller>,
         members: Vec<Member>,
     ) -> Self {
-        Self { hierarchies, path, controllers, members, new: AtomicBool::new(false) }
+        Self { hierarchies, path, controllers, members: Arc::new(members), new: AtomicBool::new(false) }
     }
 
     /// The same, of a group that was just made.
@@ -97,7 +122,10 @@ impl Group {
     ///
     /// Errors: [`Error::Sys`] if one that something else still holds cannot be duplicated.
     pub fn into_descriptors(self) -> Result<Vec<OwnedFd>> {
-        self.members.into_iter().map(|member| member.directory.into_fd()).collect()
+        match Arc::try_unwrap(self.members) {
+            Ok(members) => Ok(members.into_iter().map(|member| member.directory.into()).collect()),
+            Err(held) => held.iter().map(|member| member.directory.duplicate().map(OwnedFd::from)).collect(),
+        }
     }
 
     /// The directory in the unified hierarchy, if the group is in it.
@@ -111,23 +139,18 @@ impl Group {
     /// [`Error::Sys`] with `ESRCH` if there is no such process; [`Error::PartlyAdded`] if one hierarchy took the process
     /// and another refused it, with where it is now: adding it again, or elsewhere, is safe.
     pub fn add(&self, pid: u32) -> Result<()> {
-        let text = pid.to_string();
+        let text = Text::of(pid);
         // v2 first, since it refuses most; and nothing is moved before every file is open.
-        let mut members: Vec<&Member> = Vec::with_capacity(self.members.len());
-        let mut files = Vec::with_capacity(self.members.len());
-        for member in self.member_v2().into_iter().chain(self.members_v1()) {
-            let directory = &member.directory;
-            files.push(directory.open_to_write(PROCS).map_err(|failure| directory.plainly(PROCS, failure))?);
-            members.push(member);
+        let mut open = Vec::with_capacity(self.members.len());
+        for Member { directory, .. } in self.member_v2().into_iter().chain(self.members_v1()) {
+            let file = directory.open_to_write(PROCS).map_err(|failure| directory.plainly(PROCS, failure))?;
+            open.push((directory, file));
         }
-        for (done, (member, file)) in members.iter().zip(&files).enumerate() {
-            let directory = &member.directory;
-            let error = match directory.write_to(file, &text) {
+        for (done, (directory, file)) in open.iter().enumerate() {
+            let error = match directory.write_to(file, text.as_str()) {
                 Ok(()) => continue,
                 Err(WriteFailure::Refused(source)) => match Errno::from_io_error(&source) {
-                    Some(Errno::BUSY) => {
-                        Error::Busy { group: directory.path().to_owned(), holder: Holder::PassedOnControllers }
-                    }
+                    Some(Errno::BUSY) => Error::Busy { group: directory.path(), holder: Holder::PassedOnControllers },
                     _ => Error::sys("move a process with", directory.file(PROCS), source),
                 },
                 Err(failure) => directory.plainly(PROCS, failure),
@@ -136,8 +159,8 @@ impl Group {
             if done == 0 || error.errno() == Some(Errno::SRCH.raw_os_error()) {
                 return Err(error);
             }
-            let paths = |members: &[&Member]| members.iter().map(|it| it.directory.path().to_owned()).collect();
-            let (moved, kept_out) = (paths(&members[..done]), paths(&members[done..]));
+            let paths = |open: &[(&Directory, OwnedFd)]| open.iter().map(|(it, _)| it.path()).collect();
+            let (moved, kept_out) = (paths(&open[..done]), paths(&open[done..]));
             return Err(Error::PartlyAdded { pid, moved, kept_out, first: Box::new(error) });
         }
         Ok(())
@@ -146,7 +169,7 @@ impl Group {
     /// The processes in the group itself, in ascending order; one of another pid namespace is 0.
     pub fn pids(&self) -> Result<Vec<i32>> {
         let mut pids = Vec::new();
-        for member in &self.members {
+        for member in self.members() {
             pids.extend(pids_in(&member.directory)?);
         }
         pids.sort_unstable();
@@ -177,7 +200,7 @@ impl Group {
     /// Errors: [`Error::Gone`] if the group was removed.
     pub fn groups(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for member in &self.members {
+        for member in self.members() {
             names.extend(member.directory.directories()?);
         }
         names.sort();
@@ -264,11 +287,25 @@ impl Group {
 
     /// The directory that has a file, by the version and the file's first word.
     pub(crate) fn directory_of(&self, version: Version, file: &str) -> Option<&Directory> {
-        let member = match version {
-            Version::V2 => self.member_v2(),
-            Version::V1 => self.member_of(file.split('.').next().unwrap_or(file)),
-        };
-        member.map(|member| &member.directory)
+        self.place_of(version, file).map(|place| &self.members[place].directory)
+    }
+
+    fn place_of(&self, version: Version, file: &str) -> Option<usize> {
+        let subsystem = file.split('.').next().unwrap_or(file);
+        self.members.iter().position(|member| match version {
+            Version::V2 => self.version_of(member) == Version::V2,
+            Version::V1 => self.hierarchy_of(member).has(subsystem),
+        })
+    }
+
+    /// The same directory, for what may outlive this handle.
+    pub(crate) fn hold(&self, version: Version, file: &str) -> Option<Held> {
+        self.place_of(version, file).map(|place| Held { members: self.members.clone(), place })
+    }
+
+    /// All directories, for what may outlive this handle.
+    pub(crate) fn hold_all(&self) -> Arc<Vec<Member>> {
+        self.members.clone()
     }
 
     /// The group in a message about all its directories.

@@ -7,8 +7,8 @@ use rustix::io::Errno;
 use crate::controller::{Controller, Version};
 use crate::error::{Error, Result};
 use crate::format::{self, FormatError};
-use crate::group::Group;
-use crate::hierarchy::directory::{Directory, WriteFailure};
+use crate::group::{Group, Held};
+use crate::hierarchy::directory::WriteFailure;
 use crate::report::Reason;
 use crate::value::Bytes;
 
@@ -18,7 +18,7 @@ use crate::value::Bytes;
 #[derive(Debug)]
 pub struct PeakMeter {
     fd: OwnedFd,
-    directory: Directory,
+    directory: Held,
     file: &'static str,
 }
 
@@ -53,9 +53,9 @@ impl Group {
             PeakOf::Memory => "memory.peak",
             PeakOf::Swap => "memory.swap.peak",
         };
-        let Some(directory) = self.directory_of(Version::V2, file) else { return Ok(None) };
+        let Some(directory) = self.hold(Version::V2, file) else { return Ok(None) };
         match directory.open_to_change(file) {
-            Ok((fd, Some(_))) => Ok(Some(PeakMeter { fd, directory: directory.clone(), file })),
+            Ok((fd, Some(_))) => Ok(Some(PeakMeter { fd, directory, file })),
             Ok((_, None)) | Err(WriteFailure::NoFile | WriteFailure::NotPermitted) => Ok(None),
             // Earlier kernels have the file, for reading only.
             Err(WriteFailure::Refused(source)) if Errno::from_io_error(&source) == Some(Errno::INVAL) => Ok(None),

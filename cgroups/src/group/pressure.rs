@@ -94,7 +94,7 @@ impl Group {
         let line = format!("{stall} {} {}", threshold.as_micros(), window.as_micros());
         let opened = directory.open_to_write(file);
         match opened.and_then(|fd| directory.write_to(&fd, &line).map(|()| fd)) {
-            Ok(fd) => Ok(PressureTrigger { fd, group: directory.path().to_owned() }),
+            Ok(fd) => Ok(PressureTrigger { fd, group: directory.path() }),
             Err(WriteFailure::NoFile) => Err(unsupported(Reason::Kernel)),
             Err(WriteFailure::NotPermitted) => Err(unsupported(Reason::NotDelegated)),
             Err(WriteFailure::Refused(source)) => match Errno::from_io_error(&source) {

@@ -8,9 +8,9 @@ use rustix::io::Errno;
 
 use crate::controller::{Controller, Version};
 use crate::error::{Error, Result};
-use crate::group::Group;
 use crate::group::deadline::Deadline;
-use crate::hierarchy::directory::{Directory, WriteFailure};
+use crate::group::{Group, Held};
+use crate::hierarchy::directory::WriteFailure;
 use crate::report::Reason;
 
 /// How hard the kernel tries to reclaim memory.
@@ -41,7 +41,7 @@ pub enum PressureScope {
 #[derive(Debug)]
 pub struct MemoryPressure {
     fd: OwnedFd,
-    directory: Directory,
+    directory: Held,
 }
 
 impl Group {
@@ -55,7 +55,7 @@ impl Group {
         let file = "memory.pressure_level";
         let unsupported = |reason| Error::unsupported(file, Controller::Memory, file, reason);
         self.check_there()?;
-        let Some(directory) = self.directory_of(Version::V1, file) else {
+        let Some(directory) = self.hold(Version::V1, file) else {
             let v1_only = self.hierarchies().of_subsystem("memory").is_none();
             return Err(unsupported(if v1_only { Reason::V1Only } else { Reason::NotEnabled }));
         };
@@ -74,7 +74,7 @@ impl Group {
         };
         let line = format!("{} {} {level},{scope}", fd.as_raw_fd(), control.as_raw_fd());
         match directory.write("cgroup.event_control", &line) {
-            Ok(()) => Ok(MemoryPressure { fd, directory: directory.clone() }),
+            Ok(()) => Ok(MemoryPressure { fd, directory }),
             Err(WriteFailure::NotPermitted) => Err(unsupported(Reason::NotDelegated)),
             Err(failure) => Err(directory.plainly("cgroup.event_control", failure)),
         }

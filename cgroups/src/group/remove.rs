@@ -80,7 +80,7 @@ impl Group {
                     Err(error) => return Err(error),
                 };
                 if !groups.is_empty() {
-                    return Err(Error::Busy { group: directory.path().to_owned(), holder: Holder::Groups(groups) });
+                    return Err(Error::Busy { group: directory.path(), holder: Holder::Groups(groups) });
                 }
             }
         }
@@ -150,7 +150,7 @@ fn wait_until_unlisted(directory: &Directory, deadline: Deadline) -> Result<bool
 fn busy(directory: &Directory) -> Result<Error> {
     let mut pids = listed(&[directory])?;
     pids.truncate(8);
-    Ok(Error::Busy { group: directory.path().to_owned(), holder: Holder::Processes(pids) })
+    Ok(Error::Busy { group: directory.path(), holder: Holder::Processes(pids) })
 }
 
 fn remove_member(member: &Member, name: &str, deadline: Deadline) -> Result<()> {
@@ -183,7 +183,7 @@ fn remove_directory(parent: &Directory, name: &str, directory: &Directory, deadl
             Some(Errno::BUSY) => {
                 let groups = directory.directories()?;
                 if !groups.is_empty() {
-                    let group = directory.path().to_owned();
+                    let group = directory.path();
                     return Err(Error::Busy { group, holder: Holder::Groups(groups) });
                 }
                 if !listed(&[directory])?.is_empty() {

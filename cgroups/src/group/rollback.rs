@@ -18,6 +18,8 @@ pub(crate) struct Written<'a> {
 
 /// The former state of a file.
 pub(crate) enum Former {
+    /// It held this.
+    Value(Cow<'static, str>),
     /// These writes bring it back.
     Writes(Vec<(Cow<'static, str>, String)>),
     /// It cannot be written back.
@@ -41,8 +43,8 @@ pub(crate) fn open_with_former(
         Undo::Whole | Undo::Line { .. } | Undo::Value { .. } => {
             let (fd, content) = directory.open_to_change(&write.file)?;
             let former = content.and_then(|content| former_content(&content, write));
-            let writes = former.map(|former| Former::Writes(vec![(write.file.clone(), former)]));
-            return Ok(Ok((fd, Some(writes.unwrap_or(Former::Unwritable)))));
+            let former = former.map_or(Former::Unwritable, |former| Former::Value(former.into()));
+            return Ok(Ok((fd, Some(former))));
         }
     };
     Ok(Ok((directory.open_to_write(&write.file)?, Some(former))))
@@ -84,6 +86,7 @@ pub(crate) fn roll_back(written: Vec<Written<'_>>) -> Rollback {
     let mut rollback = Rollback::default();
     for Written { directory, file, former } in written.into_iter().rev() {
         let result = match &former {
+            Former::Value(value) => write_back(directory, &file, value),
             Former::Writes(writes) if writes.is_empty() => continue,
             Former::Writes(writes) => writes.iter().try_for_each(|(file, value)| write_back(directory, file, value)),
             Former::Unwritable => Err(io::ErrorKind::Unsupported.into()),

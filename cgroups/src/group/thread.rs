@@ -79,7 +79,7 @@ impl Group {
             if done == 0 || error.errno() == Some(Errno::SRCH.raw_os_error()) {
                 return Err(error);
             }
-            let paths = |members: &[&Member]| members.iter().map(|it| it.directory.path().to_owned()).collect();
+            let paths = |members: &[&Member]| members.iter().map(|it| it.directory.path()).collect();
             let (moved, kept_out) = (paths(&members[..done]), paths(&members[done..]));
             return Err(Error::PartlyAdded { pid: tid, moved, kept_out, first: Box::new(error) });
         }

@@ -22,14 +22,13 @@ const ALWAYS_THERE: &str = "cgroup.procs";
 /// The kernel fills a buffer with whole lines for as long as the next one fits, and none is nearly as long.
 const SURELY_WHOLE: usize = 2048;
 
-/// A directory of a hierarchy; clones share the descriptor.
-#[derive(Debug, Clone)]
-pub(crate) struct Directory(Arc<Open>);
-
+/// A directory of a hierarchy.
 #[derive(Debug)]
-struct Open {
+pub(crate) struct Directory {
     fd: OwnedFd,
-    path: String,
+    /// Where it is, for messages: a base, which all below it share, and the names from there on.
+    base: Arc<str>,
+    names: Arc<str>,
 }
 
 /// What one look at a directory and at its name tells.
@@ -45,15 +44,17 @@ pub(crate) enum Standing {
 
 impl AsFd for Directory {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.fd.as_fd()
+        self.fd.as_fd()
+    }
+}
+
+impl From<Directory> for OwnedFd {
+    fn from(directory: Directory) -> Self {
+        directory.fd
     }
 }
 
 impl Directory {
-    fn new(fd: OwnedFd, path: String) -> Self {
-        Self(Arc::new(Open { fd, path }))
-    }
-
     /// Opens a mount point; `None` if another file system covers it.
     pub(crate) fn open_mount(mount: &Mount) -> Result<Option<Self>> {
         let path = &mount.at;
@@ -71,36 +72,49 @@ impl Directory {
         if magic != wanted || (mount.maybe_covered && !is_of_device(&fd, mount)?) {
             return Ok(None);
         }
-        Ok(Some(Self::new(fd, path.to_owned())))
+        Ok(Some(Self { fd, base: path.as_str().into(), names: "".into() }))
     }
 
-    /// Whether the other is a clone of it.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    /// The same directory, as one that others are named from.
+    pub(crate) fn into_base(self) -> Self {
+        let base = self.path().into();
+        Self { fd: self.fd, base, names: "".into() }
     }
 
-    /// The descriptor itself, or another of the same directory if there is a clone.
-    pub(crate) fn into_fd(self) -> Result<OwnedFd> {
-        match Arc::try_unwrap(self.0) {
-            Ok(open) => Ok(open.fd),
-            Err(shared) => {
-                shared.fd.try_clone().map_err(|error| Error::sys("duplicate the descriptor of", &shared.path, error))
-            }
-        }
+    /// Another descriptor of the same directory.
+    pub(crate) fn duplicate(&self) -> Result<Self> {
+        let fd = self.fd.try_clone().map_err(|error| Error::sys("duplicate the descriptor of", self.path(), error))?;
+        Ok(Self { fd, base: self.base.clone(), names: self.names.clone() })
     }
 
     /// Where it is, for messages.
-    pub(crate) fn path(&self) -> &str {
-        &self.0.path
+    pub(crate) fn path(&self) -> String {
+        match &*self.names {
+            "" => self.base.to_string(),
+            names => [&self.base, "/", names].concat(),
+        }
+    }
+
+    /// Where the base is from which it is named, and which most often it is itself.
+    pub(crate) fn base_path(&self) -> &str {
+        &self.base
     }
 
     /// Opens the directory below it that `names` lead to; `None` if there is none.
     pub(crate) fn below(&self, names: &str) -> Result<Option<Self>> {
-        let path = self.file(names);
+        let from_base = match &*self.names {
+            "" => names.into(),
+            above => [above, "/", names].concat().into(),
+        };
+        self.below_as(names, from_base)
+    }
+
+    /// The same for a caller that has the names from the base on.
+    pub(crate) fn below_as(&self, names: &str, from_base: Arc<str>) -> Result<Option<Self>> {
         match self.open_beneath(names, OFlags::RDONLY | OFlags::DIRECTORY) {
-            Ok(fd) => Ok(Some(Self::new(fd, path))),
+            Ok(fd) => Ok(Some(Self { fd, base: self.base.clone(), names: from_base })),
             Err(Errno::NOENT) => self.missing(),
-            Err(error) => Err(Error::sys("open", path, error)),
+            Err(error) => Err(Error::sys("open", self.file(names), error)),
         }
     }
 
@@ -112,7 +126,7 @@ impl Directory {
             Err(Errno::NOENT) => Err(self.gone()),
             Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Err(Error::NotDelegated {
                 controllers: Vec::new(),
-                stopped_at: self.path().to_owned(),
+                stopped_at: self.path(),
                 reason: NotDelegated::Permission,
             }),
             Err(error) => Err(Error::sys("create", format!("{}/{name}", self.path()), error)),
@@ -196,18 +210,30 @@ impl Directory {
 
     /// Reads a file of the group; `None` if this kernel or group has none of the name.
     pub(crate) fn read(&self, file: &str) -> Result<Option<String>> {
-        let Some(fd) = self.open(file)? else { return Ok(None) };
-        match read_text(&fd) {
-            Ok(Some(content)) => Ok(Some(content)),
-            Ok(None) => Err(Error::Malformed { file: self.file(file), reason: "it is not text" }),
-            Err(Errno::NODEV) => self.missing(),
+        let mut content = String::new();
+        Ok(self.read_into(file, &mut content)?.then_some(content))
+    }
+
+    /// Reads a file of the group in the place of what `content` holds; `false` if there is none of the name.
+    pub(crate) fn read_into(&self, file: &str, content: &mut String) -> Result<bool> {
+        let Some(fd) = self.open(file)? else { return Ok(false) };
+        match read_text(&fd, content) {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(Error::Malformed { file: self.file(file), reason: "it is not text" }),
+            Err(Errno::NODEV) => self.missing().map(|none: Option<()>| none.is_some()),
             Err(error) => Err(Error::sys("read", self.file(file), error)),
         }
     }
 
     /// Reads a file that every such group has.
     pub(crate) fn read_always(&self, file: &str) -> Result<String> {
-        self.read(file)?.ok_or_else(|| Error::sys("open", self.file(file), Errno::NOENT))
+        let mut content = String::new();
+        self.read_always_into(file, &mut content).map(|()| content)
+    }
+
+    /// The same, in the place of what `content` holds.
+    pub(crate) fn read_always_into(&self, file: &str, content: &mut String) -> Result<()> {
+        if self.read_into(file, content)? { Ok(()) } else { Err(Error::sys("open", self.file(file), Errno::NOENT)) }
     }
 
     /// Writes a file in one system call, as the kernel wants it.
@@ -225,8 +251,9 @@ impl Directory {
         match self.open_beneath(file, OFlags::RDWR) {
             Ok(fd) => {
                 // A group that was removed meanwhile is told by the write.
-                let content = read_text(&fd).unwrap_or(None);
-                Ok((fd, content))
+                let mut content = String::new();
+                let read = read_text(&fd, &mut content).unwrap_or(false);
+                Ok((fd, read.then_some(content)))
             }
             // Not for this caller to read, or for nobody.
             Err(Errno::ACCESS | Errno::INVAL) => self.open_to_write(file).map(|fd| (fd, None)),
@@ -275,12 +302,15 @@ impl Directory {
 
     /// The error of an operation on a removed group.
     pub(crate) fn gone(&self) -> Error {
-        Error::Gone { group: self.path().to_owned() }
+        Error::Gone { group: self.path() }
     }
 
     /// The path of a file, for messages.
     pub(crate) fn file(&self, file: &str) -> String {
-        [self.path(), "/", file].concat()
+        match &*self.names {
+            "" => [&self.base, "/", file].concat(),
+            names => [&self.base, "/", names, "/", file].concat(),
+        }
     }
 
     /// Tells a missing file from a removed group.
@@ -307,15 +337,16 @@ fn is_of_device(fd: &OwnedFd, mount: &Mount) -> Result<bool> {
     Ok((rustix::fs::major(status.st_dev), rustix::fs::minor(status.st_dev)) == mount.device)
 }
 
-/// Reads an open file from its start; `None` if it is not text.
-fn read_text(fd: &OwnedFd) -> Result<Option<String>, Errno> {
+/// Reads an open file from its start in the place of what `content` holds; `false` if it is not text.
+fn read_text(fd: &OwnedFd, content: &mut String) -> Result<bool, Errno> {
     let mut buffer = [0_u8; 2 * SURELY_WHOLE];
-    let mut content = Vec::new();
+    let mut bytes = std::mem::take(content).into_bytes();
+    bytes.clear();
     loop {
-        let read = rustix::io::retry_on_intr(|| rustix::io::pread(fd, &mut buffer, content.len() as u64))?;
-        content.extend_from_slice(&buffer[..read]);
+        let read = rustix::io::retry_on_intr(|| rustix::io::pread(fd, &mut buffer, bytes.len() as u64))?;
+        bytes.extend_from_slice(&buffer[..read]);
         if read < SURELY_WHOLE {
-            return Ok(String::from_utf8(content).ok());
+            return Ok(String::from_utf8(bytes).map(|text| *content = text).is_ok());
         }
     }
 }

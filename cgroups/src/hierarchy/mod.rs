@@ -58,7 +58,7 @@ pub(crate) struct Hierarchy {
     pub(crate) subsystems: Vec<String>,
     /// What the base passes on, on v2.
     pub(crate) available: Vec<Controller>,
-    pub(crate) base: Directory,
+    pub(crate) base: Arc<Directory>,
 }
 
 /// Where a controller is.
@@ -159,7 +159,7 @@ impl Hierarchies {
                 Home::V2 => self.unified(),
                 Home::Absent(_) => None,
             };
-            Placement { controller, home, base: base.map(|hierarchy| hierarchy.base.path().to_owned()) }
+            Placement { controller, home, base: base.map(|hierarchy| hierarchy.base.path()) }
         };
         Controller::ALL.map(placement).into()
     }
@@ -200,7 +200,7 @@ impl Hierarchies {
             Version::V1 => self.of_subsystem(controller.subsystems()[0]),
             Version::V2 => self.unified(),
         };
-        hierarchy.map(|hierarchy| hierarchy.base.path())
+        hierarchy.map(|hierarchy| hierarchy.base.base_path())
     }
 
     fn absent(&self) -> &[(Controller, Reason)] {
@@ -222,7 +222,12 @@ impl Hierarchy {
             Version::V1 => Vec::new(),
             Version::V2 => controllers_in(&base.read_always("cgroup.controllers")?),
         };
-        Ok(Self { version: mount.version, subsystems: mount.subsystems.clone(), available, base })
+        Ok(Self {
+            version: mount.version,
+            subsystems: mount.subsystems.clone(),
+            available,
+            base: Arc::new(base.into_base()),
+        })
     }
 
     /// Whether it is the v1 hierarchy of this subsystem.

@@ -126,6 +126,6 @@ impl Hierarchies {
         };
         let Some(hierarchy) = hierarchy else { return Ok(None) };
         let content = hierarchy.base.read(file)?;
-        Ok(content.map(|content| (&hierarchy.base, content)))
+        Ok(content.map(|content| (&*hierarchy.base, content)))
     }
 }

@@ -74,12 +74,11 @@ fn weight(proportion: CpuProportion) -> Setting {
 /// the kernel refuses a share above the parent's.
 fn bandwidth(max: CpuMax, observed: &Observed) -> Setting {
     let quota = match max.quota() {
-        Limit::Max => "-1".to_owned(),
-        Limit::At(quota) => quota.as_micros().to_string(),
+        Limit::Max => Write::new(Version::V1, QUOTA, -1),
+        Limit::At(quota) => Write::new(Version::V1, QUOTA, quota.as_micros()),
     };
-    let quota = Write::new(Version::V1, QUOTA, quota);
     if observed.cpu_period == Some(max.period()) {
-        return Setting::writes("cpu.max", Controller::Cpu, vec![quota]);
+        return Setting::writes("cpu.max", Controller::Cpu, quota);
     }
     let period = Write::new(Version::V1, PERIOD, max.period().as_micros());
     let shorter = observed.cpu_period.is_some_and(|period| max.period() < period);
@@ -169,7 +168,7 @@ mod tests {
             let max = CpuMax::new(Limit::At(Duration::from_millis(5)), Duration::from_millis(50)).unwrap();
             match bandwidth(max, &observed).action {
                 crate::setting::Action::Write { writes, .. } => {
-                    writes.into_iter().map(|write| format!("{}={}", write.file, write.value)).collect::<Vec<_>>()
+                    writes.iter().map(|write| format!("{}={}", write.file, write.value())).collect::<Vec<_>>()
                 }
                 _ => Vec::new(),
             }

@@ -52,7 +52,7 @@ mod tests {
         let mut settings = Vec::new();
         plan(&DeviceFilter { default: DeviceAction::Deny, rules: vec![rule] }, &mut settings).unwrap();
         let Action::Write { writes, .. } = &settings[0].action else { panic!("writes are planned") };
-        let written: Vec<String> = writes.iter().map(|write| format!("{} {}", write.file, write.value)).collect();
+        let written: Vec<String> = writes.iter().map(|write| format!("{} {}", write.file, write.value())).collect();
         // `a` with a number would mean every device to v1, so both kinds are named.
         assert_eq!(written, ["devices.deny a", "devices.allow c 1:* rw", "devices.allow b 1:* rw"]);
     }

@@ -8,6 +8,7 @@ use crate::report::Reason;
 use crate::resources::Memory;
 use crate::setting::{Setting, Undo, Write};
 use crate::stats::Stats;
+use crate::text::Text;
 use crate::value::{Bytes, Limit};
 
 pub(crate) const LIMIT: &str = "memory.limit_in_bytes";
@@ -17,16 +18,16 @@ const SOFT_LIMIT: &str = "memory.soft_limit_in_bytes";
 /// The kernel writes "no limit" as the greatest number of whole pages; with this size it is recognised for all.
 const LARGEST_PAGE: u64 = 64 << 10;
 
-fn unlimited_is_minus_one(limit: Limit<Bytes>) -> String {
+fn unlimited_is_minus_one(limit: Limit<Bytes>) -> Text {
     match limit {
-        Limit::Max => "-1".to_owned(),
-        Limit::At(bytes) => bytes.to_string(),
+        Limit::Max => Text::of(-1),
+        Limit::At(bytes) => Text::of(bytes),
     }
 }
 
 /// Plans the settings in an order of which the kernel refuses no step.
 pub(crate) fn plan(memory: &Memory, observed: &Observed, plan: &mut Vec<Setting>) -> Result<()> {
-    let write = |name, file, value: String| Setting::write(name, Controller::Memory, Version::V1, file, value);
+    let write = |name, file, value: Text| Setting::write(name, Controller::Memory, Version::V1, file, value);
     let max = memory.max.map(|max| write("memory.max", LIMIT, unlimited_is_minus_one(max)));
     let total = memory.swap.map(|swap| total(swap, memory, observed)).transpose()?;
     if let (Some(max), None, Some(total)) = (memory.max, total, observed.memory_and_swap_limit)
@@ -66,12 +67,12 @@ pub(crate) fn plan(memory: &Memory, observed: &Observed, plan: &mut Vec<Setting>
     plan.extend(memory.zswap_max.map(|_| v2_only("memory.zswap_max", "memory.zswap.max")));
     plan.extend(memory.zswap_writeback.map(|_| v2_only("memory.zswap_writeback", "memory.zswap.writeback")));
     plan.extend(
-        memory.swappiness.map(|swappiness| write("memory.swappiness", "memory.swappiness", swappiness.to_string())),
+        memory.swappiness.map(|swappiness| write("memory.swappiness", "memory.swappiness", Text::of(swappiness))),
     );
     plan.extend(memory.oom_kill_disable.map(|disable| {
         let undo = Undo::Value { key: "oom_kill_disable" };
         let write = Write::new(Version::V1, "memory.oom_control", u8::from(disable)).undone_by(undo);
-        Setting::writes("memory.oom_kill_disable", Controller::Memory, vec![write])
+        Setting::writes("memory.oom_kill_disable", Controller::Memory, write)
     }));
     Ok(())
 }
@@ -179,7 +180,7 @@ mod tests {
         let mut written = Vec::new();
         for setting in settings {
             if let Action::Write { writes, .. } = setting.action {
-                written.extend(writes.into_iter().map(|write| format!("{} {}", write.file, write.value)));
+                written.extend(writes.iter().map(|write| format!("{} {}", write.file, write.value())));
             }
         }
         written

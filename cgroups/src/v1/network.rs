@@ -26,7 +26,7 @@ pub(crate) fn plan_priorities(network: &Network, version: Version, plan: &mut Ve
         let undo = Undo::Line { key: interface.clone(), absent: format!("{interface} 0") };
         let write = Write::new(version, PRIORITIES, format!("{interface} {priority}")).undone_by(undo);
         plan.push(match version {
-            Version::V1 => Setting::writes(name, Controller::NetPrio, vec![write]),
+            Version::V1 => Setting::writes(name, Controller::NetPrio, write),
             Version::V2 => Setting::unsupported(name, Controller::NetPrio, PRIORITIES, Reason::V1Only),
         });
     }

@@ -4,7 +4,7 @@ use crate::controller::{Controller, Version};
 use crate::cpuset::CpuSet;
 use crate::report::Reason;
 use crate::resources::{Cpuset, CpusetPartition};
-use crate::setting::{Action, Check, Setting};
+use crate::setting::{Check, Setting, Write};
 
 /// The file of CPUs for partitions.
 pub(crate) const EXCLUSIVE: &str = "cpuset.cpus.exclusive";
@@ -60,11 +60,6 @@ fn partition(partition: CpusetPartition) -> Setting {
         CpusetPartition::Isolated => "isolated",
     };
     let file = "cpuset.cpus.partition";
-    let mut setting = Setting::write("cpuset.partition", Controller::Cpuset, Version::V2, file, value);
-    if let Action::Write { writes, .. } = &mut setting.action {
-        for write in writes {
-            write.check = Check::NotInvalid;
-        }
-    }
-    setting
+    let write = Write::new(Version::V2, file, value).checked_by(Check::NotInvalid);
+    Setting::writes("cpuset.partition", Controller::Cpuset, write)
 }

@@ -35,13 +35,13 @@ pub(crate) fn plan(io: &Io, observed: &Observed, plan: &mut Vec<Setting>) -> Res
             absent: format!("{} rbps=max wbps=max riops=max wiops=max", max.device),
         };
         let write = Write::new(Version::V2, "io.max", format!("{}{}", max.device, pairs.concat())).undone_by(undo);
-        plan.push(Setting::writes(name, Controller::Io, vec![write]));
+        plan.push(Setting::writes(name, Controller::Io, write));
     }
     for (device, target) in &io.latency {
         let target = whole_micros("io.latency", *target)?;
         let undo = Undo::Line { key: device.to_string(), absent: format!("{device} target=0") };
         let write = Write::new(Version::V2, LATENCY, format!("{device} target={target}")).undone_by(undo);
-        plan.push(Setting::writes(format!("io.latency[{device}]"), Controller::Io, vec![write]));
+        plan.push(Setting::writes(format!("io.latency[{device}]"), Controller::Io, write));
     }
     plan.extend(io.priority.map(|priority| plan_priority(priority, Version::V2, "io.prio.class")));
     Ok(())
@@ -83,7 +83,7 @@ pub(crate) fn checked(max: &IoMax) -> Result<[IoLimit; 4]> {
 fn weight_of(weight: IoWeight, observed: &Observed) -> Setting {
     let write = |file, value: String| {
         let undo = Undo::Line { key: "default".to_owned(), absent: "default 100".to_owned() };
-        Setting::writes("io.weight", Controller::Io, vec![Write::new(Version::V2, file, value).undone_by(undo)])
+        Setting::writes("io.weight", Controller::Io, Write::new(Version::V2, file, value).undone_by(undo))
     };
     match observed.io_weight_file {
         Some(WEIGHT) => write(WEIGHT, format!("default {}", weight.get())),
@@ -122,7 +122,7 @@ pub(crate) fn device_weight_bfq(
 fn line(name: String, version: Version, file: &'static str, device: DeviceNumber, value: &str) -> Setting {
     let undo = Undo::Line { key: device.to_string(), absent: format!("{device} default") };
     let write = Write::new(version, file, format!("{device} {value}")).undone_by(undo);
-    Setting::writes(name, Controller::Io, vec![write])
+    Setting::writes(name, Controller::Io, write)
 }
 
 /// A weight for BFQ, cut off at its greatest.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use rustix::fs::inotify::{self, WatchFlags};
 use rustix::io::Errno;
@@ -10,8 +11,8 @@ use rustix::io::Errno;
 use crate::controller::Version;
 use crate::error::{Error, Result};
 use crate::format;
-use crate::group::Group;
 use crate::group::events::GroupState;
+use crate::group::{Group, Held, Member};
 use crate::hierarchy::directory::Directory;
 use crate::watch::Event;
 
@@ -39,8 +40,8 @@ pub struct WatchKey(u64);
 #[derive(Debug)]
 struct Watched {
     name: String,
-    directories: Vec<Directory>,
-    unified: Option<Directory>,
+    members: Arc<Vec<Member>>,
+    unified: Option<Held>,
     state: Option<GroupState>,
     oom_kills: Option<u64>,
     watches: Vec<i32>,
@@ -66,10 +67,9 @@ impl WatchMany {
     pub fn add(&mut self, group: &Group) -> Result<WatchKey> {
         let key = WatchKey(self.next);
         self.next += 1;
-        let unified = group.member_v2().map(|member| member.directory.clone());
-        let directories = group.members().iter().map(|member| member.directory.clone()).collect();
+        let (members, unified) = (group.hold_all(), group.hold(Version::V2, GROUP_EVENTS));
         let name = group.path().name().to_owned();
-        let watched = Watched { name, directories, unified, state: None, oom_kills: None, watches: Vec::new() };
+        let watched = Watched { name, members, unified, state: None, oom_kills: None, watches: Vec::new() };
         self.groups.insert(key, watched);
         match self.start(group, key) {
             Ok(()) => Ok(key),
@@ -92,8 +92,8 @@ impl WatchMany {
         }
         // After the watches, so that nothing in between is missed.
         let Some(watched) = self.groups.get_mut(&key) else { return Ok(()) };
-        watched.state = watched.unified.as_ref().map(read_state).transpose()?;
-        watched.oom_kills = watched.unified.as_ref().map(read_oom_kills).transpose()?.flatten();
+        watched.state = watched.unified.as_deref().map(read_state).transpose()?;
+        watched.oom_kills = watched.unified.as_deref().map(read_oom_kills).transpose()?.flatten();
         group.check_there()
     }
 
@@ -190,7 +190,7 @@ impl WatchMany {
 
 impl Watched {
     fn read(&mut self, told: &mut Vec<Event>) -> Result<()> {
-        if let Some(gone) = self.directories.iter().find(|directory| directory.is_gone()) {
+        if let Some(gone) = self.members.iter().map(|member| &member.directory).find(|directory| directory.is_gone()) {
             return Err(gone.gone());
         }
         let Some(unified) = &self.unified else { return Ok(()) };

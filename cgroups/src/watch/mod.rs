@@ -4,6 +4,7 @@ pub(crate) mod many;
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
@@ -13,9 +14,8 @@ use rustix::io::Errno;
 use crate::controller::Version;
 use crate::error::{Error, Result};
 use crate::format;
-use crate::group::Group;
 use crate::group::events::{GroupEvents, GroupState};
-use crate::hierarchy::directory::Directory;
+use crate::group::{Group, Member};
 
 /// Something that happened to a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,7 +46,7 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Watch {
     epoll: OwnedFd,
-    directories: Vec<Directory>,
+    members: Arc<Vec<Member>>,
     group_events: Option<(GroupEvents, GroupState)>,
     oom_kills: Option<(OomKillCount, u64)>,
     memory_eventfd: Option<OwnedFd>,
@@ -103,8 +103,7 @@ impl Group {
         if let Some(fd) = &memory_eventfd {
             add(&epoll, fd, MEMORY_EVENTFD, EventFlags::IN).map_err(sys("watch"))?;
         }
-        let directories = self.members().iter().map(|member| member.directory.clone()).collect();
-        Ok(Watch { epoll, directories, group_events, oom_kills, memory_eventfd, removal, removed: false })
+        Ok(Watch { epoll, members: self.hold_all(), group_events, oom_kills, memory_eventfd, removal, removed: false })
     }
 
     fn watch_removal(&self) -> Result<OwnedFd> {
@@ -139,7 +138,7 @@ impl Watch {
             return Ok(events);
         }
         drain_inotify(&self.removal)?;
-        if !self.directories.iter().any(Directory::is_gone) {
+        if !self.members.iter().any(|member| member.directory.is_gone()) {
             match self.read_live(&mut events) {
                 Ok(()) => return Ok(events),
                 Err(Error::Gone { .. }) => {}
