@@ -11,7 +11,8 @@ const fn library(shell: &'static [&'static str]) -> Rooms<'static> {
     Rooms { shell: Some(shell), apart: &[] }
 }
 
-const PACKAGES: [(&str, Rooms<'static>); 12] = [
+/// What is checked. The last ones are workspaces of their own.
+const PACKAGES: [(&str, Rooms<'static>); 13] = [
     ("namespaces", library(&["spawn", "child", "enter", "oci/listener", "opener", "pty", "net", "sys", "etc"])),
     ("cgroups", library(&["hierarchy", "group", "delegate", "reader", "watch", "systemd", "sys"])),
     ("overlay", library(&["apply", "scan", "store", "snapshot", "mount", "probe", "sys"])),
@@ -27,7 +28,10 @@ const PACKAGES: [(&str, Rooms<'static>); 12] = [
     ("fuzz", APPLICATION),
     (".ci/tidy", APPLICATION),
     (".ci/trial", APPLICATION),
+    ("examples/kube-scheduler", APPLICATION),
 ];
+
+const APART: usize = 1;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -53,7 +57,7 @@ fn every_member_is_checked() {
     let workspace = manifest(".");
     let members = workspace["workspace"]["members"].as_array().expect("members are a list");
     let members: Vec<&str> = members.iter().filter_map(toml::Value::as_str).collect();
-    assert_eq!(members, PACKAGES.map(|(package, _)| package));
+    assert_eq!(members, PACKAGES[..PACKAGES.len() - APART].iter().map(|(package, _)| *package).collect::<Vec<_>>());
 }
 
 #[test]
