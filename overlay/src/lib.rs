@@ -73,6 +73,7 @@ mod record;
 mod scan;
 mod snapshot;
 mod store;
+mod subtree;
 mod sys;
 pub mod tar;
 mod tree;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::path::SafePath;
+use crate::subtree::{remove_subtree, take_subtree};
 
 /// What a layer leaves to the layers beneath it, once it is stacked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,23 +26,13 @@ pub struct Unfinished {
 impl Unfinished {
     /// Notes that what lay at or beneath a path was used, and is not any more.
     pub(crate) fn pass(&mut self, path: &SafePath) {
-        while let Some(below) = self.parents.range(path..).next().filter(|below| below.starts_with(path)) {
-            let below = below.clone();
-            self.parents.remove(&below);
-            self.passed.insert(below);
-        }
+        self.passed.extend(take_subtree(&mut self.parents, path));
     }
 
     /// Forgets what lies at or beneath a path, because something else takes its place.
     pub(crate) fn forget(&mut self, path: &SafePath) {
         self.pass(path);
-        while let Some(below) = self.deleting.range(path..).next().filter(|below| below.starts_with(path)) {
-            let below = below.clone();
-            self.deleting.remove(&below);
-        }
-        while let Some((below, _)) = self.links.range(path..).next().filter(|(below, _)| below.starts_with(path)) {
-            let below = below.clone();
-            self.links.remove(&below);
-        }
+        remove_subtree(&mut self.deleting, path);
+        remove_subtree(&mut self.links, path);
     }
 }

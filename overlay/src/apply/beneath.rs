@@ -1,6 +1,6 @@
 //! The target directory: finds and makes the place of each entry, and never leaves it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limit;
 use crate::options::ApplyOptions;
 use crate::path::SafePath;
+use crate::subtree::{Placed, remove_subtree};
 use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY};
 use crate::unfinished::Unfinished;
 use crate::whiteout::{self, XattrNamespace};
@@ -61,7 +62,7 @@ pub(super) struct Target {
     recent: Option<(SafePath, Directory)>,
     finishes: BTreeMap<SafePath, Finish>,
     /// What this layer put there; only where deletions are executed, since elsewhere that is everything.
-    placed: BTreeSet<SafePath>,
+    placed: Placed,
     unfinished: Unfinished,
 }
 
@@ -81,7 +82,7 @@ impl Target {
             links_max: options.limits.links_followed,
             recent: None,
             finishes: BTreeMap::new(),
-            placed: BTreeSet::new(),
+            placed: Placed::default(),
             unfinished,
         })
     }
@@ -464,28 +465,15 @@ impl Target {
 
     fn forget(&mut self, path: &SafePath) {
         self.recent = None;
-        while let Some((below, _)) = self.finishes.range(path..).next().filter(|(below, _)| below.starts_with(path)) {
-            let below = below.clone();
-            self.finishes.remove(&below);
-        }
-        while let Some(below) = self.placed.range(path..).next().filter(|below| below.starts_with(path)) {
-            let below = below.clone();
-            self.placed.remove(&below);
-        }
+        remove_subtree(&mut self.finishes, path);
+        self.placed.forget(path);
         self.unfinished.forget(path);
     }
 
-    /// Notes what this layer put somewhere, with all directories above it.
+    /// Notes what this layer put somewhere.
     fn mark(&mut self, path: &SafePath) {
-        if self.overlay.is_some() {
-            return;
-        }
-        let mut path = Some(path.clone());
-        while let Some(above) = path.filter(|path| !path.is_root()) {
-            path = above.parent();
-            if !self.placed.insert(above) {
-                break;
-            }
+        if self.overlay.is_none() {
+            self.placed.add(path);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::limits::Limit;
 use crate::path::SafePath;
+use crate::subtree::{Placed, remove_subtree};
 use crate::unfinished::Unfinished;
 use crate::whiteout::{XattrNamespace, is_overlay_xattr};
 
@@ -90,7 +91,7 @@ pub(crate) struct Inventory {
     links_max: usize,
     recent: Option<(SafePath, Number, SafePath)>,
     /// What the current layer put there; only where deletions are executed.
-    placed: BTreeSet<SafePath>,
+    placed: Placed,
     /// Directories whose metadata is the current layer's.
     dressed: BTreeSet<SafePath>,
     unfinished: Unfinished,
@@ -110,7 +111,7 @@ impl Inventory {
             root_owner,
             links_max,
             recent: None,
-            placed: BTreeSet::new(),
+            placed: Placed::default(),
             dressed: BTreeSet::new(),
             unfinished,
             layer: 0,
@@ -395,8 +396,8 @@ impl Inventory {
     /// What loses its last name is no more reached, and so not in the image.
     fn remove(&mut self, place: &Place) {
         self.recent = None;
-        forget(&mut self.dressed, &place.path);
-        forget(&mut self.placed, &place.path);
+        remove_subtree(&mut self.dressed, &place.path);
+        self.placed.forget(&place.path);
         self.unfinished.forget(&place.path);
         if let Object::Directory(children) = &mut self.nodes[place.parent].object {
             children.remove(&place.name);
@@ -453,25 +454,11 @@ impl Inventory {
         }
     }
 
-    /// Notes what this layer put somewhere, with all directories above it.
+    /// Notes what this layer put somewhere.
     fn mark(&mut self, path: &SafePath) {
-        if self.overlay.is_some() {
-            return;
+        if self.overlay.is_none() {
+            self.placed.add(path);
         }
-        let mut path = Some(path.clone());
-        while let Some(above) = path.filter(|path| !path.is_root()) {
-            path = above.parent();
-            if !self.placed.insert(above) {
-                break;
-            }
-        }
-    }
-}
-
-fn forget(paths: &mut BTreeSet<SafePath>, path: &SafePath) {
-    while let Some(below) = paths.range(path..).next().filter(|below| below.starts_with(path)) {
-        let below = below.clone();
-        paths.remove(&below);
     }
 }
 
