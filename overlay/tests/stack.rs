@@ -27,6 +27,8 @@ fn main() -> ExitCode {
         Test::new("an index keeps the names of a file together", indexed).needs(need::root),
         Test::new("owners as a user namespace maps them", idmapped).needs(need::root).needs(need::program("unshare")),
         Test::new("links and directories of lower layers", lower).needs(need::root),
+        Test::new("a directory that came through a lower link keeps nothing of the one beneath", dressed)
+            .needs(need::root),
         Test::new("what is written through a lower link and changed is refused", ambiguous).needs(need::root),
         Test::new("every way of naming lower directories", tiers).needs(need::root),
         Test::new("a mount is attached to nobody's tree", detached).needs(need::root),
@@ -383,6 +385,19 @@ fn lower() {
     let error = store.view("w", &[ids[0], alone]).unwrap_err();
     assert!(matches!(error, Error::LinkTarget { .. }), "{error}");
     assert_eq!(store.snapshots().unwrap(), ["v"]);
+}
+
+fn dressed() {
+    let mut beneath = directory("usr/lib", 0o755);
+    if let (windlass_overlay::Change::Put(entry), _) = &mut beneath {
+        entry.metadata.xattrs.insert(b"trusted.x"[..].into(), b"1"[..].into());
+    }
+    let layers = [vec![symlink("link", "usr"), beneath], vec![directory("link/lib", 0o700)]];
+    let directory = scratch();
+    let store = store(directory.path());
+    let view = store.view("v", &ingest(&store, &layers)).unwrap();
+    let mount = view.mount(&MountOptions::default()).unwrap();
+    assert_same(listing(&by_descriptor(&mount)), tree(&layers).unwrap().entries());
 }
 
 fn ambiguous() {

@@ -445,6 +445,12 @@ fn dress(directory: BorrowedFd<'_>, metadata: &Metadata, path: &SafePath) -> Res
         let (uid, gid) = (Uid::from_raw(metadata.uid), Gid::from_raw(metadata.gid));
         rustix::fs::fchown(directory, Some(uid), Some(gid)).named("fchown", object)?;
     }
+    // It may have been made like what is beneath, before the layer's own was known to belong here.
+    for name in Object::Open(directory).all(object)?.keys() {
+        if !metadata.xattrs.contains_key(name) && !whiteout::is_overlay_xattr(name) {
+            Object::Open(directory).remove(name, object)?;
+        }
+    }
     for (name, value) in &metadata.xattrs {
         Object::Open(directory).set(name, value).named("setxattr", object)?;
     }
