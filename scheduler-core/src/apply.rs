@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::compile::{self, Applied, Event};
 use crate::error::{Error, Result};
+use crate::gang::GroupKey;
 use crate::node::CompiledNode;
 use crate::pod_table::{Place, PodName};
 use crate::profile::Sampling;
@@ -60,8 +61,31 @@ impl Scheduler {
             Event::PriorityClassRemoved(name) => {
                 self.cluster.priority_classes.remove(name);
             }
+            Event::PodGroupApplied(group) => {
+                let (group, needed) = compile::pod_group(&mut self.cluster, &group)?;
+                self.gangs.set(group, Some(needed));
+                self.assemble(group);
+            }
+            Event::PodGroupRemoved { namespace, name } => {
+                let group = compile::group_key(&mut self.cluster, namespace, name);
+                self.gangs.set(group, None);
+                self.assemble(group);
+            }
         }
         Ok(())
+    }
+
+    /// Lets the waiting pods of a group be tried when it has as many as it needs, and holds them back when not.
+    fn assemble(&mut self, group: GroupKey) {
+        let is_complete = self.gangs.is_complete(group);
+        let members: Vec<PodSlot> = self.gangs.ready(group).filter(|pod| self.queue.contains(*pod)).collect();
+        for pod in members.into_iter().filter(|pod| self.cluster.pods.get(*pod).place == Place::Pending) {
+            if is_complete {
+                self.queue.release(pod);
+            } else {
+                self.queue.hold(pod);
+            }
+        }
     }
 
     fn node_applied(&mut self, node: CompiledNode) {
@@ -109,6 +133,7 @@ impl Scheduler {
     fn remove(&mut self, pod: PodSlot) {
         let class = Arc::clone(self.cluster.class(pod));
         self.queue.remove(pod);
+        self.gangs.forget(pod);
         let nominated = self.nominations.clear(pod);
         let left = self.cluster.detach(pod);
         self.cluster.forget(pod);
@@ -140,10 +165,15 @@ impl Scheduler {
         };
         self.cluster.set_start(slot, pod.start);
         self.cluster.set_deletion(slot, pod.deletion);
+        let is_held = !pod.gates.is_empty() || pod.deletion == Deletion::Started;
+        self.gangs.name(slot, pod.group, is_held);
         match place {
             Some(Place::Bound(node)) => self.pod_bound(slot, node),
             Some(_) => {}
             None => self.pod_pending(slot, pod, same.is_none()),
+        }
+        if let Some(group) = self.gangs.of(slot) {
+            self.assemble(group);
         }
         Ok(())
     }
@@ -208,7 +238,7 @@ impl Scheduler {
         }
         if !pod.gates.is_empty() {
             self.queue.gate(slot, pod.class.priority, self.now);
-        } else if is_new || self.queue.is_gated(slot) || !self.queue.contains(slot) {
+        } else if is_new || (self.queue.is_gated(slot) && !self.gangs.waits(slot)) || !self.queue.contains(slot) {
             self.queue.push(slot, pod.class.priority, self.now);
         }
         let nominated = pod.nominated.as_ref().and_then(|name| self.cluster.nodes.find(name));

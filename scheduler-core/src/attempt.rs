@@ -11,7 +11,7 @@ use crate::queue::PluginSet;
 use crate::report::{Report, count};
 use crate::request::{PodClass, PreemptionPolicy};
 use crate::rotation;
-use crate::schedule::{Context, Feasibility, Subject};
+use crate::schedule::{Context, Feasibility, Found, Subject};
 use crate::scheduler::Scheduler;
 use crate::slot::{NodeId, PodSlot};
 use crate::verdict::Rejection;
@@ -23,16 +23,22 @@ impl Scheduler {
     /// Tries to place a pod.
     pub(crate) fn attempt(&mut self, pod: PodSlot) -> Decision {
         let class = Arc::clone(self.cluster.class(pod));
-        let subject = Subject { pod: Some(pod), class: &class, pinned: None };
-        let enough = rotation::enough(&self.profile, self.cluster.nodes.len());
-        if enough.is_none() {
-            if let Some((node, score)) = self.ask_board(pod, &class) {
-                return self.assume(pod, node, score);
-            }
-            if let Some(decision) = self.recall(pod, &class) {
-                return decision;
-            }
+        if let Some((node, score)) = self.ask_board(pod, &class) {
+            return self.assume(pod, node, score);
         }
+        if let Some(decision) = self.recall(pod, &class) {
+            return decision;
+        }
+        match self.search(pod, &class) {
+            Found::Node(node, score) => self.assume(pod, node, score),
+            Found::Nowhere(rejected) => self.fail(pod, &class, &rejected),
+        }
+    }
+
+    /// Looks for a node among all of them, or as many as the profile says.
+    pub(crate) fn search(&mut self, pod: PodSlot, class: &PodClass) -> Found {
+        let subject = Subject { pod: Some(pod), class, pinned: None };
+        let enough = rotation::enough(&self.profile, self.cluster.nodes.len());
         self.rotation.arrange();
         let context = self.context();
         // Room was made on the nominated node: it is taken when it fits, whatever else has become free.
@@ -46,21 +52,26 @@ impl Scheduler {
             (None, Some(enough)) => context.sample(&subject, self.rotation.visits(), enough),
         };
         let Feasibility { feasible, rejected } = found;
-        let scores = context.score(&class, &feasible);
+        let scores = context.score(class, &feasible);
         let selected = context.select(&subject, &feasible, &scores.totals);
         self.rotation.advance(looked_at);
         match selected {
-            Some(index) => {
-                let (node, score) = (feasible[index], scores.totals[index]);
-                self.assume(pod, node, score)
-            }
-            None => self.fail(pod, &class, &rejected),
+            Some(index) => Found::Node(feasible[index], scores.totals[index]),
+            None => Found::Nowhere(rejected),
         }
+    }
+
+    /// Whether a part of the nodes is looked at: what is remembered of all of them does not tell then.
+    fn samples(&self) -> bool {
+        rotation::enough(&self.profile, self.cluster.nodes.len()).is_some()
     }
 
     /// The node that the class's board tells. Why no node fits is not for a board to say, nor what nominations mean,
     /// and a class that is asked about for the first time may not come again.
-    fn ask_board(&mut self, pod: PodSlot, class: &Arc<PodClass>) -> Option<(NodeId, i64)> {
+    pub(crate) fn ask_board(&mut self, pod: PodSlot, class: &Arc<PodClass>) -> Option<(NodeId, i64)> {
+        if self.samples() {
+            return None;
+        }
         let id = self.cluster.pods.get(pod).class;
         let shape = self.cluster.classes.shape(id);
         let before = self.cluster.classes.attempt(id);
@@ -102,7 +113,7 @@ impl Scheduler {
 
     /// What is remembered about a class that fitted nowhere: a decision, unless other plugins are to be asked.
     fn recall(&mut self, pod: PodSlot, class: &Arc<PodClass>) -> Option<Decision> {
-        if self.nominations.of(pod).is_some() {
+        if self.samples() || self.nominations.of(pod).is_some() {
             return None;
         }
         let id = self.cluster.pods.get(pod).class;

@@ -15,6 +15,7 @@ use crate::cluster::{Cluster, DisruptionBudget, PriorityClass};
 use crate::error::{Error, Result};
 use crate::explain::Explanation;
 use crate::filter::node::UNSCHEDULABLE_TAINT;
+use crate::gang::{GROUP_LABEL, GroupKey};
 use crate::intern::{Interner, Symbol};
 use crate::labels::Labels;
 use crate::node::CompiledNode;
@@ -62,6 +63,27 @@ pub enum Event<'a> {
     PriorityClassApplied(&'a wire::PriorityClass),
     /// A priority class is gone, with this name.
     PriorityClassRemoved(&'a str),
+    /// A pod group is there. Groups are applied before their pods.
+    PodGroupApplied(PodGroup<'a>),
+    /// A pod group is gone: its pods are placed alone from now on.
+    PodGroupRemoved {
+        /// Its namespace.
+        namespace: &'a str,
+        /// Its name.
+        name: &'a str,
+    },
+}
+
+/// Pods that are placed together or not at all: those of the namespace whose label `scheduling.x-k8s.io/pod-group` has
+/// the group's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodGroup<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The name.
+    pub name: &'a str,
+    /// How many of its pods are needed at least; not 0.
+    pub min_count: usize,
 }
 
 /// A pod as [`Event::PodApplied`] has it.
@@ -103,6 +125,7 @@ pub(crate) fn pod(cluster: &mut Cluster, pod: &wire::Pod, scheduler_name: &str) 
     let gates = pod.spec.scheduling_gates.iter().map(|gate| gate.name.as_deref().unwrap_or_default().into());
     let nominated = pod.status.nominated_node_name.as_deref().filter(|node| !node.is_empty());
     let uid = pod.metadata.uid.as_deref().filter(|uid| !uid.is_empty());
+    let group = pod.metadata.labels.get(GROUP_LABEL).map(|group| group_key(cluster, &namespace, group));
     Ok(Applied::Present(Box::new(CompiledPod {
         uid: uid.map_or_else(|| format!("{namespace}/{name}").into(), Arc::from),
         class: class(cluster, pod, &namespace)?,
@@ -114,7 +137,24 @@ pub(crate) fn pod(cluster: &mut Cluster, pod: &wire::Pod, scheduler_name: &str) 
         gates: gates.collect(),
         nominated: nominated.map(Arc::from),
         ownership: if ours { Ownership::Ours } else { Ownership::OtherScheduler },
+        group,
     })))
+}
+
+/// What a pod group is known by.
+pub(crate) fn group_key(cluster: &mut Cluster, namespace: &str, name: &str) -> GroupKey {
+    (cluster.interner.intern(namespace), cluster.interner.intern(name))
+}
+
+/// How many pods a group needs.
+pub(crate) fn pod_group(cluster: &mut Cluster, group: &PodGroup<'_>) -> Result<(GroupKey, usize)> {
+    if group.name.is_empty() {
+        return Err(Error::invalid("name", "", "a name is needed"));
+    }
+    if group.min_count == 0 {
+        return Err(Error::invalid("min_count", "0", "a group needs a pod at least"));
+    }
+    Ok((group_key(cluster, group.namespace, group.name), group.min_count))
 }
 
 impl Scheduler {

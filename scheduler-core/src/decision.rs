@@ -1,5 +1,6 @@
 //! What the scheduler answers.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,9 +38,54 @@ pub enum Decision {
         /// Why; displays as kube-scheduler's message.
         report: Report,
     },
+    /// The pods go to these nodes, which makes their group whole. Each counts from now on, and is committed or rolled back
+    /// by itself; one that is rolled back is tried again, while the others stay.
+    BindGroup {
+        /// The group.
+        group: GroupName,
+        /// At least as many pods as the group still needed, the most important first.
+        bindings: Vec<Binding>,
+    },
+    /// Too few pods of the group fit at the same time, so none of them takes room. They are tried again together when
+    /// something changes that may help, or after a while.
+    GroupUnschedulable {
+        /// The group.
+        group: GroupName,
+        /// The pods that wait.
+        pods: Vec<PodRef>,
+        /// How many would fit, and why the most important of the others does not.
+        report: Report,
+    },
     /// There is nothing to try. Ask again after the next event, and at the given time at the latest.
     Idle {
         /// When a pod's wait is over, on the caller's clock; `None` when only an event can help.
         until: Option<Duration>,
     },
+}
+
+/// A pod and the node that it goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Binding {
+    /// The pod.
+    pub pod: PodRef,
+    /// The node's name.
+    pub node: Arc<str>,
+    /// The node's total score, with the pods before it in the group on their nodes.
+    pub score: i64,
+}
+
+/// A pod group's name. Displays as `namespace/name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupName {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// The name within the namespace.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
 }

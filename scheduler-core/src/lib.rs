@@ -48,6 +48,12 @@
 //! node is nearest to fitting and what it lacks. [`Scheduler::what_if`] says so of a pod that nobody has created yet.
 //! A clone of the scheduler is a fork that can be played forward.
 //!
+//! # Pod groups
+//! A [`PodGroup`] says how many pods with its name in the label `scheduling.x-k8s.io/pod-group` are needed at least.
+//! They wait for one another, and are placed by one [`Decision::BindGroup`], or not at all: while one of those that are
+//! needed finds no node, none of them takes room. Groups are applied before their pods; a pod that names no known group
+//! is placed alone. To make a group whole nobody is preempted.
+//!
 //! # What it does not do
 //! It does not sample nodes unless told to: every node is filtered and scored, where kube-scheduler looks at a part of a
 //! large cluster. [`Profile::sampling`] looks at the same part as kube-scheduler does. Preemption and explanations look
@@ -70,6 +76,8 @@ mod decision;
 mod error;
 mod explain;
 mod filter;
+mod gang;
+mod gang_attempt;
 mod impasse;
 mod intern;
 mod labels;
@@ -92,12 +100,12 @@ mod topology;
 mod verdict;
 mod wake;
 
-pub use compile::{Event, windlass_pod};
-pub use decision::Decision;
+pub use compile::{Event, PodGroup, windlass_pod};
+pub use decision::{Binding, Decision, GroupName};
 pub use error::{Error, Result};
 pub use explain::{Eviction, Explanation, NearestMiss, NodeExplanation, Remedy, Verdict};
 pub use pod_table::PodRef;
 pub use profile::{FilterPlugin, FitStrategy, Preemption, Profile, Sampling, ScorePlugin, Shape, Ties};
-pub use report::{PreemptionReport, Reason, Report};
+pub use report::{GroupReport, PreemptionReport, Reason, Report};
 pub use scheduler::{Counts, Scheduler};
 pub use verdict::Code;

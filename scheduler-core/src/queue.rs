@@ -123,6 +123,18 @@ impl Queue {
         self.add(pod, priority, now, State::Gated);
     }
 
+    /// Holds a pod back until it is released; its place among the others stays its own.
+    pub(crate) fn hold(&mut self, pod: PodSlot) {
+        self.set(pod, State::Gated);
+    }
+
+    /// Lets a pod that was held back be tried at once.
+    pub(crate) fn release(&mut self, pod: PodSlot) {
+        if self.is_gated(pod) {
+            self.set(pod, State::Active);
+        }
+    }
+
     fn add(&mut self, pod: PodSlot, priority: i32, now: Duration, state: State) {
         self.remove(pod);
         let (order, rejected_by) = (self.order, PluginSet::default());
@@ -162,10 +174,30 @@ impl Queue {
     /// Takes out the next pod to try; it stays known until it is removed.
     pub(crate) fn pop(&mut self) -> Option<PodSlot> {
         let (_, _, pod) = *self.active.first_key_value()?.1.front()?;
-        self.set(pod, State::Out);
-        let entry = self.entry_mut(pod).expect("active pods have entries");
-        entry.attempts = entry.attempts.saturating_add(1);
+        self.take(pod);
         Some(pod)
+    }
+
+    /// Takes a pod out for an attempt, whatever it waits for.
+    pub(crate) fn take(&mut self, pod: PodSlot) {
+        self.set(pod, State::Out);
+        if let Some(entry) = self.entry_mut(pod) {
+            entry.attempts = entry.attempts.saturating_add(1);
+        }
+    }
+
+    /// Puts a pod back that was taken out and not tried to the end: it is tried at once.
+    pub(crate) fn put_back(&mut self, pod: PodSlot) {
+        self.set(pod, State::Out);
+        if let Some(entry) = self.entry_mut(pod) {
+            entry.attempts = entry.attempts.saturating_sub(1);
+        }
+        self.set(pod, State::Active);
+    }
+
+    /// The place of a pod among others: the important first, then those that came first.
+    pub(crate) fn rank(&self, pod: PodSlot) -> impl Ord + use<> {
+        self.entry(pod).map(|entry| (Reverse(entry.priority), entry.order))
     }
 
     /// Puts a pod back that no node took; it waits for an event that `rejected_by` could care about.

@@ -20,6 +20,18 @@ pub struct Report {
     pub reasons: Vec<Reason>,
     /// Why preemption does not help, where it was considered.
     pub preemption: Option<PreemptionReport>,
+    /// What it is about when the pod is of a group that does not fit.
+    pub group: Option<GroupReport>,
+}
+
+/// How far a pod group is from fitting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupReport {
+    /// How many of its pods that have no node would fit at the same time.
+    pub fitting: usize,
+    /// How many are needed.
+    pub missing: usize,
 }
 
 /// One reason. A node that lacks several resources counts for each.
@@ -55,7 +67,12 @@ impl Report {
         let reasons = by_text.into_iter().map(|((plugin, text), nodes)| Reason { plugin, text, nodes });
         let mut reasons: Vec<Reason> = reasons.collect();
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.nodes));
-        Self { nodes: cluster.nodes.len(), reasons, preemption: None }
+        Self { nodes: cluster.nodes.len(), reasons, preemption: None, group: None }
+    }
+
+    pub(crate) fn of_group(mut self, group: GroupReport) -> Self {
+        self.group = Some(group);
+        self
     }
 
     pub(crate) fn ineligible(mut self, why: Ineligible) -> Self {
@@ -105,6 +122,9 @@ fn unavailable(f: &mut fmt::Formatter<'_>, nodes: usize, mut counts: Vec<String>
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(GroupReport { fitting, missing }) = self.group {
+            write!(f, "{fitting} of {missing} pods that the group needs fit; the next: ")?;
+        }
         if self.nodes == 0 {
             return f.write_str("no nodes available to schedule pods");
         }

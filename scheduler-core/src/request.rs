@@ -138,6 +138,8 @@ pub(crate) struct CompiledPod {
     pub(crate) gates: Box<[Arc<str>]>,
     pub(crate) nominated: Option<Arc<str>>,
     pub(crate) ownership: Ownership,
+    /// Namespace and name of the pod group that it names.
+    pub(crate) group: Option<(Symbol, Symbol)>,
 }
 
 /// Whether a pod is being deleted.

@@ -38,6 +38,15 @@ pub(crate) struct Feasibility {
     pub(crate) rejected: Vec<(NodeId, Rejection)>,
 }
 
+/// Where a pod could go.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// To this node, with this score.
+    Node(NodeId, i64),
+    /// Nowhere: what stands against it on each node.
+    Nowhere(Vec<(NodeId, Rejection)>),
+}
+
 impl<'a> Context<'a> {
     pub(crate) fn filters(&self, subject: &Subject<'a>) -> Filters<'a> {
         Filters::new(self.cluster, &self.profile.filters, subject.class, subject.pinned)

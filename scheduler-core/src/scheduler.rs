@@ -9,6 +9,7 @@ use crate::cluster::Cluster;
 use crate::decision::Decision;
 use crate::error::{Error, Result};
 use crate::explain::{Explanation, explain};
+use crate::gang::{GangAttempt, Gangs};
 use crate::impasse::Impasses;
 use crate::intern::Symbol;
 use crate::pod_table::{Eviction, Place, PodRef};
@@ -35,6 +36,7 @@ pub struct Scheduler {
     pub(crate) impasses: Impasses,
     pub(crate) queue: Queue,
     pub(crate) nominations: Nominations,
+    pub(crate) gangs: Gangs,
     /// Kept for a profile that samples nodes only.
     pub(crate) rotation: Rotation,
     /// The latest time that a caller told.
@@ -80,6 +82,7 @@ impl Scheduler {
             impasses: Impasses::default(),
             queue,
             nominations: Nominations::default(),
+            gangs: Gangs::default(),
             rotation: Rotation::default(),
             now: Duration::ZERO,
         })
@@ -92,13 +95,18 @@ impl Scheduler {
     pub fn next(&mut self, now: Duration) -> Decision {
         self.now = self.now.max(now);
         self.queue.advance(self.now);
-        match self.queue.pop() {
-            Some(pod) => self.attempt(pod),
-            None => Decision::Idle { until: self.queue.next_deadline() },
+        while let Some(pod) = self.queue.pop() {
+            let Some(group) = self.gangs.of(pod) else { return self.attempt(pod) };
+            match self.attempt_gang(pod, group) {
+                GangAttempt::Alone => return self.attempt(pod),
+                GangAttempt::Decided(decision) => return decision,
+                GangAttempt::Incomplete => {}
+            }
         }
+        Decision::Idle { until: self.queue.next_deadline() }
     }
 
-    /// Says that the cluster took the binding of a [`Decision::Bind`].
+    /// Says that the cluster took the binding of a [`Decision::Bind`] or [`Decision::BindGroup`].
     ///
     /// An event that shows the pod on its node says the same; then this call changes nothing.
     ///
@@ -115,7 +123,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Takes a [`Decision::Bind`] or [`Decision::Preempt`] back that could not be carried out. The pod is tried again
+    /// Takes a binding or a [`Decision::Preempt`] back that could not be carried out. The pod is tried again
     /// after its backoff.
     ///
     /// # Errors
