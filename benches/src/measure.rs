@@ -111,6 +111,11 @@ impl Contest {
     }
 }
 
+/// What this process has had of the processors.
+pub fn cpu_time() -> Duration {
+    now(ClockId::ProcessCPUTime)
+}
+
 fn time(clock: ClockId, calls: u32, body: &mut Run) -> Result<Duration, Skipped> {
     let start = now(clock);
     for _ in 0..calls {

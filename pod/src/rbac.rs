@@ -151,13 +151,27 @@ struct Bound<'a> {
     rules: Result<&'a [PolicyRule], &'static str>,
 }
 
-/// Answers questions about a [`Policy`]; it finds the bindings of who asks by an index.
+/// Answers questions about a [`Policy`]; it finds the bindings of who asks, where they ask, by an index.
 #[derive(Debug)]
 pub struct Authorizer<'a> {
     /// Those of the cluster first.
     bindings: Vec<Bound<'a>>,
-    users: HashMap<String, Vec<usize>>,
-    groups: HashMap<&'a str, Vec<usize>>,
+    users: HashMap<String, Held<'a>>,
+    groups: HashMap<&'a str, Held<'a>>,
+}
+
+/// The bindings of somebody, in the order in which they are looked at.
+#[derive(Debug, Default)]
+struct Held<'a> {
+    cluster: Vec<usize>,
+    namespaces: HashMap<&'a str, Vec<usize>>,
+}
+
+impl Held<'_> {
+    fn within(&self, namespace: &str) -> impl Iterator<Item = usize> {
+        let local = if namespace.is_empty() { None } else { self.namespaces.get(namespace) };
+        self.cluster.iter().chain(local.into_iter().flatten()).copied()
+    }
 }
 
 impl<'a> Authorizer<'a> {
@@ -204,7 +218,7 @@ impl<'a> Authorizer<'a> {
     fn add(&mut self, bound: Bound<'a>) {
         let index = self.bindings.len();
         for subject in bound.subjects {
-            let list = match subject.kind.text() {
+            let held = match subject.kind.text() {
                 "User" => self.users.entry(subject.name.text().to_owned()).or_default(),
                 "Group" => self.groups.entry(subject.name.text()).or_default(),
                 "ServiceAccount" => match account(subject, bound.namespace) {
@@ -212,6 +226,10 @@ impl<'a> Authorizer<'a> {
                     None => continue,
                 },
                 _ => continue,
+            };
+            let list = match bound.namespace {
+                None => &mut held.cluster,
+                Some(namespace) => held.namespaces.entry(namespace).or_default(),
             };
             if list.last() != Some(&index) {
                 list.push(index);
@@ -222,22 +240,17 @@ impl<'a> Authorizer<'a> {
 
     /// Whether somebody may do something, and by which rule.
     pub fn decide(&self, request: &Request<'_>) -> Answer<'_> {
-        let mut candidates: Vec<usize> = Vec::new();
-        candidates.extend(self.users.get(request.user).into_iter().flatten());
-        for group in request.groups {
-            candidates.extend(self.groups.get(group).into_iter().flatten());
-        }
-        candidates.sort_unstable();
-        candidates.dedup();
         let asked = match request.action {
             Action::Resource { namespace, .. } => namespace,
             Action::Path(_) => "",
         };
+        let groups = request.groups.iter().filter_map(|group| self.groups.get(group));
+        let mut candidates: Vec<usize> =
+            self.users.get(request.user).into_iter().chain(groups).flat_map(|held| held.within(asked)).collect();
+        candidates.sort_unstable();
+        candidates.dedup();
         let mut faults = Vec::new();
         for bound in candidates.into_iter().map(|index| &self.bindings[index]) {
-            if bound.namespace.is_some_and(|namespace| asked.is_empty() || namespace != asked) {
-                continue;
-            }
             let rule = match bound.rules {
                 Ok(rules) => rules.iter().find(|rule| allows(rule, request)),
                 Err(fault) => {

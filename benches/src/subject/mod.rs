@@ -14,6 +14,8 @@ mod layers;
 mod namespaces;
 mod overlay;
 mod pod;
+mod pod_behaviour;
+mod pod_cost;
 mod runtime;
 mod scheduler_core;
 
@@ -25,7 +27,7 @@ use crate::measure::{Contest, Skipped};
 pub type Prepare = fn() -> Result<Contest, Skipped>;
 
 /// The lines that can be measured, by crate and name, in the order of `BUDGETS.toml`.
-pub const LINES: [(&str, &str, Prepare); 62] = [
+pub const LINES: [(&str, &str, Prepare); 75] = [
     ("namespaces", "spawn", namespaces::spawn),
     ("namespaces", "plain", namespaces::plain),
     ("namespaces", "lifecycle-crun", || arena::here("lifecycle-crun")),
@@ -77,7 +79,20 @@ pub const LINES: [(&str, &str, Prepare); 62] = [
     ("image", "layer", image::layer),
     ("pod", "decode", pod::decode),
     ("pod", "decode-k8s-openapi", pod::decode_of_peer),
+    ("pod", "decode-protobuf", pod::decode_protobuf_of_peer),
+    ("pod", "decode-yaml", pod::decode_yaml_of_peer),
+    ("pod", "admit", pod::admit),
     ("pod", "quantity", pod::quantity),
+    ("pod", "quantity-parse", pod::quantity_parse),
+    ("pod", "quantity-compare", pod::quantity_compare),
+    ("pod", "selector", pod::selector),
+    ("pod", "replication", pod_behaviour::replication),
+    ("pod", "endpoints", pod_behaviour::endpoints),
+    ("pod", "rbac", pod_behaviour::rbac),
+    ("pod", "hostile-json", pod_cost::hostile_json),
+    ("pod", "hostile-yaml", pod_cost::hostile_yaml),
+    ("pod", "hostile-protobuf", pod_cost::hostile_protobuf),
+    ("pod", "build", pod_cost::build),
     ("scheduler-core", "identical", scheduler_core::identical),
     ("scheduler-core", "classes", scheduler_core::classes),
     ("scheduler-core", "distinct", scheduler_core::distinct),

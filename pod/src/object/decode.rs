@@ -105,7 +105,7 @@ impl Decoder {
     /// # Errors
     /// [`Error`] says where the text is wrong.
     pub fn json(&self, text: &[u8]) -> Result<Decoded> {
-        let mut reader = self.reader(Source::Json(Lexer::new(self.check(text)?)));
+        let mut reader = self.reader(Source::Json(Lexer::new(self.check(text)?)), text);
         let object = object(&mut reader, None)?;
         reader.end()?;
         self.decoded(object, reader)
@@ -130,7 +130,7 @@ impl Decoder {
     /// # Errors
     /// [`Error`] says where the text is wrong.
     pub fn json_as<K: Kind>(&self, text: &[u8]) -> Result<K> {
-        self.one(self.reader(Source::Json(Lexer::new(self.check(text)?))))
+        self.one(self.reader(Source::Json(Lexer::new(self.check(text)?)), text))
     }
 
     /// The object of a known kind in a YAML text of one document, which need not name its kind.
@@ -140,7 +140,7 @@ impl Decoder {
     pub fn yaml_as<K: Kind>(&self, text: &[u8]) -> Result<K> {
         let mut documents = Documents::new(self.check(text)?, self.limits);
         let document = documents.next_document().ok_or(Error::KindMissing { field: "kind" })?;
-        self.one(self.reader(Source::Yaml(document?)))
+        self.one(self.reader(Source::Yaml(document?), text))
     }
 
     fn one<K: Kind>(&self, mut reader: Reader<'_>) -> Result<K> {
@@ -164,13 +164,18 @@ impl Decoder {
     pub fn yaml(&self, text: &[u8]) -> Result<Vec<Decoded>> {
         let mut documents = Documents::new(self.check(text)?, self.limits);
         let mut objects = Vec::new();
+        // All documents together are one text.
+        let mut memory = 0;
         while let Some(document) = documents.next_document() {
-            let mut reader = self.reader(Source::Yaml(document?)).with_places();
+            let mut reader = self.reader(Source::Yaml(document?), text).with_places();
+            reader.charge(memory)?;
             let names = type_meta(&mut reader)?;
             if let Some(item) = names.list_of() {
                 self.list(&mut reader, &item, &mut objects)?;
+                memory = reader.memory();
             } else {
                 let object = object(&mut reader, None)?;
+                memory = reader.memory();
                 objects.push(self.decoded(object, reader)?);
             }
         }
@@ -207,8 +212,8 @@ impl Decoder {
         })
     }
 
-    fn reader<'a>(&self, source: Source<'a>) -> Reader<'a> {
-        Reader::new(source, self.limits)
+    fn reader<'a>(&self, source: Source<'a>, text: &[u8]) -> Reader<'a> {
+        Reader::new(source, self.limits, text.len())
     }
 
     fn decoded(&self, object: Object, reader: Reader<'_>) -> Result<Decoded> {
@@ -275,7 +280,8 @@ fn object(reader: &mut Reader<'_>, default: Option<&TypeMeta>) -> Result<Object>
     let kind = or_default(names.kind, default.and_then(|names| names.kind.as_ref()))
         .ok_or(Error::KindMissing { field: "kind" })?;
     let mut object = Object::empty(&api_version, &kind)?;
-    reader.note_start();
+    reader.charge(size_of_val(object.record()) + size_of::<Decoded>())?;
+    reader.note_start()?;
     record::read(object.record_mut(), reader)?;
     agrees(object.named(), object.api_version(), object.kind())?;
     Ok(object)

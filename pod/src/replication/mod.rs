@@ -1,8 +1,11 @@
 //! Replication: how many pods to create and which to delete.
 //!
-//! [`decide`] looks at the pods of a replication controller or replica set once; the caller creates in batches
-//! ([`Decision::batches`]), so that a mistake in the template fails once and not five hundred times.
+//! [`decide`] looks at the pods of a replication controller or replica set once, an [`Index`] is told what changed and
+//! answers the same; the caller creates in batches ([`Decision::batches`]), so that a mistake in the template fails
+//! once and not five hundred times.
 
+mod decision;
+mod index;
 mod rank;
 
 use std::collections::BTreeMap;
@@ -12,10 +15,8 @@ use crate::kinds::{LabelSelector, Pod, ReplicaSet, ReplicationController};
 use crate::selector::{Selector, SelectorError};
 use crate::wire::text::Text as _;
 use crate::wire::time::Time;
-pub use rank::rank;
-
-/// The most pods that one decision creates or deletes.
-pub const BURST: usize = 500;
+pub use decision::{BURST, Counts, Decision};
+pub use index::Index;
 
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,61 +69,21 @@ fn seconds(value: Option<i32>) -> Duration {
     Duration::from_secs(value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0))
 }
 
-/// What to do about a number of pods.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Decision<'a> {
-    /// There are as many as wanted.
-    Keep,
-    /// Create this many.
-    Create(usize),
-    /// Delete these, in this order.
-    Delete(Vec<&'a Pod>),
-}
-
-impl Decision<'_> {
-    /// The sizes of the batches to create, each begun when the one before has succeeded: 1, 2, 4 ...
-    pub fn batches(&self) -> Vec<usize> {
-        let mut left = if let Self::Create(count) = self { *count } else { 0 };
-        let mut batches = Vec::new();
-        let mut size = 1;
-        while left > 0 {
-            let batch = left.min(size);
-            batches.push(batch);
-            left -= batch;
-            size = size.saturating_mul(2);
-        }
-        batches
-    }
-}
-
 /// Decides about the active pods among `pods`, which are all that the controller owns.
 ///
 /// `related` are pods of siblings: replica sets of the same deployment. Of two pods that are alike, the one on the
-/// node with more of them goes first.
-pub fn decide<'a>(replicas: usize, pods: &'a [Pod], related: &[Pod], now: Time) -> Decision<'a> {
-    let active: Vec<&Pod> = pods.iter().filter(|pod| pod.is_active()).collect();
-    let count = active.len();
-    match count.cmp(&replicas) {
-        std::cmp::Ordering::Equal => Decision::Keep,
-        std::cmp::Ordering::Less => Decision::Create((replicas - count).min(BURST)),
-        std::cmp::Ordering::Greater => {
-            let surplus = (count - replicas).min(BURST);
-            Decision::Delete(rank(&active, related, now).into_iter().take(surplus).collect())
-        }
+/// node with more of them goes first. Who decides again and again keeps an [`Index`].
+pub fn decide<'a>(replicas: usize, pods: &'a [Pod], related: &[Pod], now: Time) -> Decision<&'a Pod> {
+    let active = pods.iter().filter(|pod| pod.is_active()).count();
+    match Decision::without_surplus(active, replicas) {
+        Some(decision) => decision,
+        None => Index::of(pods, related).decide(replicas, now),
     }
 }
 
-/// How many pods there are, for the status of a controller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Active pods.
-    pub replicas: usize,
-    /// Those that have all labels of the template.
-    pub fully_labeled: usize,
-    /// Those that are ready.
-    pub ready: usize,
-    /// Those that have been ready long enough.
-    pub available: usize,
+/// The active ones among `pods` in the order in which they are deleted.
+pub fn rank<'a>(pods: &[&'a Pod], related: &[Pod], now: Time) -> Vec<&'a Pod> {
+    Index::of(pods.iter().copied(), related).first(pods.len(), now)
 }
 
 /// Counts the active pods among `pods`.

@@ -84,7 +84,7 @@ fn json_object(data: &BTreeMap<&str, &[u8]>, key: &str, at: &At<'_>, out: &mut V
         return;
     };
     let text = String::from_utf8_lossy(text);
-    let mut reader = Reader::new(Source::Json(Lexer::new(&text)), Limits::default());
+    let mut reader = Reader::new(Source::Json(Lexer::new(&text)), Limits::default(), text.len());
     let read =
         reader.take_null().and_then(|null| if null { Ok(()) } else { reader.object() }).and_then(|()| reader.end());
     if let Err(error) = read {

@@ -1,7 +1,7 @@
 //! Bytes in the encoding of protobuf, read from the front.
 
 use crate::error::{Error, Result};
-use crate::wire::limits::Limits;
+use crate::wire::limits::{Budget, Limits};
 
 /// How the bytes of a field are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +22,7 @@ pub struct Input<'a> {
     bytes: &'a [u8],
     /// How far the bytes are from the start of the whole.
     offset: usize,
-    values: usize,
-    limits: Limits,
+    budget: Budget,
     /// The field numbers that no table has, with where they stand.
     unknown: Vec<(u32, usize)>,
 }
@@ -33,7 +32,7 @@ const UNKNOWN_MAX: usize = 1000;
 
 impl<'a> Input<'a> {
     pub(crate) fn new(bytes: &'a [u8], limits: Limits) -> Self {
-        Self { bytes, offset: 0, values: 0, limits, unknown: Vec::new() }
+        Self { bytes, offset: 0, budget: Budget::new(limits, bytes.len()), unknown: Vec::new() }
     }
 
     pub(crate) fn error(&self, reason: impl Into<String>) -> Error {
@@ -56,11 +55,17 @@ impl<'a> Input<'a> {
 
     /// Counts one more value.
     pub(crate) fn count(&mut self) -> Result<()> {
-        self.values += 1;
-        if self.values > self.limits.values {
-            return Err(Error::LimitExceeded { limit: "number of values", maximum: self.limits.values });
-        }
-        Ok(())
+        self.budget.count()
+    }
+
+    /// Checks a list or a map that is about to have one more element, which takes this many bytes.
+    pub(crate) fn element(&mut self, length: usize, bytes: usize) -> Result<()> {
+        self.budget.element(length, bytes)
+    }
+
+    /// Counts memory that is about to be taken.
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<()> {
+        self.budget.charge(bytes)
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8]> {
@@ -123,6 +128,7 @@ impl<'a> Input<'a> {
 
     pub(crate) fn text(&mut self, wire: Wire) -> Result<&'a str> {
         let bytes = self.bytes(wire)?;
+        self.budget.scalar(bytes.len())?;
         std::str::from_utf8(bytes).map_err(|_| self.error("a text is not UTF-8"))
     }
 

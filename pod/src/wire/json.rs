@@ -120,7 +120,7 @@ impl<'a> Lexer<'a> {
         if self.byte() != Some(b'"') {
             return self.unexpected("looking for beginning of object key string");
         }
-        let key = self.string()?;
+        let key = self.text()?;
         if self.byte() != Some(b':') {
             return self.unexpected("after object key");
         }
@@ -179,7 +179,7 @@ impl<'a> Lexer<'a> {
         if self.at == start { self.unexpected("in numeric literal") } else { Ok(()) }
     }
 
-    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>> {
+    pub(crate) fn text(&mut self) -> Result<Cow<'a, str>> {
         self.skip_space();
         self.at += 1;
         let start = self.at;

@@ -1,5 +1,6 @@
 //! Values that are kept without being understood.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A value of any shape, kept as compact JSON.
@@ -29,9 +30,7 @@ impl fmt::Debug for Raw {
 /// They are written back where they were found.
 #[derive(Clone, PartialEq, Eq, Default)]
 #[expect(clippy::box_collection, reason = "one word in each record; most have none")]
-pub struct Unknown(Option<Box<Vec<NamedRaw>>>);
-
-type NamedRaw = (Box<str>, Raw);
+pub struct Unknown(Option<Box<BTreeMap<Box<str>, Raw>>>);
 
 impl Unknown {
     /// There are none.
@@ -46,20 +45,12 @@ impl Unknown {
 
     /// The value of the field of this name.
     pub fn get(&self, name: &str) -> Option<&Raw> {
-        let fields = self.0.as_ref()?;
-        fields.binary_search_by(|(field, _)| (**field).cmp(name)).ok().map(|index| &fields[index].1)
+        self.0.as_ref()?.get(name)
     }
 
     /// Sets a field and returns the value that it had.
     pub fn insert(&mut self, name: &str, value: Raw) -> Option<Raw> {
-        let fields = self.0.get_or_insert_default();
-        match fields.binary_search_by(|(field, _)| (**field).cmp(name)) {
-            Ok(index) => Some(std::mem::replace(&mut fields[index].1, value)),
-            Err(index) => {
-                fields.insert(index, (name.into(), value));
-                None
-            }
-        }
+        self.0.get_or_insert_default().insert(name.into(), value)
     }
 
     /// Drops all of them.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Position, Problem, ProblemKind, Result};
 use crate::wire::json::Lexer;
-use crate::wire::limits::Limits;
+use crate::wire::limits::{Budget, Limits, at_most};
 use crate::wire::path::{self, KeyStyle, Segment};
 use crate::wire::places::Places;
 use crate::wire::raw::Raw;
@@ -14,6 +14,10 @@ use crate::wire::yaml::Cursor;
 
 /// How many problems of one text are noted; a text with more is not worth the memory.
 const PROBLEMS_MAX: usize = 1000;
+/// What the places of an object take in memory before there are many, in bytes.
+const PLACES: usize = 600;
+/// What the place of a field takes in memory beside its path, in bytes.
+const PLACE: usize = 64;
 
 /// Where the values come from.
 #[derive(Debug)]
@@ -49,8 +53,7 @@ pub struct Reader<'a> {
     source: Source<'a>,
     path: Vec<Segment>,
     depth: usize,
-    values: usize,
-    limits: Limits,
+    budget: Budget,
     problems: Vec<Problem>,
     places: Option<Places>,
 }
@@ -65,8 +68,10 @@ macro_rules! either {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(source: Source<'a>, limits: Limits) -> Self {
-        Self { source, path: Vec::new(), depth: 0, values: 0, limits, problems: Vec::new(), places: None }
+    /// Reads a text of this many bytes.
+    pub(crate) fn new(source: Source<'a>, limits: Limits, size: usize) -> Self {
+        let budget = Budget::new(limits, size);
+        Self { source, path: Vec::new(), depth: 0, budget, problems: Vec::new(), places: None }
     }
 
     /// Notes where each field starts.
@@ -76,13 +81,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes that an object starts here.
-    pub(crate) fn note_start(&mut self) {
+    pub(crate) fn note_start(&mut self) -> Result<()> {
         if self.places.is_some() {
             let position = self.position();
+            self.budget.charge(PLACES)?;
             if let Some(places) = &mut self.places {
                 places.insert(String::new(), position);
             }
         }
+        Ok(())
     }
 
     /// What was noted besides the object.
@@ -101,7 +108,7 @@ impl<'a> Reader<'a> {
             Source::Json(lexer) => MarkedPlace::Json(lexer.mark()),
             Source::Yaml(cursor) => MarkedPlace::Yaml(cursor.mark()),
         };
-        Mark { place, depth: self.depth, values: self.values }
+        Mark { place, depth: self.depth, values: self.budget.values() }
     }
 
     /// Goes back to a mark of this reader.
@@ -113,18 +120,21 @@ impl<'a> Reader<'a> {
                 unreachable!("a mark belongs to the reader that gave it")
             }
         }
-        (self.depth, self.values) = (mark.depth, mark.values);
+        self.depth = mark.depth;
+        self.budget.set_values(mark.values);
     }
 
-    pub(crate) fn push(&mut self, segment: Segment) {
+    pub(crate) fn push(&mut self, segment: Segment) -> Result<()> {
         self.path.push(segment);
         if self.places.is_some() {
             let position = self.position();
             let path = path::print(&self.path, KeyStyle::Bracket);
+            self.budget.charge(path.len() + PLACE)?;
             if let Some(places) = &mut self.places {
                 places.insert(path, position);
             }
         }
+        Ok(())
     }
 
     pub(crate) fn pop(&mut self) {
@@ -185,12 +195,19 @@ impl<'a> Reader<'a> {
         Err(self.field_error(place, format!("expected {expected}, found {found}")))
     }
 
-    fn count(&mut self) -> Result<()> {
-        self.values += 1;
-        if self.values > self.limits.values {
-            return Err(Error::LimitExceeded { limit: "number of values", maximum: self.limits.values });
-        }
-        Ok(())
+    /// Checks a list or a map that is about to have one more element, which takes this many bytes.
+    pub(crate) fn element(&mut self, length: usize, bytes: usize) -> Result<()> {
+        self.budget.element(length, bytes)
+    }
+
+    /// Counts memory that is about to be taken.
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<()> {
+        self.budget.charge(bytes)
+    }
+
+    /// How much memory was counted.
+    pub(crate) fn memory(&self) -> usize {
+        self.budget.memory()
     }
 
     /// Takes a null if the next value is one.
@@ -210,24 +227,23 @@ impl<'a> Reader<'a> {
     /// The text of a number.
     pub(crate) fn number(&mut self) -> Result<Cow<'a, str>> {
         self.expect(Kind::Number)?;
-        match &mut self.source {
-            Source::Json(lexer) => lexer.number().map(Cow::Borrowed),
-            Source::Yaml(cursor) => cursor.text(),
-        }
+        let text = match &mut self.source {
+            Source::Json(lexer) => Cow::Borrowed(lexer.number()?),
+            Source::Yaml(cursor) => cursor.text()?,
+        };
+        self.budget.scalar(text.len())?;
+        Ok(text)
     }
 
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>> {
         self.expect(Kind::String)?;
-        match &mut self.source {
-            Source::Json(lexer) => lexer.string(),
-            Source::Yaml(cursor) => cursor.text(),
-        }
+        let text = either!(&mut self.source, inner => inner.text())?;
+        self.budget.scalar(text.len())?;
+        Ok(text)
     }
 
     fn enter(&mut self) -> Result<()> {
-        if self.depth >= self.limits.depth {
-            return Err(Error::LimitExceeded { limit: "depth of the text", maximum: self.limits.depth });
-        }
+        at_most("depth of the text", self.depth + 1, self.budget.limits().depth)?;
         self.depth += 1;
         match &mut self.source {
             Source::Json(lexer) => {
@@ -252,10 +268,12 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn next_key(&mut self) -> Result<Option<Cow<'a, str>>> {
         let key = either!(&mut self.source, inner => inner.next_key())?;
-        if key.is_none() {
-            self.depth -= 1;
-        } else {
-            self.count()?;
+        match &key {
+            None => self.depth -= 1,
+            Some(key) => {
+                self.budget.count()?;
+                self.budget.scalar(key.len())?;
+            }
         }
         Ok(key)
     }
@@ -263,7 +281,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn next_item(&mut self) -> Result<bool> {
         let more = either!(&mut self.source, inner => inner.next_item())?;
         if more {
-            self.count()?;
+            self.budget.count()?;
         } else {
             self.depth -= 1;
         }

@@ -215,7 +215,7 @@ pub(crate) fn read(record: &mut dyn Record, reader: &mut Reader<'_>) -> Result<(
             }
             seen |= 1 << index;
             hint = index + 1;
-            reader.push(Segment::Field(shape.fields[index].name));
+            reader.push(Segment::Field(shape.fields[index].name))?;
             record.field_mut(index).read(reader)?;
             reader.pop();
         } else {
@@ -224,6 +224,7 @@ pub(crate) fn read(record: &mut dyn Record, reader: &mut Reader<'_>) -> Result<(
                 reader.problem(&key, ProblemKind::UnknownField);
             }
             let value = reader.raw()?;
+            reader.charge(size_of::<(Box<str>, Raw)>())?;
             record.unknown_mut().insert(&key, value);
         }
     }

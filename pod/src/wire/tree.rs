@@ -29,7 +29,7 @@ enum Open {
 
 impl Tree {
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let mut reader = Reader::new(Source::Json(Lexer::new(text)), Limits::default());
+        let mut reader = Reader::new(Source::Json(Lexer::new(text)), Limits::default(), text.len());
         let tree = Self::read(&mut reader)?;
         reader.end()?;
         Ok(tree)

@@ -289,12 +289,14 @@ macro_rules! scalar_lists {
             fn merge(&mut self, input: &mut Input<'_>, wire: Wire, _: Presence) -> Result<()> {
                 let packed = wire == Wire::Bytes && !matches!(<$type>::default().view(), View::Text(_));
                 if !packed {
+                    input.element(self.len(), size_of::<$type>())?;
                     self.push(<$type>::decode(input, wire)?.unwrap_or_default());
                     return Ok(());
                 }
                 input.within(wire, |input| {
                     while !input.is_empty() {
                         input.count()?;
+                        input.element(self.len(), size_of::<$type>())?;
                         self.push(<$type>::decode(input, Wire::Varint)?.unwrap_or_default());
                     }
                     Ok(())
@@ -366,8 +368,9 @@ impl Value for BTreeMap<String, Vec<String>> {
                 while !input.is_empty() {
                     let (number, wire) = input.key()?;
                     if number == 1 {
-                        list.push(input.text(wire)?.to_owned());
                         input.count()?;
+                        input.element(list.len(), size_of::<String>())?;
+                        list.push(input.text(wire)?.to_owned());
                     } else {
                         input.skip(wire)?;
                     }
@@ -406,7 +409,7 @@ impl Value for Option<Raw> {
                 let text = input.text(wire)?;
                 *self = None;
                 if !text.is_empty() {
-                    let mut reader = Reader::new(Source::Json(Lexer::new(text)), Limits::default());
+                    let mut reader = Reader::new(Source::Json(Lexer::new(text)), Limits::default(), text.len());
                     let value = reader.raw().and_then(|value| reader.end().map(|()| value));
                     *self =
                         Some(value.map_err(|error| input.error(error.to_string()))?).filter(|raw| raw.json() != "null");
@@ -453,6 +456,7 @@ impl<T: Record + Default> Value for Option<Box<T>> {
             *self = None;
             return Ok(());
         }
+        reader.charge(size_of::<T>())?;
         record::read(&mut **self.get_or_insert_default(), reader)
     }
     fn write(&self, writer: &mut Writer) {
@@ -462,6 +466,7 @@ impl<T: Record + Default> Value for Option<Box<T>> {
         }
     }
     fn merge(&mut self, input: &mut Input<'_>, wire: Wire, _: Presence) -> Result<()> {
+        input.charge(size_of::<T>())?;
         let record = &mut **self.get_or_insert_default();
         input.within(wire, |input| message::merge(record, input))
     }
@@ -493,6 +498,7 @@ impl<T: Record + Default> Value for Vec<T> {
         write_list(self, writer, |value, writer| record::write(value, writer));
     }
     fn merge(&mut self, input: &mut Input<'_>, wire: Wire, _: Presence) -> Result<()> {
+        input.element(self.len(), size_of::<T>())?;
         self.push(T::default());
         let Some(record) = self.last_mut() else { return Ok(()) };
         input.within(wire, |input| message::merge(record, input))
@@ -538,7 +544,8 @@ fn read_list<T: Default>(
     }
     reader.enter_list()?;
     while reader.next_item()? {
-        reader.push(Segment::Index(list.len()));
+        reader.element(list.len(), size_of::<T>())?;
+        reader.push(Segment::Index(list.len()))?;
         list.push(T::default());
         if let Some(value) = list.last_mut() {
             take(value, reader)?;
@@ -576,8 +583,9 @@ fn read_map<T: Default>(
         if map.contains_key(&*key) {
             reader.problem(&key, ProblemKind::DuplicateField);
         }
+        reader.element(map.len(), size_of::<(String, T)>())?;
         let mut value = T::default();
-        reader.push(Segment::Key(key.as_ref().into()));
+        reader.push(Segment::Key(key.as_ref().into()))?;
         take(&mut value, reader)?;
         reader.pop();
         map.insert(key.into_owned(), value);

@@ -242,7 +242,7 @@ impl Writer {
                     self.literal(text);
                 }
                 Kind::String => {
-                    let text = lexer.string()?;
+                    let text = lexer.text()?;
                     self.string(&text);
                 }
                 Kind::Map => {

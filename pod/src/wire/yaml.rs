@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use crate::error::{Error, Position, Result};
-use crate::wire::limits::Limits;
+use crate::wire::limits::{Limits, at_most};
 use crate::wire::scalar_yaml::{Plain, resolve};
 use crate::wire::token::Kind;
 
@@ -43,12 +43,13 @@ pub(crate) struct Documents<'a> {
     parser: Parser<'a, StrInput<'a>>,
     limits: Limits,
     values: usize,
+    anchors: usize,
     ended: bool,
 }
 
 impl<'a> Documents<'a> {
     pub(crate) fn new(text: &'a str, limits: Limits) -> Self {
-        Self { parser: Parser::new_from_str(text), limits, values: 0, ended: false }
+        Self { parser: Parser::new_from_str(text), limits, values: 0, anchors: 0, ended: false }
     }
 
     /// The next document that is not empty.
@@ -83,14 +84,22 @@ impl<'a> Documents<'a> {
                 Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => {}
                 event => {
                     self.values += 1;
-                    if self.values > self.limits.values {
-                        return Err(Error::LimitExceeded { limit: "number of values", maximum: self.limits.values });
-                    }
+                    at_most("number of values", self.values, self.limits.values)?;
+                    self.anchors += usize::from(anchor(&event) > 0);
+                    at_most("number of anchors", self.anchors, self.limits.anchors)?;
                     document.take(event, span)?;
                 }
             }
         }
         Ok(Cursor::new(document, self.limits.values))
+    }
+}
+
+/// What a value is named by; 0 for nothing.
+fn anchor(event: &Event<'_>) -> usize {
+    match event {
+        Event::Scalar(_, _, anchor, _) | Event::MappingStart(anchor, _) | Event::SequenceStart(anchor, _) => *anchor,
+        _ => 0,
     }
 }
 
@@ -130,7 +139,7 @@ impl<'a> Loader<'a> {
     fn take(&mut self, event: Event<'a>, span: Span) -> Result<()> {
         match event {
             Event::Scalar(value, style, anchor, tag) => {
-                let item = scalar(value, style, tag.as_deref(), span)?;
+                let item = scalar(compact(value), style, tag.as_deref(), span)?;
                 if anchor > 0 {
                     self.anchors.insert(anchor, (self.tokens.len(), self.tokens.len() + 1));
                 }
@@ -154,9 +163,7 @@ impl<'a> Loader<'a> {
     }
 
     fn begin(&mut self, span: Span, item: Item<'a>, anchor: usize) -> Result<()> {
-        if self.open.len() >= self.depth_max {
-            return Err(Error::LimitExceeded { limit: "depth of the text", maximum: self.depth_max });
-        }
+        at_most("depth of the text", self.open.len() + 1, self.depth_max)?;
         self.open.push((self.tokens.len(), anchor));
         self.push(span, item)
     }
@@ -169,6 +176,17 @@ impl<'a> Loader<'a> {
             self.anchors.insert(anchor, (start, self.tokens.len()));
         }
         Ok(())
+    }
+}
+
+/// The parser leaves room for more in each text.
+fn compact(value: Cow<'_, str>) -> Cow<'_, str> {
+    match value {
+        Cow::Owned(mut value) => {
+            value.shrink_to_fit();
+            Cow::Owned(value)
+        }
+        Cow::Borrowed(value) => Cow::Borrowed(value),
     }
 }
 
