@@ -40,6 +40,8 @@ pub enum Baseline {
     Cpu(Run),
     /// A figure in the line's unit that was measured elsewhere; the promise says where.
     Figure(f64),
+    /// A figure for what only computes: the processor's time in this process counts.
+    Bound(f64),
     /// Both sides were measured already, where they could meet.
     Held(Sample),
 }
@@ -68,6 +70,7 @@ impl std::fmt::Debug for Baseline {
             Self::Run(_) => f.write_str("Run"),
             Self::Cpu(_) => f.write_str("Cpu"),
             Self::Figure(figure) => f.debug_tuple("Figure").field(figure).finish(),
+            Self::Bound(figure) => f.debug_tuple("Bound").field(figure).finish(),
             Self::Held(sample) => f.debug_tuple("Held").field(sample).finish(),
         }
     }
@@ -88,14 +91,14 @@ impl Contest {
         let mut ours = Vec::with_capacity(self.rounds);
         let mut theirs = Vec::with_capacity(self.rounds);
         let clock = match self.baseline {
-            Baseline::Cpu(_) => ClockId::ProcessCPUTime,
+            Baseline::Cpu(_) | Baseline::Bound(_) => ClockId::ProcessCPUTime,
             Baseline::Run(_) | Baseline::Figure(_) | Baseline::Held(_) => ClockId::Monotonic,
         };
         for round in 0..=self.rounds {
             let value = time(clock, self.calls, &mut self.subject)?;
             let other = match &mut self.baseline {
                 Baseline::Run(run) | Baseline::Cpu(run) => time(clock, self.calls, run)?,
-                Baseline::Figure(_) | Baseline::Held(_) => Duration::ZERO,
+                Baseline::Figure(_) | Baseline::Bound(_) | Baseline::Held(_) => Duration::ZERO,
             };
             if round > 0 {
                 ours.push(value);
@@ -104,7 +107,7 @@ impl Contest {
         }
         let baseline = match self.baseline {
             Baseline::Run(_) | Baseline::Cpu(_) => median_us(&mut theirs, self.calls),
-            Baseline::Figure(figure) => figure,
+            Baseline::Figure(figure) | Baseline::Bound(figure) => figure,
             Baseline::Held(sample) => sample.baseline,
         };
         Ok(Sample { value: median_us(&mut ours, self.calls), baseline })

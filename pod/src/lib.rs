@@ -28,7 +28,7 @@
 //!   two objects differ in meaning, [`patch`] makes one from another, [`managed`] keeps apart what several managers apply,
 //!   [`table`] prints objects as `kubectl get` does.
 //! - **Behaviour.** Plain functions over objects: [`replication`] decides what to create and delete, [`endpoints`]
-//!   what a service publishes, [`balance`] what that means to a proxy, [`resources`] what a pod asks for and the cgroup numbers of it, [`status`] what it
+//!   what a service publishes (each with an index that is told what changed), [`balance`] what that means to a proxy, [`resources`] what a pod asks for and the cgroup numbers of it, [`status`] what it
 //!   reports; [`allocation`] gives out addresses and ports, [`limit_range`] and [`quota`] hold a namespace to what it
 //!   may use, [`rbac`] says who may do what and why, [`rollout`] takes workloads to their next version,
 //!   [`batch`] runs jobs to their end, [`garbage`] removes what nobody owns. And machines that are told what happened and answer what to do:

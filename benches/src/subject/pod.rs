@@ -10,7 +10,7 @@ use windlass_pod::{
 use crate::measure::{Baseline, Contest, Run, Skipped};
 
 /// A pod of about 4 kB as a cluster stores it.
-const POD: &str = include_str!("pod.json");
+const POD: &str = include_str!("../../../pod/tests/data/pod.json");
 
 /// JSON to the wire type, against `serde_json::Value`, which keeps no types and checks no fields.
 pub(super) fn decode() -> Result<Contest, Skipped> {
@@ -115,7 +115,7 @@ fn drop_all<T>(value: T) {
 /// A contest with a bound in microseconds.
 pub(super) fn bounded(calls: u32, bound: f64, run: impl FnMut() -> Result<(), Skipped> + 'static) -> Contest {
     let subject: Run = Box::new(run);
-    Contest { calls, rounds: 15, subject, baseline: Baseline::Figure(bound) }
+    Contest { calls, rounds: 15, subject, baseline: Baseline::Bound(bound) }
 }
 
 const QUANTITIES: [&str; 8] = ["100m", "1", "64Mi", "1.5Gi", "250m", "2", "128974848", "1e3"];

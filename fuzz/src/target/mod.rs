@@ -10,7 +10,7 @@ mod pod;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its corpus folder and of its wrapper.
-pub const TARGETS: [(&str, Body); 22] = [
+pub const TARGETS: [(&str, Body); 23] = [
     ("cgroups_cpuset", cgroups::cpuset),
     ("cgroups_stats", cgroups::stats),
     ("image_reference", image::reference),
@@ -27,6 +27,7 @@ pub const TARGETS: [(&str, Body); 22] = [
     ("overlay_pax", overlay::pax),
     ("overlay_whiteouts", overlay::whiteouts),
     ("pod_admission", pod::admission),
+    ("pod_apply", pod::apply),
     ("pod_json", pod::json),
     ("pod_patch", pod::patch),
     ("pod_protobuf", pod::protobuf),

@@ -76,3 +76,19 @@ pub(super) fn admission(data: &[u8]) {
     let again = decode_json(text.as_bytes()).expect("what was written is read");
     assert_eq!(windlass_pod::validate(&again), violations, "it is as valid as before");
 }
+
+/// Server-side apply, a configuration a line, by two managers in turns: what is applied is there, and applied again it
+/// changes nothing.
+pub(super) fn apply(data: &[u8]) {
+    use windlass_pod::managed::{self, By};
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut live = None;
+    for (index, config) in text.lines().take(6).enumerate() {
+        let by = By::new(["ann", "bob"][index % 2], windlass_pod::Time::from_unix_seconds(0));
+        let by = if index % 3 == 2 { by.forced() } else { by };
+        let Ok(applied) = managed::apply(live.as_ref(), config.as_bytes(), &by) else { continue };
+        let again = managed::apply(Some(&applied), config.as_bytes(), &by).expect("what was applied is applied again");
+        assert_eq!(again.encode_json(), applied.encode_json());
+        live = Some(applied);
+    }
+}

@@ -1,15 +1,13 @@
 //! What a pod is to a service.
 
 use super::family::Family;
-use super::hints;
+use super::hints::{self, ZONE};
 use crate::kinds::{
     Container, Endpoint, EndpointConditions, EndpointSlicePort, Node, ObjectReference, Pod, Service, ServicePort,
 };
 use crate::status::is_sidecar;
 use crate::wire::scalar::IntOrString;
 use crate::wire::text::Text as _;
-
-pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// What of the ports of a pod tells its slices from others.
 pub(super) type PortKey = Vec<(String, i32, String, String)>;

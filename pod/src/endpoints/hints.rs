@@ -9,11 +9,11 @@
 
 use std::collections::BTreeMap;
 
-use super::endpoint::ZONE;
 use crate::kinds::{Endpoint, EndpointHints, EndpointSlice, ForNode, ForZone, Node, Service};
 use crate::quantity::Quantity;
 use crate::wire::text::Text as _;
 
+pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 const MODES: [&str; 2] = ["service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"];
 const NOT_COUNTED: [&str; 2] = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
 /// How much more than its share an endpoint may be asked for.

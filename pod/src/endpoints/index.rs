@@ -266,16 +266,15 @@ impl Index {
         endpoint: Endpoint,
     ) -> SliceId {
         let fullest = self.families[shelf].groups.get_mut(key).and_then(|group| group.open.pop_last());
-        let id = match fullest {
-            Some((_, Reverse(id))) => id,
-            None => {
-                if let Some(placeholder) = self.families[shelf].placeholder.take() {
-                    self.discard(placeholder);
-                }
-                let id = self.create(shelf, ports);
-                self.families[shelf].groups.entry(key.clone()).or_default().slices.insert(id);
-                id
+        let id = if let Some((_, Reverse(id))) = fullest {
+            id
+        } else {
+            if let Some(placeholder) = self.families[shelf].placeholder.take() {
+                self.discard(placeholder);
             }
+            let id = self.create(shelf, ports);
+            self.families[shelf].groups.entry(key.clone()).or_default().slices.insert(id);
+            id
         };
         let kept = self.slices.get_mut(&id).expect("a slice of a group is there");
         kept.slice.endpoints.push(endpoint);

@@ -110,13 +110,12 @@ impl<P: Clone> Index<P> {
             return self.remove(uid);
         }
         self.forget_related(uid);
-        let number = match self.numbers.get(uid) {
-            Some(number) => *number,
-            None => {
-                let number = self.number();
-                self.numbers.insert(uid.to_owned(), number);
-                number
-            }
+        let number = if let Some(number) = self.numbers.get(uid) {
+            *number
+        } else {
+            let number = self.number();
+            self.numbers.insert(uid.to_owned(), number);
+            number
         };
         self.take(number);
         self.insert(number, pod, told);

@@ -58,9 +58,14 @@ impl<'a> Input<'a> {
         self.budget.count()
     }
 
-    /// Checks a list or a map that is about to have one more element, which takes this many bytes.
-    pub(crate) fn element(&mut self, length: usize, bytes: usize) -> Result<()> {
-        self.budget.element(length, bytes)
+    /// Checks a list that is about to have one more element of this size.
+    pub(crate) fn element(&mut self, length: usize, size: usize) -> Result<()> {
+        self.budget.element(length, size)
+    }
+
+    /// Checks a map that is about to have one more entry of this size.
+    pub(crate) fn entry(&mut self, length: usize, size: usize) -> Result<()> {
+        self.budget.entry(length, size)
     }
 
     /// Counts memory that is about to be taken.

@@ -29,7 +29,7 @@ impl Limits {
 
 impl Default for Limits {
     /// 3 MiB as the Kubernetes API server takes, 128 deep, 100,000 values, any of them as long as there is room; 1,000
-    /// anchors, and five times the text in memory.
+    /// anchors, and eight times the text in memory.
     fn default() -> Self {
         Self {
             size: 3 << 20,
@@ -38,7 +38,7 @@ impl Default for Limits {
             elements: 100_000,
             scalar: 3 << 20,
             anchors: 1000,
-            growth: 5,
+            growth: 8,
         }
     }
 }
@@ -90,10 +90,22 @@ impl Budget {
         self.charge(length)
     }
 
-    /// Checks a list or a map that is about to have one more element, which takes this many bytes.
-    pub(crate) fn element(&mut self, length: usize, bytes: usize) -> Result<()> {
+    /// Checks a list that is about to have one more element of this size: a list takes room for some, and for as many
+    /// again whenever that is used up.
+    pub(crate) fn element(&mut self, length: usize, size: usize) -> Result<()> {
         at_most("number of elements", length + 1, self.limits.elements)?;
-        self.charge(bytes)
+        let first = if size <= 1024 { 4 } else { 1 };
+        match length {
+            0 => self.charge(first * size),
+            _ if length >= first && length.is_power_of_two() => self.charge(length.saturating_mul(size)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks a map that is about to have one more entry of this size; the nodes of a map are half empty at the worst.
+    pub(crate) fn entry(&mut self, length: usize, size: usize) -> Result<()> {
+        at_most("number of elements", length + 1, self.limits.elements)?;
+        self.charge(2 * size)
     }
 
     /// Counts memory that is about to be taken.

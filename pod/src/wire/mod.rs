@@ -1,5 +1,6 @@
 //! The wire layer: one reader and one writer for all kinds, over the tables in [`kinds`](crate::kinds).
 
+mod collection;
 pub(crate) mod input;
 pub(crate) mod json;
 pub(crate) mod limits;

@@ -17,7 +17,7 @@ const PROBLEMS_MAX: usize = 1000;
 /// What the places of an object take in memory before there are many, in bytes.
 const PLACES: usize = 600;
 /// What the place of a field takes in memory beside its path, in bytes.
-const PLACE: usize = 64;
+const PLACE: usize = 48;
 
 /// Where the values come from.
 #[derive(Debug)]
@@ -195,9 +195,14 @@ impl<'a> Reader<'a> {
         Err(self.field_error(place, format!("expected {expected}, found {found}")))
     }
 
-    /// Checks a list or a map that is about to have one more element, which takes this many bytes.
-    pub(crate) fn element(&mut self, length: usize, bytes: usize) -> Result<()> {
-        self.budget.element(length, bytes)
+    /// Checks a list that is about to have one more element of this size.
+    pub(crate) fn element(&mut self, length: usize, size: usize) -> Result<()> {
+        self.budget.element(length, size)
+    }
+
+    /// Checks a map that is about to have one more entry of this size.
+    pub(crate) fn entry(&mut self, length: usize, size: usize) -> Result<()> {
+        self.budget.entry(length, size)
     }
 
     /// Counts memory that is about to be taken.

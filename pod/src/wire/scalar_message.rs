@@ -26,7 +26,7 @@ pub(super) fn merge_entry<T: Default>(
         }
         Ok((key.to_owned(), value))
     })?;
-    input.element(map.len(), size_of::<(String, T)>())?;
+    input.entry(map.len(), size_of::<(String, T)>())?;
     map.insert(key, value);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Megabytes that are made to cost much.
 
 /// How many bytes each has.
-const SIZE: usize = 1 << 20;
+pub(super) const SIZE: usize = 1 << 20;
 
 /// How a text is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
