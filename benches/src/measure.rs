@@ -36,7 +36,8 @@ pub type Run = Box<dyn FnMut() -> Result<(), Skipped>>;
 pub enum Baseline {
     /// Something that runs now, in turns with the subject.
     Run(Run),
-    /// The same, where both sides wait for the kernel: the processor's time in this process counts.
+    /// The same, where the processor's time in this process counts: both sides wait for the kernel, or for nothing, so
+    /// that the others on a busy machine are all that time would tell of.
     Cpu(Run),
     /// A figure in the line's unit that was measured elsewhere; the promise says where.
     Figure(f64),

@@ -44,7 +44,7 @@ pub(super) fn unique(name: &str) -> String {
     format!("windlass-bench-{name}-{}", std::process::id())
 }
 
-pub(super) fn discover() -> Result<Hierarchies, Skipped> {
+fn discover() -> Result<Hierarchies, Skipped> {
     Hierarchies::discover().map_err(Skipped::because("find the hierarchies"))
 }
 
@@ -81,7 +81,12 @@ impl Drop for Sleeper {
 
 /// All statistics of a group from files kept open.
 pub(super) fn stats() -> Result<Contest, Skipped> {
-    let group = Temporary::new(&discover()?, "stats", &CONTROLLERS)?;
+    stats_in(&discover()?, &CONTROLLERS)
+}
+
+/// The same of a group with these controllers in these hierarchies.
+pub(super) fn stats_in(hierarchies: &Hierarchies, controllers: &[Controller]) -> Result<Contest, Skipped> {
+    let group = Temporary::new(hierarchies, "stats", controllers)?;
     let mut reader = group.0.reader(StatSelection::ALL).map_err(Skipped::because("open the statistics"))?;
     let bare = bare_statistics(&group.0)?;
     let mut stats = Stats::default();
@@ -92,19 +97,24 @@ pub(super) fn stats() -> Result<Contest, Skipped> {
             black_box(&group.0);
             reader.read_into(black_box(&mut stats)).map_err(Skipped::because("read the statistics"))
         }),
-        baseline: Baseline::Run(bare),
+        baseline: Baseline::Cpu(bare),
     })
 }
 
 /// All statistics of a group, as for one that is looked at once.
 pub(super) fn once() -> Result<Contest, Skipped> {
-    let group = Temporary::new(&discover()?, "once", &CONTROLLERS)?;
+    once_in(&discover()?, &CONTROLLERS)
+}
+
+/// The same of a group with these controllers in these hierarchies.
+pub(super) fn once_in(hierarchies: &Hierarchies, controllers: &[Controller]) -> Result<Contest, Skipped> {
+    let group = Temporary::new(hierarchies, "once", controllers)?;
     let bare = bare_statistics(&group.0)?;
     Ok(Contest {
         calls: 100,
         rounds: 21,
         subject: Box::new(move || group.0.stats().map(drop).map_err(Skipped::because("read the statistics"))),
-        baseline: Baseline::Run(bare),
+        baseline: Baseline::Cpu(bare),
     })
 }
 
