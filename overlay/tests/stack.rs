@@ -401,13 +401,14 @@ fn dressed() {
 }
 
 fn ambiguous() {
-    let base = vec![directory("usr", 0o755), file("usr/old", ""), symlink("lib", "usr")];
+    let base = vec![directory("usr", 0o755), file("usr/old", ""), symlink("lib", "usr"), symlink("other", "usr")];
     for layer in [
         vec![file("lib/x", "1"), file("usr/x", "2")],
         vec![file("lib/x", "1"), directory("lib", 0o755)],
         vec![file("lib/x", "1"), delete("lib")],
         vec![file("lib/x", "1"), delete("usr")],
         vec![file("usr/old", "new"), hard_link("y", "lib/old")],
+        vec![directory("other/x", 0o755), directory("lib/x", 0o700)],
     ] {
         let directory = scratch();
         let store = store(directory.path());

@@ -50,6 +50,7 @@ pub(super) fn finish(rooms: &Rooms, work: &Work, layers: &[(OwnedFd, LayerId, La
             unfinished: &record.unfinished,
             own: None,
             moved: BTreeMap::new(),
+            named: BTreeMap::new(),
             copied: BTreeMap::new(),
             times: BTreeMap::new(),
         };
@@ -101,6 +102,8 @@ struct Finisher<'a> {
     own: Option<OwnedFd>,
     /// Directories of the layer that belong elsewhere, because a symbolic link is beneath.
     moved: BTreeMap<SafePath, SafePath>,
+    /// Directories that the layer names by a way through a symbolic link beneath, by where they belong.
+    named: BTreeMap<SafePath, Metadata>,
     /// The first copy of each file, by device and inode.
     copied: BTreeMap<(u64, u64), SafePath>,
     times: BTreeMap<SafePath, Timestamp>,
@@ -317,6 +320,10 @@ impl Finisher<'_> {
             self.ensure(&target)?;
             if !is_used_only {
                 let metadata = directory_metadata(&self.layer, 0, &source)?;
+                let other = self.named.insert(target.clone(), metadata.clone());
+                if other.is_some_and(|other| other != metadata) {
+                    return Err(ambiguous(&target, TWICE));
+                }
                 self.dress(&target, &metadata)?;
             }
             self.copy_children(&source, &target)?;
@@ -423,7 +430,7 @@ fn directory_metadata(stack: &Stack<'_>, index: usize, path: &SafePath) -> Resul
     metadata(directory.named("open", path.as_path())?.as_fd(), path)
 }
 
-const TWICE: &str = "is in the layer twice: by its own path and through a symbolic link of a lower layer";
+const TWICE: &str = "is in the layer by two ways, of which one leads through a symbolic link of a lower layer";
 
 /// The order of two things in the archive would decide, and is not known any more.
 fn ambiguous(path: &SafePath, reason: &'static str) -> Error {
