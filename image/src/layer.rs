@@ -1,5 +1,7 @@
 //! Building layers: the same entries always give the same bytes.
 
+mod records;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -10,6 +12,8 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+
+pub(crate) use records::Records;
 
 use crate::codec::{DigestWriter, Encoder};
 use crate::descriptor::Descriptor;
@@ -76,6 +80,7 @@ pub enum Source {
 pub struct Builder {
     mtime: u64,
     entries: BTreeMap<PathBuf, Entry>,
+    attributes: BTreeMap<PathBuf, BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
 #[derive(Debug)]
@@ -91,6 +96,8 @@ enum Kind {
     Directory,
     File(Source),
     Symlink(PathBuf),
+    /// Another name of a file whose own comes before it.
+    HardLink(PathBuf),
 }
 
 /// A layer that was written.
@@ -110,7 +117,7 @@ impl Builder {
     /// # Units
     /// Seconds since 1970; the convention `SOURCE_DATE_EPOCH` has such a number.
     pub fn new(mtime: u64) -> Self {
-        Self { mtime, entries: BTreeMap::new() }
+        Self { mtime, entries: BTreeMap::new(), attributes: BTreeMap::new() }
     }
 
     /// Whether no entry was added.
@@ -148,6 +155,40 @@ impl Builder {
         self.insert(path.as_ref(), Metadata { mode: 0o777, uid, gid }, Kind::Symlink(target.into()))
     }
 
+    /// Adds another name of a file that was added.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] also for a path that does not sort behind the file's: unpackers need the file first.
+    pub fn hard_link(&mut self, path: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<()> {
+        let (path, target) = (path.as_ref(), target.as_ref());
+        let invalid = |reason| Error::Invalid { field: "hard link", value: target.display().to_string(), reason };
+        let file = relative(target).filter(|file| relative(path).is_some_and(|path| *file < path));
+        let file = file.ok_or_else(|| invalid("must sort before its other name"))?;
+        match self.entries.get(&file) {
+            Some(Entry { metadata, kind: Kind::File(_) }) => self.insert(path, *metadata, Kind::HardLink(file)),
+            _ => Err(invalid("must be a file that was added")),
+        }
+    }
+
+    /// Gives an entry that was added extended attributes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an entry that is not there.
+    pub fn extended_attributes(
+        &mut self,
+        path: impl AsRef<Path>,
+        attributes: BTreeMap<Vec<u8>, Vec<u8>>,
+    ) -> Result<()> {
+        let path = path.as_ref();
+        let known = relative(path).filter(|inside| self.entries.contains_key(inside));
+        let Some(inside) = known else {
+            let reason = "must be added before it gets attributes";
+            return Err(Error::Invalid { field: "layer entry", value: path.display().to_string(), reason });
+        };
+        self.attributes.insert(inside, attributes);
+        Ok(())
+    }
+
     fn insert(&mut self, path: &Path, metadata: Metadata, kind: Kind) -> Result<()> {
         let invalid = |reason| Error::Invalid { field: "layer entry", value: path.display().to_string(), reason };
         let inside = relative(path).ok_or_else(|| invalid("must be a path without \"..\" inside the image"))?;
@@ -158,7 +199,9 @@ impl Builder {
             let implied = Entry { metadata: Metadata::root(0o755), kind: Kind::Implied };
             match self.entries.entry(parent.to_path_buf()).or_insert(implied).kind {
                 Kind::Implied | Kind::Directory => {}
-                Kind::File(_) | Kind::Symlink(_) => return Err(invalid("has a parent that is no directory")),
+                Kind::File(_) | Kind::Symlink(_) | Kind::HardLink(_) => {
+                    return Err(invalid("has a parent that is no directory"));
+                }
             }
         }
         match self.entries.get(&inside).map(|entry| (&entry.kind, &kind)) {
@@ -192,6 +235,9 @@ impl Builder {
 
     fn append<W: Write>(&self, archive: &mut tar::Builder<W>, path: &Path, entry: &Entry) -> Result<()> {
         let failed = |error| Error::sys("write the entry", path)(error);
+        if let Some(attributes) = self.attributes.get(path) {
+            Records::attributes(attributes).append(archive).map_err(failed)?;
+        }
         let mut header = tar::Header::new_gnu();
         header.set_mode(entry.metadata.mode);
         header.set_uid(entry.metadata.uid);
@@ -208,6 +254,10 @@ impl Builder {
             }
             Kind::Symlink(target) => {
                 header.set_entry_type(tar::EntryType::Symlink);
+                archive.append_link(&mut header, path, target).map_err(failed)
+            }
+            Kind::HardLink(target) => {
+                header.set_entry_type(tar::EntryType::Link);
                 archive.append_link(&mut header, path, target).map_err(failed)
             }
             Kind::File(Source::Bytes(content)) => {

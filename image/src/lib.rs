@@ -34,6 +34,8 @@
 //! send and are told what came back; [`client`] drives them over connections. [`pack`] reads ELF headers, decides what the dynamic linker would load, and
 //! writes layers.
 //!
+//! [`chunked`] layers have a table of contents, so that one file of them is read without the rest.
+//!
 //! What other people wrote is held to [`Limits`]; a document that two readers could read differently (duplicate
 //! keys, a manifest that is also an index, a media type that its descriptor contradicts) is an error.
 //!
@@ -53,6 +55,7 @@
 pub mod archive;
 mod base64;
 pub mod build;
+pub mod chunked;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod codec;

@@ -17,6 +17,11 @@ pub struct Limits {
     pub layer_expansion: u64,
     /// Bytes of an uncompressed layer for which [`Limits::layer_expansion`] does not count yet; 64 MiB by default.
     pub layer_expansion_free: u64,
+    /// Bytes of a layer's table of contents, compressed or not; 50 MiB by default.
+    pub table_bytes: u64,
+    /// Strings, numbers, arrays, ... in a table of contents, in all; 4,194,304 by default, which some 300,000 files
+    /// need.
+    pub table_values: usize,
     /// Base-2 logarithm of the window that a zstd frame may ask for; 27 (128 MiB) by default.
     pub zstd_window_log: u32,
 }
@@ -30,6 +35,8 @@ impl Limits {
         layer_bytes: 64 << 30,
         layer_expansion: 2_000,
         layer_expansion_free: 64 << 20,
+        table_bytes: 50 << 20,
+        table_values: 4 << 20,
         zstd_window_log: 27,
     };
 }

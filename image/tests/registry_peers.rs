@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use support::{directory, image_with_codec, run, small_layer, store_image, text};
 use tempfile::TempDir;
 use trial::{Test, need};
+use windlass_image::chunked::{Format, Lazy};
 use windlass_image::client::{Client, ClientCertificate, Key, Options, Platforms, Pull, Push, Roots};
 use windlass_image::codec::verify_diff_id;
 use windlass_image::registry::Pieces;
-use windlass_image::{Codec, Error, Layout, Reference};
+use windlass_image::{Codec, Descriptor, Error, Layout, Manifest, Reference};
 
 fn main() -> ExitCode {
     let registry = || need::program("docker-registry");
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         with("podman_pulls_and_pushes", podman, "podman").needs(need::root),
         with("buildah_pushes_what_is_pulled", buildah, "buildah").needs(need::root),
         with("tls_is_verified_on_both_sides", tls, "openssl"),
+        with("podman_takes_and_makes_tables_of_contents", tables, "podman").needs(need::root),
         Test::new("blobs_are_mounted_in_a_real_registry", mounted).needs(registry()),
         Test::new("pieces_are_put_together_by_a_real_registry", pieces).needs(registry()),
     ])
@@ -241,6 +243,45 @@ fn exchange(program: &'static str) {
     let image = pulled.resolve(theirs.canonical()).unwrap();
     assert_eq!(image.config.diff_ids(), ours.config.diff_ids());
     assert_eq!(image.config.execution().env, ours.config.execution().env);
+}
+
+/// Layers with tables of contents: podman unpacks ours, and one file of what it makes is fetched.
+fn tables() {
+    let registry = Registry::start();
+    let (_directory, layout) = layout();
+    let keeper = Keeper::new("podman", &registry);
+    let client = registry.client(Pieces::Whole);
+    let mut tar = Vec::new();
+    small_layer("chunked").write(&mut tar, Codec::None).unwrap();
+    let lazily = |registry: &Registry, descriptor: &Descriptor, rest: &str| {
+        let client = registry.client(Pieces::Whole);
+        let found = client.manifest(&registry.reference(rest)).unwrap();
+        assert_eq!(found.descriptor.digest, descriptor.digest);
+        let manifest = Manifest::parse(found.raw).unwrap();
+        let ranges = client.blob_ranges(&found.repository, &manifest.layers()[0]);
+        let lazy = Lazy::open(ranges, &manifest.layers()[0], layout.limits()).unwrap();
+        std::io::read_to_string(lazy.file("etc/motd").unwrap()).unwrap()
+    };
+    for (tag, format) in [("estargz", Format::Estargz), ("zstd", Format::ZstdChunked)] {
+        let layer = layout.put_chunked_layer(&tar[..], format).unwrap();
+        let descriptor = store_image(&layout, tag, &[layer]);
+        let reference = registry.reference(&format!("ours:{tag}"));
+        client.push(&layout, &Push::new(&reference, &descriptor)).unwrap();
+        assert_eq!(lazily(&registry, &descriptor, &format!("ours:{tag}")), "chunked");
+        keeper.run(&["pull", reference.canonical()]);
+        let mounted = keeper.run(&["image", "mount", reference.canonical()]);
+        let motd = PathBuf::from(mounted.trim()).join("etc/motd");
+        assert_eq!(std::fs::read_to_string(motd).unwrap(), "chunked");
+        keeper.run(&["image", "unmount", reference.canonical()]);
+    }
+    // In a registry that has the layer, it would not compress it again.
+    let other = Registry::start();
+    let theirs = other.reference("theirs:zstd");
+    keeper.run(&["tag", registry.reference("ours:estargz").canonical(), theirs.canonical()]);
+    keeper.run(&["push", "--compression-format", "zstd:chunked", theirs.canonical()]);
+    let (_kept, pulled) = pull(&other, "theirs:zstd");
+    let image = pulled.resolve(theirs.canonical()).unwrap();
+    assert_eq!(lazily(&other, &image.descriptor, "theirs:zstd"), "chunked");
 }
 
 fn podman() {

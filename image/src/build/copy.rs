@@ -1,9 +1,9 @@
 //! `COPY` and `WORKDIR`: a layer of what they add, as the root file system below makes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::directory::{Directory, Found, Kind};
+use super::directory::{Directory, Found, Identity, Kind};
 use crate::dockerfile::{Ignore, Pattern};
 use crate::error::{Error, Result};
 use crate::layer::{Builder, Metadata, Source};
@@ -25,9 +25,11 @@ pub(super) struct Copy<'c> {
 }
 
 #[derive(Debug)]
-enum Item {
-    Directory(Metadata),
-    File(Metadata, PathBuf),
+enum Item<'c> {
+    /// A directory, and the one whose attributes it has.
+    Directory(Metadata, Option<(&'c Directory, PathBuf)>),
+    /// A file, by which it is told from others, and where it is.
+    File(Metadata, Option<Identity>, PathBuf),
     Symlink(PathBuf, (u64, u64)),
 }
 
@@ -152,7 +154,7 @@ fn clean(text: &str) -> String {
 
 struct Layer<'c> {
     copy: &'c Copy<'c>,
-    items: BTreeMap<PathBuf, Item>,
+    items: BTreeMap<PathBuf, Item<'c>>,
 }
 
 impl Layer<'_> {
@@ -184,7 +186,8 @@ impl Layer<'_> {
                 };
                 if !ignored {
                     self.parents(&to)?;
-                    self.items.insert(to.clone(), Item::Directory(self.metadata(what)));
+                    let item = Item::Directory(self.metadata(what), Some((self.copy.from, from.clone())));
+                    self.items.insert(to.clone(), item);
                 }
                 ahead.push((named, from, to));
             }
@@ -195,12 +198,12 @@ impl Layer<'_> {
     fn object(&mut self, from: &Path, what: Found, to: &Path) -> Result<()> {
         self.parents(to)?;
         let item = match what.kind {
-            Kind::File => Item::File(self.metadata(what), from.to_owned()),
+            Kind::File => Item::File(self.metadata(what), what.identity, from.to_owned()),
             Kind::Symlink => {
                 let Metadata { uid, gid, .. } = self.metadata(what);
                 Item::Symlink(self.copy.from.read_link(from)?, (uid, gid))
             }
-            Kind::Directory => Item::Directory(self.metadata(what)),
+            Kind::Directory => Item::Directory(self.metadata(what), Some((self.copy.from, from.to_owned()))),
             Kind::Special => return Err(Error::NotRegularFile { path: from.to_owned() }),
         };
         self.items.insert(to.to_owned(), item);
@@ -222,35 +225,56 @@ impl Layer<'_> {
     }
 
     fn new_directory(&mut self, path: &Path) -> Result<()> {
-        if path.as_os_str().is_empty() || matches!(self.items.get(path), Some(Item::Directory(_))) {
+        if path.as_os_str().is_empty() || matches!(self.items.get(path), Some(Item::Directory(..))) {
             return Ok(());
         }
         let (uid, gid) = self.copy.owner.unwrap_or((0, 0));
-        let metadata = match self.copy.to.examine(path)? {
+        let item = match self.copy.to.examine(path)? {
             Some(found) if found.kind == Kind::Directory => {
-                Metadata { mode: found.mode, uid: found.uid, gid: found.gid }
+                let metadata = Metadata { mode: found.mode, uid: found.uid, gid: found.gid };
+                Item::Directory(metadata, Some((self.copy.to, path.to_owned())))
             }
             Some(_) => return Err(invalid(&path.display().to_string(), "is no directory")),
-            None => Metadata { mode: 0o755, uid, gid },
+            None => Item::Directory(Metadata { mode: 0o755, uid, gid }, None),
         };
-        self.items.insert(path.to_owned(), Item::Directory(metadata));
+        self.items.insert(path.to_owned(), item);
         Ok(())
     }
 
     fn build(self, mtime: u64) -> Result<Builder> {
         let mut layer = Builder::new(mtime);
+        // Names of one file that are copied together stay names of one file.
+        let mut first: HashMap<Identity, PathBuf> = HashMap::new();
         for (path, item) in self.items {
             match item {
-                Item::Directory(metadata) => layer.directory(path, metadata)?,
-                Item::File(metadata, from) => {
-                    let source = Source::Beneath { root: self.copy.from.descriptor(), path: from };
-                    layer.file(path, metadata, source)?;
+                Item::Directory(metadata, from) => {
+                    layer.directory(&path, metadata)?;
+                    if let Some((directory, from)) = from {
+                        attributes(&mut layer, &path, directory, &from)?;
+                    }
+                }
+                Item::File(metadata, identity, from) => {
+                    if let Some(known) = identity.and_then(|identity| first.get(&identity)) {
+                        layer.hard_link(&path, known)?;
+                        continue;
+                    }
+                    let source = Source::Beneath { root: self.copy.from.descriptor(), path: from.clone() };
+                    layer.file(&path, metadata, source)?;
+                    attributes(&mut layer, &path, self.copy.from, &from)?;
+                    if let Some(identity) = identity {
+                        first.insert(identity, path);
+                    }
                 }
                 Item::Symlink(target, owner) => layer.symlink_of(path, target, owner)?,
             }
         }
         Ok(layer)
     }
+}
+
+fn attributes(layer: &mut Builder, path: &Path, directory: &Directory, from: &Path) -> Result<()> {
+    let found = directory.attributes(from)?;
+    if found.is_empty() { Ok(()) } else { layer.extended_attributes(path, found) }
 }
 
 #[cfg(test)]
@@ -354,6 +378,67 @@ mod tests {
                 Err(error) => assert!(!reason.is_empty() && error.to_string().contains(reason), "{error}"),
             }
         }
+    }
+
+    #[test]
+    fn names_of_one_file_stay_that() {
+        let case = Case::new();
+        let from = case.folder.path().join("from");
+        fs::hard_link(from.join("a"), from.join("d/z")).unwrap();
+        fs::hard_link(from.join("a"), from.join("d/0")).unwrap();
+        let lines = case.copy("", &["d"], "/q").unwrap();
+        assert_eq!(lines[1..], ["640 q/0", "755 q/e/", "640 q/e/y.c", "777 q/up -> ../a", "640 q/x", "640 q/z -> q/0"]);
+        // Alone, each is a file.
+        assert_eq!(case.copy("", &["d/z"], "/n").unwrap(), ["640 n"]);
+    }
+
+    #[test]
+    fn attributes_go_along_unless_they_are_this_machines() {
+        let case = Case::new();
+        let from = case.folder.path().join("from");
+        let set = |path: &str, name: &str| {
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::setxattr(from.join(path), name, b"\0v", flags).is_ok()
+        };
+        // What a file system for temporary files takes depends on the kernel and on the user.
+        let names: Vec<&str> = ["user.k", "trusted.k"].into_iter().filter(|name| set("d/x", name)).collect();
+        set("d/x", "trusted.overlay.opaque");
+        set("d", "user.overlay.opaque");
+        let kept = case.from.attributes(Path::new("d/x")).unwrap();
+        assert_eq!(kept.keys().map(|name| std::str::from_utf8(name).unwrap()).collect::<Vec<_>>(), {
+            let mut names = names.clone();
+            names.sort_unstable();
+            names
+        });
+        assert!(case.from.attributes(Path::new("d")).unwrap().is_empty());
+        let sources = ["d".to_owned()];
+        let copy = Copy {
+            from: &case.from,
+            ignore: None,
+            to: &case.to,
+            sources: &sources,
+            target: "/q",
+            owner: None,
+            mode: None,
+        };
+        let mut blob = Vec::new();
+        layer(&copy, 7).unwrap().write(&mut blob, Codec::None).unwrap();
+        let mut archive = tar::Archive::new(&blob[..]);
+        let mut found = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let path = entry.path().unwrap().display().to_string();
+            for extension in entry.pax_extensions().unwrap().into_iter().flatten() {
+                let extension = extension.unwrap();
+                assert_eq!((path.as_str(), extension.value_bytes()), ("q/x", &b"\0v"[..]));
+                found.push(extension.key().unwrap().to_owned());
+            }
+        }
+        found.sort();
+        assert_eq!(
+            found,
+            kept.keys().map(|name| format!("SCHILY.xattr.{}", std::str::from_utf8(name).unwrap())).collect::<Vec<_>>()
+        );
     }
 
     #[test]

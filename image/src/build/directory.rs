@@ -1,5 +1,6 @@
 //! A directory that somebody else filled: read beneath its descriptor, with it as the root of every link.
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::Read as _;
@@ -35,7 +36,13 @@ pub(super) struct Found {
     pub(super) mode: u32,
     pub(super) uid: u64,
     pub(super) gid: u64,
+    /// Of a file that has other names, too.
+    pub(super) identity: Option<Identity>,
 }
+
+/// A file, whatever its names: by its file system and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Identity(u64, u64);
 
 /// The directory; paths in it begin at it.
 #[derive(Debug, Clone)]
@@ -127,6 +134,33 @@ impl Directory {
         Ok(names)
     }
 
+    /// The extended attributes of a file or directory that are its own, wherever it is.
+    pub(super) fn attributes(&self, path: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+        let failed = |errno: rustix::io::Errno| Error::sys("read the attributes of", self.shown(path))(errno.into());
+        let mut found = BTreeMap::new();
+        let Some(opened) = self.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)? else { return Ok(found) };
+        // Most have none, and need no room for a list.
+        match rustix::fs::flistxattr_query(&opened) {
+            Ok(0) | Err(rustix::io::Errno::OPNOTSUPP) => return Ok(found),
+            Ok(_) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
+        let mut names = vec![0; ATTRIBUTES_MAX];
+        let length = rustix::fs::flistxattr(&opened, &mut names[..]).map_err(failed)?;
+        names.truncate(length);
+        for name in names.split(|byte| *byte == 0).filter(|name| is_portable(name)) {
+            let mut value = vec![0; ATTRIBUTES_MAX];
+            match rustix::fs::fgetxattr(&opened, name, &mut value[..]) {
+                Ok(length) => value.truncate(length),
+                // It went away meanwhile.
+                Err(rustix::io::Errno::NODATA) => continue,
+                Err(errno) => return Err(failed(errno)),
+            }
+            found.insert(name.to_vec(), value);
+        }
+        Ok(found)
+    }
+
     /// A small text; `None` where no regular file is.
     pub(super) fn read_text(&self, path: &Path, max: u64) -> Result<Option<String>> {
         let path = self.resolve(path)?;
@@ -141,6 +175,17 @@ impl Directory {
         }
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
+}
+
+/// The kernel's own limit on a list of names, and on a value.
+const ATTRIBUTES_MAX: usize = 64 << 10;
+
+/// Whether an attribute means the same in an image: labels of this machine's policy and marks of its overlays do not.
+fn is_portable(name: &[u8]) -> bool {
+    let kept: [&[u8]; 3] = [b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
+    let is_overlays = [&b"user.overlay."[..], b"trusted.overlay."].iter().any(|prefix| name.starts_with(prefix));
+    let is_free = name.starts_with(b"user.") || name.starts_with(b"trusted.");
+    kept.contains(&name) || is_free && !is_overlays
 }
 
 /// Opens beneath a descriptor, through no link.
@@ -170,7 +215,8 @@ fn found(status: &FileStat) -> Found {
         SFlag::S_IFLNK => Kind::Symlink,
         _ => Kind::Special,
     };
-    Found { kind, mode: status.st_mode & 0o7777, uid: status.st_uid.into(), gid: status.st_gid.into() }
+    let identity = (kind == Kind::File && status.st_nlink > 1).then_some(Identity(status.st_dev, status.st_ino));
+    Found { kind, mode: status.st_mode & 0o7777, uid: status.st_uid.into(), gid: status.st_gid.into(), identity }
 }
 
 fn names(path: &OsStr) -> impl DoubleEndedIterator<Item = &[u8]> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::compress::{Compression, compress};
+use super::flatten::flatten;
 use crate::config::{Contents, Execution, History, ImageConfig, rfc3339};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
@@ -9,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::layout::{Image, Layout};
 use crate::manifest::Manifest;
+use crate::media_type::Codec;
 use crate::platform::Platform;
 
 /// An image while it is made: layers that a layout has, and a configuration that is still to be written.
@@ -146,6 +149,29 @@ impl Draft {
         Ok(())
     }
 
+    /// Puts one layer that holds what all hold together in their place, with one step of history.
+    ///
+    /// # Errors
+    /// A layer that cannot be read, or that holds what unpacking would refuse.
+    pub fn flatten(&mut self, layout: &Layout, codec: Codec, created_by: impl Into<String>) -> Result<()> {
+        let layer = flatten(layout, &self.layers, codec)?;
+        self.replace_layers(&layer, created_by);
+        Ok(())
+    }
+
+    /// Compresses every layer anew. History and configuration stay; a `diff_id` changes where the table of contents is
+    /// a file of the archive.
+    ///
+    /// # Errors
+    /// A layer that is not the one of its `diff_id`; what [`chunked::write`](crate::chunked::write) refuses.
+    pub fn compress(&mut self, layout: &Layout, with: Compression) -> Result<()> {
+        for (blob, diff_id) in self.layers.iter_mut().zip(&mut self.contents.diff_ids) {
+            let layer = compress(layout, blob, diff_id, with)?;
+            (*blob, *diff_id) = (layer.descriptor, layer.diff_id);
+        }
+        Ok(())
+    }
+
     /// Puts one layer that holds the same in the place of all.
     pub fn replace_layers(&mut self, layer: &Layer, created_by: impl Into<String>) {
         self.layers.clear();
@@ -191,7 +217,7 @@ fn own_part(history: &[History], below: usize) -> Option<Vec<History>> {
 mod tests {
     use super::*;
     use crate::layer::{Builder, Metadata, Source};
-    use crate::media_type::Codec;
+    use crate::media_type::MediaType;
 
     fn layer(layout: &Layout, text: &str) -> Layer {
         let mut builder = Builder::new(0);
@@ -236,6 +262,35 @@ mod tests {
         let error = draft.rebase(&old, &new).unwrap_err().to_string();
         assert!(error.ends_with("is not what the image begins with"), "{error}");
         assert_eq!(draft.contents, before);
+    }
+
+    #[test]
+    fn compressing_otherwise_changes_blobs_only() {
+        use crate::chunked::Format;
+
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::create(directory.path()).unwrap();
+        let first = image(&layout, "first", &["a", "b"]);
+        let mut forms = vec![(Compression::Plain(Codec::Gzip), true), (Compression::Chunked(Format::Estargz), false)];
+        if cfg!(feature = "zstd") {
+            forms.extend([(Compression::Plain(Codec::Zstd), true), (Compression::Chunked(Format::ZstdChunked), true)]);
+        }
+        for (with, same) in forms {
+            let mut draft = Draft::of(&first);
+            draft.compress(&layout, with).unwrap();
+            let stored = draft.store(&layout).unwrap();
+            let read = layout.image(&stored, &Platform::linux("amd64")).unwrap();
+            assert_eq!(read.config.diff_ids() == first.config.diff_ids(), same, "{with:?}");
+            for (blob, diff_id) in read.layers() {
+                crate::codec::verify_diff_id(layout.layer(blob).unwrap(), diff_id).unwrap();
+                assert_ne!(blob.media_type, MediaType::LAYER);
+                assert_eq!(layout.lazy_layer(blob).is_ok(), matches!(with, Compression::Chunked(_)));
+            }
+        }
+        let mut wrong = Draft::of(&first);
+        wrong.contents.diff_ids.swap(0, 1);
+        let error = wrong.compress(&layout, Compression::Plain(Codec::Gzip)).unwrap_err();
+        assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
     }
 
     #[test]

@@ -10,15 +10,18 @@
 
 mod account;
 mod cache;
+mod compress;
 mod copy;
 mod directory;
 mod draft;
 mod executor;
+mod flatten;
 mod key;
 mod run;
 mod step;
 
 pub use cache::Cache;
+pub use compress::Compression;
 pub use draft::Draft;
 pub use executor::{Below, Cause, Changes, Executor, Run};
 pub use run::{Built, Progress, Request, Reuse, build};

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use super::session::{Client, seed};
+use crate::chunked::Ranges;
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::registry::{Call, Dial, Fetch, Method, Repository, Request, TokenKey, Url};
@@ -43,11 +44,33 @@ impl Client {
     }
 }
 
+/// A blob of a registry, of which parts are fetched.
+#[derive(Debug)]
+pub struct BlobRanges<'c> {
+    client: &'c Client,
+    repository: Repository,
+    descriptor: Descriptor,
+}
+
+impl Client {
+    /// A blob of which parts are fetched, such as by [`Lazy::open`](crate::chunked::Lazy::open).
+    pub fn blob_ranges(&self, repository: &Repository, descriptor: &Descriptor) -> BlobRanges<'_> {
+        BlobRanges { client: self, repository: repository.clone(), descriptor: descriptor.clone() }
+    }
+}
+
+impl Ranges for BlobRanges<'_> {
+    fn range(&self, start: u64, end: u64) -> Result<Box<dyn Read + '_>> {
+        let whole = self.client.blob(&self.repository, &self.descriptor, start);
+        Ok(Box::new(BlobReader { fetch: Fetch::range(self.descriptor.clone(), start, end), ..whole }))
+    }
+}
+
 impl BlobReader<'_> {
     fn open(&mut self) -> Result<Box<dyn Read + Send>> {
         let answered = match &self.elsewhere {
             None => self.client.run(self.fetch.call(&self.repository))?,
-            Some(url) => self.client.run_anonymously(foreign(url, self.fetch.offset()))?,
+            Some(url) => self.client.run_anonymously(foreign(url, &self.fetch))?,
         };
         if answered.head.status == 404
             && self.elsewhere.is_none()
@@ -98,6 +121,11 @@ impl Read for BlobReader<'_> {
                 let opened = self.open()?;
                 self.content.insert(opened)
             };
+            // A registry without ranges goes on with what nobody asked for.
+            if self.fetch.left() == 0 && self.fetch.is_part() {
+                self.content = None;
+                continue;
+            }
             match content.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // It is read also when all is there: only so a registry is seen that sends more.
@@ -117,11 +145,11 @@ impl Read for BlobReader<'_> {
 }
 
 /// A layer from where its descriptor points to: whoever is there learns nothing about who asks.
-fn foreign(url: &Url, offset: u64) -> Call {
+fn foreign(url: &Url, fetch: &Fetch) -> Call {
     let mut request = Request::new(Method::Get, url.clone());
     request.dial = Dial::Pointed;
-    if offset > 0 {
-        request = request.header("range", format!("bytes={offset}-"));
+    if let Some(range) = fetch.range_header() {
+        request = request.header("range", range);
     }
     Call { request, key: TokenKey::registry(url.origin().clone()) }
 }

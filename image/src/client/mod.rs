@@ -27,7 +27,7 @@ mod push;
 mod session;
 mod transport;
 
-pub use blob::BlobReader;
+pub use blob::{BlobRanges, BlobReader};
 pub use credentials::Credentials;
 pub use options::{ClientCertificate, CryptoProvider, Key, Options, Proxy, Roots};
 pub use progress::Progress;

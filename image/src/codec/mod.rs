@@ -6,7 +6,7 @@ mod verify;
 mod zstd;
 
 use std::fmt;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 pub(crate) use verify::DigestWriter;
 pub use verify::{VerifyReader, verify_diff_id};
@@ -152,6 +152,25 @@ impl<R: Read> Read for LayerReader<R> {
 impl<R: Read> fmt::Debug for LayerReader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LayerReader").field("codec", &self.codec).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// Decompresses one of the streams of which a layer may consist, and those behind it; nothing is verified.
+pub(crate) fn member_decoder<'r>(
+    codec: Codec,
+    input: impl BufRead + 'r,
+    limits: &Limits,
+) -> Result<Box<dyn Read + 'r>> {
+    match codec {
+        Codec::None => Ok(Box::new(input)),
+        Codec::Gzip => Ok(Box::new(gzip::decoder(input))),
+        #[cfg(feature = "zstd")]
+        Codec::Zstd => Ok(Box::new(zstd::decoder(input, limits)?)),
+        #[cfg(not(feature = "zstd"))]
+        Codec::Zstd => {
+            let _ = limits; // of no decompressor that is here
+            Err(Error::Unsupported { feature: "zstd in a build without it".into() })
+        }
     }
 }
 

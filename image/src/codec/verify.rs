@@ -100,6 +100,11 @@ impl<W: Write> DigestWriter<W> {
         Self { inner, hasher: Hasher::new(algorithm), bytes: 0 }
     }
 
+    /// Bytes passed on so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(crate) fn finish(self) -> (Digest, u64) {
         (self.hasher.finish(), self.bytes)
     }

@@ -17,6 +17,7 @@ pub use ingest::Ingest;
 pub use layer::LayerWriter;
 pub use root::Durability;
 
+use crate::chunked;
 use crate::codec::{LayerReader, VerifyReader};
 use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
@@ -154,6 +155,25 @@ impl Layout {
         let written = layer.write(&mut writer, codec)?;
         writer.finish(written.descriptor.media_type.clone())?;
         Ok(written)
+    }
+
+    /// Writes a layer from its uncompressed archive, with a table of contents.
+    ///
+    /// # Errors
+    /// As [`chunked::write`].
+    pub fn put_chunked_layer(&self, tar: impl Read, format: chunked::Format) -> Result<Layer> {
+        let mut writer = self.blob_writer()?;
+        let written = chunked::write(tar, &mut writer, format)?;
+        writer.finish(written.descriptor.media_type.clone())?;
+        Ok(written)
+    }
+
+    /// Opens a layer of which single files are read; nothing but its table of contents is read before.
+    ///
+    /// # Errors
+    /// As [`Lazy::open`](chunked::Lazy::open).
+    pub fn lazy_layer(&self, descriptor: &Descriptor) -> Result<chunked::Lazy<File>> {
+        chunked::Lazy::open(self.root.open_blob(descriptor)?, descriptor, &self.limits)
     }
 
     /// A layer to be written as an uncompressed archive, by whoever reads or makes one.

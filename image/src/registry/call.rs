@@ -58,11 +58,11 @@ impl Call {
         repository.call(Method::Head, &format!("blobs/{digest}"), Access::PullPush)
     }
 
-    /// A blob, from an offset.
-    pub fn blob(repository: &Repository, digest: &Digest, offset: u64) -> Self {
+    /// A blob, or this `range` of it, like `bytes=7-`.
+    pub fn blob(repository: &Repository, digest: &Digest, range: Option<&str>) -> Self {
         let mut call = repository.call(Method::Get, &format!("blobs/{digest}"), Access::Pull);
-        if offset > 0 {
-            call.request = call.request.header("range", format!("bytes={offset}-"));
+        if let Some(range) = range {
+            call.request = call.request.header("range", range);
         }
         call
     }
@@ -131,7 +131,7 @@ mod tests {
             (Call::ping(&registry), "GET /v2/".to_owned()),
             (Call::manifest(&repository, Method::Head, "1"), "HEAD /v2/a/b/manifests/1".into()),
             (Call::blob_exists(&repository, &digest), format!("HEAD /v2/a/b/blobs/sha256:{hex}")),
-            (Call::blob(&repository, &digest, 7), format!("GET /v2/a/b/blobs/sha256:{hex}")),
+            (Call::blob(&repository, &digest, Some("bytes=7-")), format!("GET /v2/a/b/blobs/sha256:{hex}")),
             (Call::put_manifest(&repository, "1", &MediaType::MANIFEST, b"{}"), "PUT /v2/a/b/manifests/1".into()),
             (Call::begin_upload(&repository, None), "POST /v2/a/b/blobs/uploads/".into()),
             (
@@ -146,7 +146,10 @@ mod tests {
             let path = url.strip_prefix("https://r.example:5000").unwrap();
             assert_eq!(format!("{} {path}", request.method.as_str()), line);
         }
-        assert_eq!(Call::blob(&repository, &digest, 7).request.headers, [("range", "bytes=7-".to_owned())]);
+        assert_eq!(
+            Call::blob(&repository, &digest, Some("bytes=7-")).request.headers,
+            [("range", "bytes=7-".to_owned())]
+        );
         assert_eq!(referrers_tag(&digest), format!("sha256-{hex}"));
     }
 }

@@ -15,6 +15,8 @@ use crate::media_type::MediaType;
 pub struct Fetch {
     descriptor: Descriptor,
     offset: u64,
+    // Where what is wanted ends.
+    end: u64,
     // Bytes to throw away at the beginning of the current answer.
     skip: u64,
     fruitless: u32,
@@ -26,7 +28,14 @@ const FRUITLESS_MAX: u32 = 5;
 impl Fetch {
     /// Fetches what follows `offset`, where an earlier attempt ended.
     pub fn new(descriptor: Descriptor, offset: u64) -> Self {
-        Self { descriptor, offset, skip: 0, fruitless: 0 }
+        let end = descriptor.size;
+        Self { descriptor, offset, end, skip: 0, fruitless: 0 }
+    }
+
+    /// Fetches the bytes from `start` up to `end`, or up to the blob's own end.
+    pub fn range(descriptor: Descriptor, start: u64, end: u64) -> Self {
+        let end = end.min(descriptor.size);
+        Self { descriptor, offset: start, end, skip: 0, fruitless: 0 }
     }
 
     /// The next byte to arrive.
@@ -36,12 +45,26 @@ impl Fetch {
 
     /// The bytes that are to arrive yet.
     pub fn left(&self) -> u64 {
-        self.descriptor.size.saturating_sub(self.offset)
+        self.end.saturating_sub(self.offset)
+    }
+
+    /// Whether something of the blob follows what is wanted.
+    pub(crate) fn is_part(&self) -> bool {
+        self.end < self.descriptor.size
     }
 
     /// What to ask for.
     pub fn call(&self, repository: &Repository) -> Call {
-        Call::blob(repository, &self.descriptor.digest, self.offset)
+        Call::blob(repository, &self.descriptor.digest, self.range_header().as_deref())
+    }
+
+    /// The header that says which bytes are wanted, where that are not all.
+    pub(crate) fn range_header(&self) -> Option<String> {
+        match (self.offset, self.is_part()) {
+            (0, false) => None,
+            (offset, false) => Some(format!("bytes={offset}-")),
+            (offset, true) => Some(format!("bytes={offset}-{}", self.end.saturating_sub(1))),
+        }
     }
 
     /// Judges the head of an answer.
@@ -55,7 +78,7 @@ impl Fetch {
         }
         let start = match head.status {
             200 => 0,
-            206 if self.offset > 0 => {
+            206 if self.offset > 0 || self.is_part() => {
                 let range =
                     head.header("content-range").ok_or_else(|| Error::protocol("sent a range without saying which"))?;
                 let (first, last, total) =
@@ -63,7 +86,7 @@ impl Fetch {
                 if total.is_some_and(|total| total != self.descriptor.size) {
                     return Err(self.wrong_size(total.unwrap_or_default()));
                 }
-                if first != self.offset || last != self.descriptor.size - 1 {
+                if first != self.offset || last != self.end - 1 {
                     return Err(Error::protocol("sent another range than was asked for"));
                 }
                 first
@@ -71,8 +94,9 @@ impl Fetch {
             206 => return Err(Error::protocol("sent a range that was not asked for")),
             _ => return Err(Error::protocol("answered a blob with no content")),
         };
+        let end = if head.status == 206 { self.end } else { self.descriptor.size };
         if let Some(length) = head.length()?
-            && length != self.descriptor.size - start
+            && length != end - start
         {
             return Err(self.wrong_size(start + length));
         }
@@ -88,7 +112,10 @@ impl Fetch {
     pub fn take<'p>(&mut self, piece: &'p [u8]) -> Result<&'p [u8]> {
         let known = usize::try_from(self.skip).unwrap_or(usize::MAX).min(piece.len());
         self.skip -= known as u64;
-        let new = &piece[known..];
+        let mut new = &piece[known..];
+        if self.is_part() {
+            new = &new[..usize::try_from(self.left()).unwrap_or(usize::MAX).min(new.len())];
+        }
         if new.len() as u64 > self.left() {
             return Err(self.wrong_size(self.offset + new.len() as u64));
         }

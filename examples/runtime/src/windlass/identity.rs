@@ -29,6 +29,17 @@ impl Identity {
         Self { pid, start_time: 0, boot_id: String::new() }
     }
 
+    /// Its number and its start, as a part of a name that ends with this run of the machine.
+    pub(super) fn mark(&self) -> String {
+        format!("{}-{}", self.pid, self.start_time)
+    }
+
+    /// Whether the process of such a mark runs.
+    pub(super) fn is_marked_alive(mark: &str) -> bool {
+        let pid = mark.split_once('-').and_then(|(pid, _)| pid.parse().ok());
+        pid.and_then(Self::of).is_some_and(|process| process.mark() == mark)
+    }
+
     /// Whether it runs; a zombie does not.
     pub(super) fn is_alive(&self) -> bool {
         Self::of(self.pid).as_ref() == Some(self)
@@ -94,6 +105,8 @@ mod tests {
         assert!(own.is_alive() && own.open().is_some());
         let other = Identity { start_time: own.start_time + 1, ..own.clone() };
         assert!(!other.is_alive() && other.open().is_none());
+        assert!(Identity::is_marked_alive(&own.mark()));
+        assert!(!Identity::is_marked_alive(&other.mark()) && !Identity::is_marked_alive("x-1"));
         let before = Identity { boot_id: "another".to_owned(), ..own };
         assert!(!before.is_alive());
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();

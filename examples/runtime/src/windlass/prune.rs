@@ -7,7 +7,7 @@ use super::containers::Containers;
 use super::failure::Failure;
 use super::home::Home;
 use super::volumes::Volumes;
-use super::{network, out, removal, status};
+use super::{build, network, out, removal, status};
 
 /// What was removed.
 #[derive(Debug, Default)]
@@ -71,5 +71,6 @@ fn leftovers(home: &Home, containers: &Containers, pruned: &mut Pruned) -> Resul
             pruned.leftovers.push(key);
         }
     }
+    pruned.leftovers.extend(build::views::prune(home)?);
     Ok(())
 }

@@ -19,6 +19,7 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         test("docker_runs_and_confines", DOCKER, docker_runs),
         test("docker_keeps_a_container", DOCKER, docker_keeps),
+        test("docker_loads_and_saves", DOCKER, docker_loads_and_saves),
         test("containerd_runs", "/usr/bin/ctr", containerd_runs),
         test("containerd_keeps_a_task", "/usr/bin/ctr", containerd_keeps),
     ]
@@ -189,6 +190,28 @@ fn docker_keeps() {
     docker.call(&["kill", "kept"]).fine();
     assert_eq!(docker.call(&["wait", "kept"]).fine(), "137\n");
     docker.call(&["rm", "--force", "kept"]).fine();
+}
+
+/// Archives of images there and back: Docker's to windlass, and windlass's to Docker under another name.
+fn docker_loads_and_saves() {
+    let docker = Docker::new();
+    let path = |name: &str| docker.0.corner.path(name).to_str().expect("UTF-8").to_owned();
+    let windlass = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
+        let output = command.args(["--root", &path("windlass")]).args(arguments).output().expect("it starts");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    docker.call(&["save", "--output", &path("theirs.tar"), "box"]).fine();
+    assert_eq!(windlass(&["load", "-i", &path("theirs.tar")]), "box:latest\n");
+    windlass(&["tag", "box", "example.com/again:2"]);
+    windlass(&["save", "-o", &path("ours.tar"), "example.com/again:2"]);
+    docker.call(&["load", "--quiet", "--input", &path("ours.tar")]).fine();
+    let id = |name: &str| docker.call(&["image", "inspect", "--format", "{{.Id}}", name]).fine();
+    // The configuration and the layers are the same bytes.
+    assert_eq!(id("example.com/again:2"), id("box"));
+    let inspected: Value = serde_json::from_str(&windlass(&["inspect", "--json", "box"])).expect("JSON");
+    assert_eq!(inspected["id"], id("box").trim());
 }
 
 struct Containerd(Daemon);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use windlass_overlay::LayerStore;
 
 use crate::home::{Home, stderr, stdout};
 use crate::images::Podman;
@@ -243,6 +244,31 @@ pub(crate) fn what_fails_has_its_place() {
     assert_eq!(home.ok(&["ps", "-aq"]), "", "no container is left");
     let snapshots = std::fs::read_dir(home.root().join("layers/snapshots")).map_or(0, Iterator::count);
     assert_eq!(snapshots, 0, "no writable layer is left");
+}
+
+pub(crate) fn what_a_killed_build_left_goes() {
+    let home = Home::new();
+    let dockerfile = "FROM box\nCOPY one.txt /\n";
+    let folder = context(&home, "context", dockerfile);
+    build(&home, &[], &folder);
+    // A view of a process that has ended, and one of this test's own, which runs.
+    let mut ended = Command::new("true").spawn().expect("it starts");
+    let dead = format!("build-{}-1-aaaaaaaaaaaa", ended.id());
+    ended.wait().expect("it ends");
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("a file");
+    let start = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(19)).expect("a time");
+    let alive = format!("build-{}-{start}-bbbbbbbbbbbb", std::process::id());
+    let store = LayerStore::open(&home.root().join("layers")).expect("a store");
+    let layers = store.layers().expect("layers");
+    let left = || store.snapshots().expect("names");
+    for prune in [vec!["prune"], vec!["build", "-q", text(&folder)]] {
+        for key in [&dead, &alive] {
+            store.view(key, &layers).expect("a view");
+        }
+        home.ok(&prune);
+        assert_eq!(left(), [alive.as_str()], "{prune:?}");
+        store.open_view(&alive).expect("it is there").remove().expect("nobody has it");
+    }
 }
 
 pub(crate) fn commands_are_isolated() {

@@ -65,7 +65,8 @@ fn main() -> ExitCode {
         files: binds_carry_data, named_volumes_outlive_their_containers, the_images_volumes_begin_with_its_content,
             tmpfs_is_memory, copies_go_both_ways, copies_are_tar_streams, copies_follow_no_link_out,
             diff_lists_what_the_program_changed, commit_makes_an_image, commit_of_a_running_one_is_whole;
-        build: building_twice_gives_the_same_bytes, steps_that_would_do_the_same_are_not_done, what_fails_has_its_place;
+        build: building_twice_gives_the_same_bytes, steps_that_would_do_the_same_are_not_done, what_fails_has_its_place,
+            what_a_killed_build_left_goes;
         images: names_are_given_and_taken, history_tells_each_step, archives_come_back_elsewhere,
             what_nothing_names_is_collected;
         network: host_and_none, containers_on_the_bridge_reach_each_other, a_container_shares_anothers_network,

@@ -188,6 +188,12 @@ pub(crate) fn what_is_missing_is_fetched() {
     assert_eq!(build(&other, &[]), "none\n");
     assert_eq!(build(&other, &["--pull"]), "2");
 
+    // Compressed for whoever fetches single files; here it is an image like any other.
+    for format in ["zstd:chunked", "estargz"] {
+        home.ok(&["push", "--plain-http", "--compression-format", format, "changed", &name]);
+        assert_eq!(stdout(&run("always", &[])), "2", "{format}");
+    }
+
     // Without the registry what is here does, unless that was not wanted.
     registry.stop();
     assert_eq!(stdout(&run("missing", &[])), "2");

@@ -10,6 +10,7 @@ use windlass_image::build::{Below, Cause, Changes, Executor, Run};
 use windlass_image::{Image, Platform, Reference};
 use windlass_overlay::{Change, MountOptions, Timestamp};
 
+use super::views;
 use crate::windlass::clock::Time;
 use crate::windlass::containers::{Container, Containers, Held};
 use crate::windlass::failure::Failure;
@@ -125,8 +126,7 @@ impl Executor for Runner<'_> {
             return Ok(File::open(empty)?.into());
         }
         let layers = unpack::unpack(self.home, layers.iter().map(|(blob, diff_id)| (blob, diff_id)))?;
-        let key = format!("build-{}-{}", std::process::id(), create::new_id()?);
-        let view = self.home.layers.view(&key, &layers)?;
+        let view = self.home.layers.view(&views::key()?, &layers)?;
         let mounted = view.mount(&MountOptions::default());
         // The mount needs the layers only.
         view.remove()?;

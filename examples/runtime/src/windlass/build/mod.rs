@@ -1,6 +1,7 @@
 //! `build`: images from Dockerfiles.
 
 mod executor;
+pub(super) mod views;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -48,6 +49,7 @@ pub(super) fn build(home: &Home, containers: &Containers, request: &Build) -> Re
         cache: &cache,
         reuse: if request.no_cache { Reuse::No } else { Reuse::Yes },
     };
+    views::prune(home)?;
     let lease = home.layout.lease().map_err(Failure::during("hold the images"))?;
     let needed = Needed { policy: request.pull, fetching: &request.fetching, quiet: request.quiet || request.json };
     let mut runner = Runner::new(home, containers, request.network.clone(), needed);

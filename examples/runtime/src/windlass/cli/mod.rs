@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 
 pub(super) use container::{Create, Limits, Options, Run};
 pub(super) use image::{Build, Load, Pack, Save};
-pub(super) use registry::{Connection, Fetching, Login, Logout, Places, Pull, PullPolicy, Push};
+pub(super) use registry::{CompressionFormat, Connection, Fetching, Login, Logout, Places, Pull, PullPolicy, Push};
 pub(super) use verbs::{
     Attach, Commit, Copy, Exec, Format, Inspect, Kill, Logs, Prune, Ps, Remove, Start, Stats, Stop, Tail, Update,
     Volume,

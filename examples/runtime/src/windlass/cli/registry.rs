@@ -50,6 +50,17 @@ pub(in crate::windlass) struct Places {
     pub registries_conf: Option<PathBuf>,
 }
 
+/// How layers are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::windlass) enum CompressionFormat {
+    None,
+    Gzip,
+    Zstd,
+    #[value(name = "zstd:chunked")]
+    ZstdChunked,
+    Estargz,
+}
+
 /// When an image that a verb needs is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::windlass) enum PullPolicy {
@@ -101,6 +112,9 @@ pub(in crate::windlass) struct Push {
     /// Takes blobs from this repository of the registry, where it has them
     #[arg(long, value_name = "REPOSITORY")]
     pub mount_from: Option<String>,
+    /// Compresses layers otherwise first; zstd:chunked and estargz let others fetch single files
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub compression_format: Option<CompressionFormat>,
     /// Sends blobs in pieces of so many bytes, which are not sent again after a broken connection
     #[arg(long, value_name = "BYTES")]
     pub piece: Option<u64>,

@@ -1,19 +1,27 @@
 //! `push`.
 
 use serde_json::json;
-use windlass_image::Reference;
+use windlass_image::build::{Compression, Draft};
+use windlass_image::chunked::Format;
 use windlass_image::client::Push;
 use windlass_image::registry::Pieces;
+use windlass_image::{Codec, Descriptor, Image, Reference};
 
 use super::bars::Bars;
 use super::connect;
-use crate::windlass::cli;
+use crate::windlass::cli::{self, CompressionFormat};
 use crate::windlass::failure::Failure;
 use crate::windlass::home::Home;
 use crate::windlass::out;
 
 pub(in crate::windlass) fn push(home: &Home, request: &cli::Push) -> Result<u8, Failure> {
-    let image = home.require(&request.image)?.descriptor;
+    let found = home.require(&request.image)?;
+    // What is written for this push only goes with the next collection.
+    let _lease = home.layout.lease().map_err(Failure::during("hold the images"))?;
+    let image = match request.compression_format {
+        None => found.descriptor,
+        Some(format) => compressed(home, &found.image, format)?,
+    };
     let target = request.target.as_ref().unwrap_or(&request.image);
     let reference = Reference::parse(target).map_err(Failure::during("where the image goes"))?;
     let mut options = connect::options(&request.transfer.connection, reference.registry())?;
@@ -35,4 +43,17 @@ pub(in crate::windlass) fn push(home: &Home, request: &cli::Push) -> Result<u8, 
         out::line(&format!("{}@{}", reference.familiar(), image.digest))?;
     }
     Ok(0)
+}
+
+fn compressed(home: &Home, image: &Image, format: CompressionFormat) -> Result<Descriptor, Failure> {
+    let with = match format {
+        CompressionFormat::None => Compression::Plain(Codec::None),
+        CompressionFormat::Gzip => Compression::Plain(Codec::Gzip),
+        CompressionFormat::Zstd => Compression::Plain(Codec::Zstd),
+        CompressionFormat::ZstdChunked => Compression::Chunked(Format::ZstdChunked),
+        CompressionFormat::Estargz => Compression::Chunked(Format::Estargz),
+    };
+    let mut draft = Draft::of(image);
+    draft.compress(&home.layout, with).map_err(Failure::during("compress the layers"))?;
+    draft.store(&home.layout).map_err(Failure::during("store the compressed image"))
 }

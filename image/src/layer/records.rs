@@ -1,0 +1,69 @@
+//! Extended headers: what the header of an entry has no room for.
+
+use std::io::{self, Write};
+
+/// What extended attributes are called in extended headers.
+const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
+
+/// Records of one extended header, in the form `LENGTH KEY=VALUE\n`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Records(Vec<u8>);
+
+impl Records {
+    /// Those that carry extended attributes.
+    pub(crate) fn attributes<'a>(attributes: impl IntoIterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>) -> Self {
+        let mut records = Self::default();
+        for (name, value) in attributes {
+            records.add(&[ATTRIBUTE, name].concat(), value);
+        }
+        records
+    }
+
+    pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
+        // A space, an equals sign and a line feed; and the length counts its own digits.
+        let others = key.len() + value.len() + 3;
+        let mut length = others + 1;
+        while length != others + length.to_string().len() {
+            length = others + length.to_string().len();
+        }
+        self.0.extend_from_slice(format!("{length} ").as_bytes());
+        for part in [key, b"=", value, b"\n"] {
+            self.0.extend_from_slice(part);
+        }
+    }
+
+    /// Writes them for the entry that comes next; nothing where there are none.
+    pub(crate) fn append<W: Write>(&self, archive: &mut tar::Builder<W>) -> io::Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::XHeader);
+        header.set_path("PaxHeaders/records")?;
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(self.0.len() as u64);
+        header.set_cksum();
+        archive.append(&header, &self.0[..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_count_themselves() {
+        for length in 0..200 {
+            let mut records = Records::default();
+            records.add(b"key", &vec![b'v'; length]);
+            let text = String::from_utf8(records.0.clone()).unwrap();
+            let (said, _) = text.split_once(' ').unwrap();
+            assert_eq!(said.parse::<usize>().unwrap(), text.len());
+        }
+        let one = Records::attributes([(&b"user.k".to_vec(), &b"\0\n".to_vec())]);
+        assert_eq!(one.0, b"26 SCHILY.xattr.user.k=\0\n\n");
+    }
+}
