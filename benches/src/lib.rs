@@ -13,4 +13,5 @@ mod readme;
 pub mod statistics;
 pub mod subject;
 pub mod table;
+pub mod transfer;
 pub mod unpack;

@@ -41,12 +41,20 @@ enum Verb {
     },
     /// Takes compressed layers into a store and prints the peak of its memory
     Unpack(benches::unpack::Unpack),
+    /// Pulls an image into a new layout and prints the peak of its memory
+    #[command(hide = true)]
+    Pull(benches::transfer::Fetch),
+    /// Writes an image of a layout as an archive
+    #[command(hide = true)]
+    Save(benches::transfer::Save),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Table { subject, json, page } => table(subject.as_deref(), json, page.as_deref()),
         Verb::Measure { programs, lines } => subject::measure(&programs, &lines).map_err(Into::into),
+        Verb::Pull(fetch) => fetch.run().map_err(|error| -> Box<dyn std::error::Error> { error }),
+        Verb::Save(save) => save.run().map_err(|error| -> Box<dyn std::error::Error> { error }),
         Verb::Unpack(unpack) => unpack.run().map_err(|error| -> Box<dyn std::error::Error> { error }),
     };
     match done {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
-pub(crate) use records::Records;
+pub(crate) use records::{Records, append_as};
 
 use crate::codec::{DigestWriter, Encoder};
 use crate::descriptor::Descriptor;

@@ -49,6 +49,8 @@
 //! `client` (default): [`client`], which pulls from registries and pushes to them over HTTP; the machines of
 //! [`registry`] need no feature.
 //!
+//! `oci`: conversions to and from the types of `oci-spec`.
+//!
 //! `zstd` (default): layers compressed with zstd; builds the C library.
 #![forbid(unsafe_code)]
 
@@ -73,6 +75,8 @@ pub mod layout;
 mod limits;
 mod manifest;
 mod media_type;
+#[cfg(feature = "oci")]
+pub mod oci;
 pub mod pack;
 mod platform;
 mod reference;

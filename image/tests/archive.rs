@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Test::new("skopeo_reads_what_is_saved", to_skopeo).needs(skopeo()),
         Test::new("what_skopeo_writes_is_loaded", from_skopeo).needs(skopeo()),
         Test::new("the_old_format_with_links_is_loaded", old_format),
+        Test::new("app_container_images_are_loaded", app_container),
         Test::new("wrong_archives_name_nothing", wrong_archives),
         Test::new("a_corrupt_blob_is_not_saved", corrupt),
     ])
@@ -229,4 +230,94 @@ fn corrupt() {
     fs::write(&path, content).unwrap();
     let error = save(&layout, &[Saved { image: &image, references: &[] }], std::io::sink()).unwrap_err();
     assert!(matches!(error, Error::DigestMismatch { .. }), "{error:?}");
+}
+
+/// An App Container Image as `actool` writes it: the manifest last.
+fn aci(manifest: &str, compressed: bool) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let header = |kind, size| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o750);
+        header.set_uid(7);
+        header.set_size(size);
+        header
+    };
+    for (kind, name, content) in [
+        (tar::EntryType::Directory, "rootfs", ""),
+        (tar::EntryType::Directory, "rootfs/bin", ""),
+        (tar::EntryType::Regular, "rootfs/bin/app", "program"),
+        (tar::EntryType::Regular, "rootfs/left", "out"),
+        (tar::EntryType::Regular, "manifest", manifest),
+    ] {
+        archive.append_data(&mut header(kind, content.len() as u64), name, content.as_bytes()).unwrap();
+        if name == "rootfs/bin/app" {
+            archive.append_link(&mut header(tar::EntryType::Link, 0), "rootfs/bin/hard", "rootfs/bin/app").unwrap();
+            archive.append_link(&mut header(tar::EntryType::Symlink, 0), "rootfs/bin/soft", "app").unwrap();
+        }
+    }
+    let archive = archive.into_inner().unwrap();
+    if !compressed {
+        return archive;
+    }
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, &archive).unwrap();
+    encoder.finish().unwrap()
+}
+
+const ACI: &str = r#"{"acKind":"ImageManifest","acVersion":"0.8.11","name":"example.com/team/app",
+"labels":[{"name":"version","value":"1.2"},{"name":"os","value":"linux"},{"name":"arch","value":"aarch64"}],
+"annotations":[{"name":"authors","value":"somebody"}],
+"app":{"exec":["/bin/app","-v"],"user":"7","group":"0","workingDirectory":"/bin",
+"environment":[{"name":"A","value":"b=c"}],"mountPoints":[{"name":"data","path":"/data"}],
+"ports":[{"name":"web","protocol":"tcp","port":80,"count":2}]}}"#;
+
+fn app_container() {
+    let lines = |layout: &Layout, name: &str| -> Vec<String> {
+        let platform =
+            windlass_image::Platform { variant: Some("v8".into()), ..windlass_image::Platform::linux("arm64") };
+        let image = layout.resolve_for(name, &platform).unwrap();
+        let (blob, diff_id) = image.layers().next().unwrap();
+        verify_diff_id(layout.layer(blob).unwrap(), diff_id).unwrap();
+        let mut archive = tar::Archive::new(layout.layer(blob).unwrap());
+        let entries = archive.entries().unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            let link = entry.link_name().unwrap().map(|link| format!(" -> {}", link.display())).unwrap_or_default();
+            format!("{}{link}", entry.path().unwrap().display())
+        });
+        entries.collect()
+    };
+    for compressed in [false, true] {
+        let directory = directory();
+        let layout = Layout::create(directory.path()).unwrap();
+        let loaded = load(&layout, &aci(ACI, compressed)[..]).unwrap();
+        let name = "example.com/team/app:1.2";
+        assert_eq!(loaded[0].references, [reference(name)]);
+        let expected = ["./", "bin/", "bin/app", "bin/hard -> bin/app", "bin/soft -> app", "left"];
+        assert_eq!(lines(&layout, name), expected);
+        let image = layout.image(&loaded[0].descriptor, loaded[0].descriptor.platform.as_ref().unwrap()).unwrap();
+        let run = image.config.execution();
+        assert_eq!(run.entrypoint, ["/bin/app", "-v"]);
+        assert_eq!((run.user.as_deref(), run.working_dir.as_deref()), (Some("7:0"), Some("/bin")));
+        assert_eq!((&run.env[..], &run.volumes[..]), (&["A=b=c".to_owned()][..], &["/data".to_owned()][..]));
+        assert_eq!(run.exposed_ports, ["80/tcp", "81/tcp"]);
+        assert_eq!(run.labels["version"], "1.2");
+        assert_eq!(image.config.contents().author.as_deref(), Some("somebody"));
+    }
+    // Of a list of paths, only those and what is above them.
+    let directory = directory();
+    let layout = Layout::create(directory.path()).unwrap();
+    let listed = ACI.replacen('{', r#"{"pathWhitelist":["/bin/app","/bin/hard"],"#, 1);
+    load(&layout, &aci(&listed, true)[..]).unwrap();
+    assert_eq!(lines(&layout, "example.com/team/app:1.2"), ["./", "bin/", "bin/app", "bin/hard -> bin/app"]);
+    for (from, to, words) in [
+        ("\"annotations\"", r#""dependencies":[{"imageName":"x"}],"annotations""#, "dependencies of an App Container"),
+        ("\"exec\"", r#""isolators":[{"name":"x","value":{}}],"exec""#, "isolators of an App Container"),
+        ("\"user\":\"7\"", r#""user":"/bin/app""#, "owner of a file"),
+        ("ImageManifest", "PodManifest", "must be ImageManifest"),
+        ("aarch64", "vax", "unknown architecture"),
+    ] {
+        let error = load(&layout, &aci(&ACI.replacen(from, to, 1), false)[..]).unwrap_err().to_string();
+        assert!(error.contains(words), "{from}: {error}");
+    }
 }

@@ -16,7 +16,7 @@ const PACKAGES: [(&str, Rooms<'static>); 13] = [
     ("namespaces", library(&["spawn", "child", "enter", "oci/listener", "opener", "pty", "net", "sys", "etc"])),
     ("cgroups", library(&["hierarchy", "group", "delegate", "reader", "watch", "systemd", "sys"])),
     ("overlay", library(&["apply", "scan", "store", "snapshot", "mount", "probe", "sys"])),
-    ("image", library(&["layout", "layer", "archive", "pack", "build", "client"])),
+    ("image", library(&["layout", "layer", "chunked", "archive", "pack", "build", "client"])),
     ("pod", library(&[])),
     ("scheduler-core", library(&[])),
     ("examples/runtime", APPLICATION),

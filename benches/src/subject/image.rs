@@ -38,13 +38,63 @@ pub(super) fn reference() -> Result<Contest, Skipped> {
     })
 }
 
-/// A manifest of twelve layers, against the typed manifest of `oci-spec`.
-pub(super) fn manifest() -> Result<Contest, Skipped> {
+/// The same references, against what is promised: 200 ns each.
+pub(super) fn reference_time() -> Result<Contest, Skipped> {
+    const PROMISED_US: f64 = 0.2;
+    let Contest { calls, rounds, subject, .. } = reference()?;
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    let promised = PROMISED_US * REFERENCES.len() as f64;
+    Ok(Contest { calls, rounds, subject, baseline: Baseline::Figure(promised) })
+}
+
+/// The same manifest, against what is promised: a byte in a nanosecond.
+pub(super) fn manifest_rate() -> Result<Contest, Skipped> {
+    let raw = sample_manifest()?;
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    let promised = raw.len() as f64 / 1e3;
+    Ok(Contest {
+        calls: 500,
+        rounds: 15,
+        subject: Box::new(move || {
+            black_box(Manifest::parse(black_box(&*raw)).map_err(Skipped::because("manifest"))?);
+            Ok(())
+        }),
+        baseline: Baseline::Figure(promised),
+    })
+}
+
+/// Four blobs of 4 MiB on one core, against what is promised: 3.2 GB/s.
+pub(super) fn sha256() -> Result<Contest, Skipped> {
+    const BLOB: usize = 4 << 20;
+    let blobs = vec![0x5a_u8; BLOB * 4];
+    #[expect(clippy::cast_precision_loss, reason = "a few million are exact")]
+    let promised = (BLOB * 4) as f64 / 3.2e3;
+    Ok(Contest {
+        calls: 1,
+        rounds: 15,
+        subject: Box::new(move || {
+            for blob in blobs.chunks(BLOB) {
+                let mut hasher = Hasher::new(Algorithm::Sha256);
+                hasher.update(black_box(blob));
+                black_box(hasher.finish());
+            }
+            Ok(())
+        }),
+        baseline: Baseline::Figure(promised),
+    })
+}
+
+fn sample_manifest() -> Result<Rc<[u8]>, Skipped> {
     let layers: Vec<Descriptor> = (0..12_u8).map(|byte| descriptor(&[byte], MediaType::LAYER_GZIP)).collect();
     let config = descriptor(b"{}", MediaType::CONFIG);
     let manifest = Manifest::build(&config, &layers, &std::collections::BTreeMap::new())
         .map_err(Skipped::because("build a manifest"))?;
-    let ours: Rc<[u8]> = manifest.raw().into();
+    Ok(manifest.raw().into())
+}
+
+/// A manifest of twelve layers, against the typed manifest of `oci-spec`.
+pub(super) fn manifest() -> Result<Contest, Skipped> {
+    let ours = sample_manifest()?;
     let theirs = Rc::clone(&ours);
     Ok(Contest {
         calls: 500,

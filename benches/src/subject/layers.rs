@@ -26,7 +26,7 @@ pub(super) fn umoci() -> Result<Contest, Skipped> {
     needs("umoci")?;
     contest(Codec::Gzip, &[], |disk, layers| {
         let layout = disk.join("layout");
-        write_layout(&layout, layers)?;
+        write_layout(&layout, layers, Codec::Gzip)?;
         let (image, to) = (format!("{}:bench", layout.display()), disk.join("bundle"));
         Ok(Box::new(move || {
             succeed(Command::new("umoci").args(["unpack", "--image", &image]).arg(&to))?;
@@ -40,7 +40,7 @@ pub(super) fn podman() -> Result<Contest, Skipped> {
     needs("podman")?;
     contest(Codec::Gzip, &[], |disk, layers| {
         let (layout, archive) = (disk.join("layout"), disk.join("image.tar"));
-        write_layout(&layout, layers)?;
+        write_layout(&layout, layers, Codec::Gzip)?;
         succeed(Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&layout).arg("."))?;
         let (root, run) = (disk.join("podman"), disk.join("podman-run"));
         Ok(Box::new(move || {
@@ -154,16 +154,21 @@ fn untar(disk: &Path, layers: &[Layer], codec: Codec) -> Run {
     })
 }
 
-/// An OCI image layout of the gzip layers.
-fn write_layout(at: &Path, layers: &[Layer]) -> Result<(), Skipped> {
+/// An OCI image layout of the layers, with the image `bench`.
+pub(super) fn write_layout(at: &Path, layers: &[Layer], codec: Codec) -> Result<(), Skipped> {
     let because = Skipped::because::<std::io::Error>("write an image layout");
     let blobs = at.join("blobs/sha256");
     fs::create_dir_all(&blobs).map_err(&because)?;
+    let media_type = match codec {
+        Codec::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+        Codec::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+    };
     let mut descriptors = Vec::new();
     for layer in layers {
-        let digest = fs::read_to_string(layer.gzip.with_added_extension("sha256")).map_err(&because)?;
-        let size = fs::copy(&layer.gzip, blobs.join(&digest)).map_err(&because)?;
-        descriptors.push(descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &digest, size));
+        let path = layer.path(codec);
+        let digest = fs::read_to_string(path.with_added_extension("sha256")).map_err(&because)?;
+        let size = fs::copy(path, blobs.join(&digest)).map_err(&because)?;
+        descriptors.push(descriptor(media_type, &digest, size));
     }
     let put = |media_type: &str, content: &serde_json::Value| -> Result<serde_json::Value, Skipped> {
         let bytes = content.to_string();
@@ -192,12 +197,12 @@ fn descriptor(media_type: &str, digest: &str, size: u64) -> serde_json::Value {
     serde_json::json!({ "mediaType": media_type, "digest": format!("sha256:{digest}"), "size": size })
 }
 
-fn needs(program: &str) -> Result<(), Skipped> {
+pub(super) fn needs(program: &str) -> Result<(), Skipped> {
     let found = Command::new(program).arg("--version").output();
     found.map(drop).map_err(Skipped::because(&format!("needs the program {program}")))
 }
 
-fn succeed(command: &mut Command) -> Result<(), Skipped> {
+pub(super) fn succeed(command: &mut Command) -> Result<(), Skipped> {
     let program = command.get_program().display().to_string();
     let output = command.stdin(Stdio::null()).output().map_err(Skipped::because(&program))?;
     if output.status.success() {

@@ -16,6 +16,7 @@ mod overlay;
 mod pod;
 mod pod_behaviour;
 mod pod_cost;
+mod pull;
 mod runtime;
 mod scheduler_core;
 
@@ -27,7 +28,7 @@ use crate::measure::{Contest, Skipped};
 pub type Prepare = fn() -> Result<Contest, Skipped>;
 
 /// The lines that can be measured, by crate and name, in the order of `BUDGETS.toml`.
-pub const LINES: [(&str, &str, Prepare); 75] = [
+pub const LINES: [(&str, &str, Prepare); 84] = [
     ("namespaces", "spawn", namespaces::spawn),
     ("namespaces", "plain", namespaces::plain),
     ("namespaces", "lifecycle-crun", || arena::here("lifecycle-crun")),
@@ -77,6 +78,15 @@ pub const LINES: [(&str, &str, Prepare); 75] = [
     ("image", "reference", image::reference),
     ("image", "manifest", image::manifest),
     ("image", "layer", image::layer),
+    ("image", "reference-time", image::reference_time),
+    ("image", "manifest-rate", image::manifest_rate),
+    ("image", "sha256", image::sha256),
+    ("image", "pull-curl", pull::curl),
+    ("image", "pull-skopeo", pull::skopeo),
+    ("image", "pull-memory", pull::memory),
+    ("image", "pull-gzip", pull::gzip),
+    ("image", "pull-zstd", pull::zstd),
+    ("image", "docker-archive", pull::archive),
     ("pod", "decode", pod::decode),
     ("pod", "decode-k8s-openapi", pod::decode_of_peer),
     ("pod", "decode-protobuf", pod::decode_protobuf_of_peer),

@@ -2,10 +2,12 @@
 
 use std::io::Read as _;
 
+use windlass_image::chunked::{Format, Kind, Lazy};
+use windlass_image::layout::Durability;
 use windlass_image::registry::docker_config::{DockerConfig, Source, with_credential};
 use windlass_image::registry::{Challenge, Credential};
 use windlass_image::{
-    Algorithm, Codec, Descriptor, Digest, Hasher, ImageConfig, Index, LayerReader, Limits, Manifest, MediaType,
+    Algorithm, Codec, Descriptor, Digest, Hasher, ImageConfig, Index, LayerReader, Layout, Limits, Manifest, MediaType,
     Reference,
 };
 
@@ -79,6 +81,112 @@ pub(super) fn gzip(data: &[u8]) {
 /// A zstd layer ends in bounded output.
 pub(super) fn zstd(data: &[u8]) {
     layer(data, Codec::Zstd);
+}
+
+/// A table of contents keeps every file inside of the blob, or is none.
+pub(super) fn table(data: &[u8]) {
+    let Some((blob, descriptor)) = table_layer(data) else { return };
+    let Ok(lazy) = Lazy::open(blob, &descriptor, &Limits::default()) else { return };
+    for entry in lazy.entries() {
+        if let (Kind::File(size @ 0..0x10_0000), Ok(mut reader)) = (&entry.kind, lazy.file(&entry.path)) {
+            let mut content = Vec::new();
+            if reader.read_to_end(&mut content).is_ok() {
+                // Of several with one path the last counts.
+                assert!(content.len() as u64 == *size || lazy.entry(&entry.path) != Some(entry));
+            }
+        }
+    }
+}
+
+/// An estargz layer of one stream of ten bytes and a table, in stored blocks.
+fn table_layer(table: &[u8]) -> Option<(Vec<u8>, Descriptor)> {
+    let mut file = vec![0; 512];
+    let size = format!("{:011o}", table.len());
+    file.get_mut(124..135)?.copy_from_slice(size.as_bytes());
+    file.extend_from_slice(table);
+    let mut blob = Vec::new();
+    stored(b"0123456789", &mut blob)?;
+    let offset = format!("{:016x}STARGZ", blob.len());
+    stored(&file, &mut blob)?;
+    blob.extend_from_slice(&[0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 26, 0, b'S', b'G', 22, 0]);
+    blob.extend_from_slice(offset.as_bytes());
+    blob.extend_from_slice(&[1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let mut descriptor = Descriptor::new(MediaType::LAYER_GZIP, digest(&blob), blob.len() as u64);
+    let name = "containerd.io/snapshot/stargz/toc.digest".to_owned();
+    descriptor.annotations.insert(name, digest(table).to_string());
+    Some((blob, descriptor))
+}
+
+/// A gzip stream that compresses nothing; nobody reads on to its checksum.
+fn stored(content: &[u8], blob: &mut Vec<u8>) -> Option<()> {
+    blob.extend_from_slice(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
+    for block in content.chunks(0xffff) {
+        let length = u16::try_from(block.len()).ok()?;
+        blob.push(0);
+        blob.extend_from_slice(&length.to_le_bytes());
+        blob.extend_from_slice(&(!length).to_le_bytes());
+        blob.extend_from_slice(block);
+    }
+    blob.extend_from_slice(&[1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
+    Some(())
+}
+
+/// An archive that is taken comes back, whole and file by file.
+pub(super) fn chunked(data: &[u8]) {
+    for format in [Format::Estargz, Format::ZstdChunked] {
+        let mut blob = Vec::new();
+        let Ok(layer) = windlass_image::chunked::write(data, &mut blob, format) else { continue };
+        let limits = Limits::default();
+        let mut whole = Vec::new();
+        let mut reader = LayerReader::new(&blob[..], &layer.descriptor, &limits).expect("it is a layer");
+        reader.read_to_end(&mut whole).expect("what was written is read");
+        assert_eq!(digest(&whole), layer.diff_id);
+        assert!(format == Format::Estargz || whole == data);
+        let lazy = Lazy::open(blob, &layer.descriptor, &limits).expect("what was written is read");
+        for entry in lazy.entries() {
+            if let (Kind::File(_), Some(Kind::File(size))) =
+                (&entry.kind, lazy.entry(&entry.path).map(|last| &last.kind))
+            {
+                let mut content = Vec::new();
+                lazy.file(&entry.path).expect("it is a file").read_to_end(&mut content).expect("it is read");
+                assert_eq!(content.len() as u64, *size);
+            }
+        }
+    }
+}
+
+/// Archives of images, of every format, end; what they hold stays in a layout.
+pub(super) fn archive(data: &[u8]) {
+    thread_local! {
+        static FOLDER: Option<Scratch> = Scratch::new();
+    }
+    FOLDER.with(|folder| {
+        let Some(folder) = folder else { return };
+        let layout = Layout::create(&folder.0).expect("a folder of ours").with_durability(Durability::Lazy);
+        if let Ok(loaded) = windlass_image::archive::load(&layout, data) {
+            for image in loaded {
+                layout.get(&image.descriptor).expect("what was loaded is there");
+            }
+        }
+        std::fs::remove_dir_all(&folder.0).expect("a folder of ours");
+    });
+}
+
+/// A folder in memory, which goes with its owner.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new() -> Option<Self> {
+        let name = format!("windlass-fuzz-{}-{:?}", std::process::id(), std::thread::current().id());
+        let place = std::path::Path::new("/dev/shm");
+        place.is_dir().then(|| Self(place.join(name)))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0)); // it may have gone already
+    }
 }
 
 fn layer(data: &[u8], codec: Codec) {

@@ -10,7 +10,7 @@ mod pod;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its corpus folder and of its wrapper.
-pub const TARGETS: [(&str, Body); 23] = [
+pub const TARGETS: [(&str, Body); 26] = [
     ("cgroups_cpuset", cgroups::cpuset),
     ("cgroups_stats", cgroups::stats),
     ("image_reference", image::reference),
@@ -21,6 +21,9 @@ pub const TARGETS: [(&str, Body); 23] = [
     ("image_zstd", image::zstd),
     ("image_challenge", image::challenge),
     ("image_docker_config", image::docker_config),
+    ("image_table", image::table),
+    ("image_chunked", image::chunked),
+    ("image_archive", image::archive),
     ("namespaces_oci", namespaces::oci),
     ("overlay_apply", overlay::apply),
     ("overlay_tar", overlay::tar),

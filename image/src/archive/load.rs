@@ -36,18 +36,8 @@ struct Listed {
     layers: Vec<String>,
 }
 
-/// Stores the images of an archive in `layout` and names them; one without a name is named by its configuration's
-/// digest, which docker calls its id.
-///
-/// The archive is read once and need not be seekable. Layers keep the form that they have in it. Of an archive in
-/// the format of [`save`](super::save) the manifests are made anew, so that their digests may differ; layers and
-/// configurations do not.
-///
-/// # Errors
-/// An archive without `manifest.json`, a file that it names and that is not there, a layer that is not the one of
-/// its configuration. Nothing is named then; what was stored goes with the next collection.
-pub fn load(layout: &Layout, input: impl Read) -> Result<Vec<Loaded>> {
-    let _lease = layout.lease()?;
+/// Stores the images of an archive in Docker's formats.
+pub(super) fn load(layout: &Layout, input: impl Read) -> Result<Vec<Loaded>> {
     let limits = *layout.limits();
     let mut files: HashMap<String, Descriptor> = HashMap::new();
     let mut links: HashMap<String, String> = HashMap::new();
@@ -105,7 +95,7 @@ fn is_beside_the_point(name: &str) -> bool {
         || name.ends_with("/json")
 }
 
-fn document(content: &mut dyn Read, limits: &Limits) -> Result<Vec<u8>> {
+pub(super) fn document(content: &mut dyn Read, limits: &Limits) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut bounded = content.take(limits.document_bytes + 1);
     bounded.read_to_end(&mut bytes).map_err(Error::sys("read", MANIFEST))?;

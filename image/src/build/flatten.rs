@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Fault, Result};
-use crate::layer::{Layer, Records};
+use crate::layer::{Layer, Records, append_as};
 use crate::layout::Layout;
 use crate::media_type::Codec;
 
@@ -196,25 +196,11 @@ impl Added {
             }
             tar::EntryType::Directory => {
                 let header = Box::new(entry.header().clone());
-                Ok(Self::Node(Node::Directory(header, records(entry)?)))
+                Ok(Self::Node(Node::Directory(header, Records::of(entry).map_err(unread)?)))
             }
             _ => Ok(Self::Node(Node::Object(id))),
         }
     }
-}
-
-/// What the entry's extended header says beside names and length, which are written anew.
-fn records<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Records> {
-    let mut records = Records::default();
-    if let Some(extensions) = entry.pax_extensions().map_err(unread)? {
-        for extension in extensions {
-            let extension = extension.map_err(unread)?;
-            if !matches!(extension.key_bytes(), b"path" | b"linkpath" | b"size") {
-                records.add(extension.key_bytes(), extension.value_bytes());
-            }
-        }
-    }
-    Ok(records)
 }
 
 /// Copies the entries that have names.
@@ -229,15 +215,8 @@ fn copy<W: Write>(
         let Some((first, others)) = names.get(&(number, position)).and_then(|names| names.split_first()) else {
             return Ok(());
         };
-        records(entry)?.append(out).map_err(failed)?;
-        let mut header = entry.header().clone();
         let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
-        if let Some(target) = target.filter(|_| header.entry_type() == tar::EntryType::Symlink) {
-            out.append_link(&mut header, os(first.clone()), os(target)).map_err(failed)?;
-        } else {
-            header.set_size(entry.size());
-            out.append_data(&mut header, os(first.clone()), &mut *entry).map_err(failed)?;
-        }
+        let header = append_as(out, entry, first, target.as_deref())?;
         for name in others {
             let mut link = header.clone();
             link.set_entry_type(tar::EntryType::Link);

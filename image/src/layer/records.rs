@@ -1,6 +1,10 @@
 //! Extended headers: what the header of an entry has no room for.
 
-use std::io::{self, Write};
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::error::{Error, Result};
 
 /// What extended attributes are called in extended headers.
 const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
@@ -17,6 +21,20 @@ impl Records {
             records.add(&[ATTRIBUTE, name].concat(), value);
         }
         records
+    }
+
+    /// What an entry's own says beside names and length, which are written anew with the entry.
+    pub(crate) fn of<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Self> {
+        let mut records = Self::default();
+        if let Some(extensions) = entry.pax_extensions()? {
+            for extension in extensions {
+                let extension = extension?;
+                if !matches!(extension.key_bytes(), b"path" | b"linkpath" | b"size") {
+                    records.add(extension.key_bytes(), extension.value_bytes());
+                }
+            }
+        }
+        Ok(records)
     }
 
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
@@ -48,6 +66,30 @@ impl Records {
         header.set_cksum();
         archive.append(&header, &self.0[..])
     }
+}
+
+/// Writes an entry with its content under another path, and its link with another target; its header as written.
+pub(crate) fn append_as<W: Write, R: Read>(
+    archive: &mut tar::Builder<W>,
+    entry: &mut tar::Entry<'_, R>,
+    path: &[u8],
+    link: Option<&[u8]>,
+) -> Result<tar::Header> {
+    let failed = |error| Error::sys("write the entry", OsStr::from_bytes(path))(error);
+    Records::of(entry).and_then(|records| records.append(archive)).map_err(failed)?;
+    let mut header = entry.header().clone();
+    let is_directory = header.entry_type() == tar::EntryType::Directory;
+    let name = if is_directory { [path, b"/"].concat() } else { path.to_vec() };
+    // The top itself has no name of its own.
+    let name = if name == b"/" { b"./".to_vec() } else { name };
+    let name = OsStr::from_bytes(&name);
+    if let Some(target) = link.filter(|_| header.entry_type().is_symlink() || header.entry_type().is_hard_link()) {
+        archive.append_link(&mut header, name, OsStr::from_bytes(target)).map_err(failed)?;
+    } else {
+        header.set_size(entry.size());
+        archive.append_data(&mut header, name, entry).map_err(failed)?;
+    }
+    Ok(header)
 }
 
 #[cfg(test)]
