@@ -40,7 +40,7 @@ pub enum Change {
 /// )
 /// .unwrap();
 /// let pod: Pod = decode_yaml_as(
-///     b"{metadata: {name: p, namespace: a, uid: '1', labels: {app: web}}, spec: {nodeName: n}, status: {podIP: 10.1.0.2, \
+///     b"{metadata: {name: p, namespace: a, uid: '1', labels: {app: web}}, spec: {nodeName: one}, status: {podIP: 10.1.0.2, \
 ///       podIPs: [{ip: 10.1.0.2}]}}",
 /// )
 /// .unwrap();

@@ -22,7 +22,7 @@ use crate::wire::time::Time;
 ///
 /// let mut index = Index::new(&Default::default(), std::time::Duration::ZERO);
 /// for (uid, phase) in [("1", "Running"), ("2", "Pending")] {
-///     let text = format!("{{metadata: {{uid: '{uid}'}}, spec: {{nodeName: n}}, status: {{phase: {phase}}}}}");
+///     let text = format!("{{metadata: {{uid: '{uid}'}}, spec: {{nodeName: one}}, status: {{phase: {phase}}}}}");
 ///     let pod: Pod = decode_yaml_as(text.as_bytes()).unwrap();
 ///     index.set(&pod, uid);
 /// }
