@@ -88,7 +88,7 @@ pub(super) fn apply(data: &[u8]) {
         let by = if index % 3 == 2 { by.forced() } else { by };
         let Ok(applied) = managed::apply(live.as_ref(), config.as_bytes(), &by) else { continue };
         let again = managed::apply(Some(&applied), config.as_bytes(), &by).expect("what was applied is applied again");
-        assert_eq!(again.encode_json(), applied.encode_json());
+        assert_eq!(again.encode_json(), applied.encode_json(), "{config}");
         live = Some(applied);
     }
 }
