@@ -256,3 +256,13 @@ proptest! {
         }
     }
 }
+
+/// The name is nobody's: it stays when the metadata that somebody managed goes.
+#[test]
+fn the_name_stays_when_labels_go() {
+    let labeled = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"web","labels":{"a":"b"}}}"#;
+    let live = apply(None, labeled, &by("ann"));
+    let live = apply(Some(&live), &config_map("{}"), &by("ann"));
+    assert_eq!(field(&live, "/metadata/name"), Some("web".into()));
+    assert_eq!(field(&live, "/metadata/labels"), None);
+}

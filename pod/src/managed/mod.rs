@@ -310,7 +310,9 @@ fn give_way(
 /// Without what the manager wanted before and wants no longer, unless another manages it.
 fn prune(merged: &Tree, entries: &Entries, last: &Set, of: Grain) -> Result<Tree, ManagedError> {
     let nothing = || Tree::Map(std::collections::BTreeMap::new());
-    let last = last.with_named_fields(of);
+    let mut last = last.with_named_fields(of);
+    // Who manages a label does not manage the metadata that it is in, with the name of the object.
+    strip(&mut last);
     let pruned = walk::without(merged, &last, of)?.unwrap_or_else(nothing);
     let has = walk::fields(merged, of)?.with_named_fields(of);
     let managed = entries.0.iter().fold(Set::default(), |all, entry| all.union(&entry.set)).with_named_fields(of);
