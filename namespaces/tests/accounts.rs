@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Test::new("a_file_without_end_is_refused", endless),
         Test::new("the_hosts_accounts_are_as_getent_tells_them", host).needs(program("getent")),
         Test::new("a_device_in_place_of_the_file_is_not_opened", device).needs(root),
+        trial::as_user(&[]),
     ])
 }
 

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Test::new("descriptors_have_the_numbers_given", inherited),
         Test::new("descriptors_wait_with_the_process_at_a_gate", inherited_at_gate),
         Test::new("namespaces_are_joined_by_path", paths).needs(root),
+        trial::as_user(&[]),
     ])
 }
 

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Test::new("a_limit_beyond_the_callers_names_itself", limit_refused).needs(without_sys_resource),
         Test::new("oom_score_adj_is_as_told", oom_score_adj),
         Test::new("a_session_is_begun", session),
+        trial::as_user(&[]),
     ])
 }
 

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Test::new("all_isolation_is_there_before_the_program", isolation).needs(root),
         Test::new("a_second_spawn_needs_another_gate", spent),
         Test::new("gates_leave_nothing_open", leaks),
+        trial::as_user(&[]),
     ])
 }
 

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Test::new("the_caller_acts_while_the_process_waits", paused).needs(root),
         Test::new("an_error_of_the_caller_ends_the_process", caller_fails),
         Test::new("a_hook_gets_no_descriptor_and_leaves_none", hygiene),
+        trial::as_user(&[]),
     ])
 }
 

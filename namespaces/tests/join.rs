@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Test::new("code_runs_inside_and_the_caller_stays_outside", within).needs(root),
         Test::new("a_thread_does_not_enter_what_it_cannot", within_refused),
         Test::new("a_panic_inside_comes_out", within_panic),
+        trial::as_user(&[]),
     ])
 }
 

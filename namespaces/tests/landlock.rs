@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Test::new("a_missing_path_is_an_error_unless_told_otherwise", missing).needs(landlock),
         Test::new("a_program_behind_a_gate_is_confined", gate).needs(landlock),
         Test::new("what_the_kernel_does_not_know_is_told", unknown),
+        trial::as_user(&[]),
     ])
 }
 

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Test::new("a_batch_tells_which_message_was_refused", batch).needs(root).needs(nftables),
         Test::new("a_device_moves_into_the_process_with_its_addresses", moved).needs(root).needs(program("ip")),
         Test::new("settings_are_those_of_the_namespace", settings).needs(root),
+        trial::as_user(&[]),
     ])
 }
 

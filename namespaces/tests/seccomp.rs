@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Test::new("flags_reach_the_kernel", flags),
         Test::new("a_container_runs_a_shell_under_its_policy", container).needs(root),
         Test::new("the_policy_of_a_container_forbids", refuses).needs(root),
+        trial::as_user(&[]),
     ])
 }
 

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Test::new("many_threads_start_processes_at_once", threads).needs(root),
         Test::new("a_failed_start_shows_itself_to_no_wait_of_the_caller", unseen),
         Test::new("nothing_stays_open", leaks).needs(root),
+        trial::as_user(&[]),
     ])
 }
 

@@ -7,5 +7,7 @@
 
 pub mod need;
 mod test;
+mod user;
 
 pub use test::{Need, Test, main};
+pub use user::{GRANTED, as_user};

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use trial::need;
 
 use crate::until::until;
 
@@ -117,6 +118,42 @@ impl Said {
     }
 }
 
+/// Who runs this may have containers: root, or a user whom the kernel lets make user namespaces.
+pub(crate) fn containers() -> Result<(), String> {
+    let users = std::fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
+    let allowed = users.trim().parse::<u64>().is_ok_and(|limit| limit > 0);
+    need::root().or_else(|_| if allowed { Ok(()) } else { Err("needs root or user namespaces".to_owned()) })
+}
+
+/// The first of the ids that an ordinary user who runs this was granted.
+fn granted() -> Option<u32> {
+    std::env::var(trial::GRANTED).ok()?.parse().ok()
+}
+
+/// A container may have users beside its root.
+pub(crate) fn many_ids() -> Result<(), String> {
+    need::root().or_else(|_| granted().map(drop).ok_or_else(|| "needs root or granted ids".to_owned()))
+}
+
+/// Changes a specification as `spec --rootless` does: root inside is the caller, the others are those granted.
+fn for_user(spec: &mut Value) {
+    let map = |id: u32| {
+        let own = json!({"containerID": 0, "hostID": id, "size": 1});
+        let others = granted().map(|first| json!({"containerID": 1, "hostID": first, "size": 65536}));
+        Value::from_iter([own].into_iter().chain(others))
+    };
+    spec["linux"]["uidMappings"] = map(rustix::process::geteuid().as_raw());
+    spec["linux"]["gidMappings"] = map(rustix::process::getegid().as_raw());
+    spec["linux"]["namespaces"].as_array_mut().expect("a list").push(json!({"type": "user"}));
+    spec["linux"]["resources"] = json!({});
+    let mounts = spec["mounts"].as_array_mut().expect("a list");
+    mounts.retain(|mount| mount["type"] != "cgroup");
+    for options in mounts.iter_mut().filter_map(|mount| mount["options"].as_array_mut()) {
+        // Groups that are not the caller's.
+        options.retain(|option| option != "gid=5");
+    }
+}
+
 /// Fills a folder with busybox as a root file system.
 pub(crate) fn fill(rootfs: &Path) {
     for folder in ["bin", "dev", "etc", "mnt", "proc", "sys", "tmp", "run", "root"] {
@@ -152,7 +189,10 @@ impl Bundle {
         // Users of other namespaces pass through.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).expect("the folder is ours");
         fill(&folder.path().join("rootfs"));
-        let spec = serde_json::from_str(include_str!("default.json")).expect("the default specification is JSON");
+        let mut spec = serde_json::from_str(include_str!("default.json")).expect("the default specification is JSON");
+        if need::root().is_err() {
+            for_user(&mut spec);
+        }
         Self { folder, program: program.to_owned(), id: unique("windlass-test"), spec }
     }
 

@@ -1,21 +1,21 @@
 //! Hooks of all six kinds: when they run, what they are told, and what their failure does.
 
 use serde_json::{Value, json};
-use trial::{Test, need};
+use trial::Test;
 
-use crate::bundle::{Bundle, strict};
+use crate::bundle::{Bundle, containers, strict};
 use crate::strictness::groups_of;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("hooks_run_in_order_with_the_state", in_order).needs(need::root),
-        Test::new("hooks_have_their_own_environment", environment).needs(need::root),
-        Test::new("hooks_see_the_namespaces_of_their_kind", namespaces).needs(need::root),
-        Test::new("a_failing_hook_before_the_start_ends_the_container", failing_early).needs(need::root),
-        Test::new("a_failing_hook_of_the_container_ends_it", failing_in_container).needs(need::root),
-        Test::new("a_failing_poststop_hook_does_not_keep_the_container", failing_late).needs(need::root),
-        Test::new("a_slow_hook_meets_its_timeout", timeout).needs(need::root),
-        Test::new("a_hook_with_much_to_say_does_not_block", talkative).needs(need::root).needs(strict),
+        Test::new("hooks_run_in_order_with_the_state", in_order).needs(containers),
+        Test::new("hooks_have_their_own_environment", environment).needs(containers),
+        Test::new("hooks_see_the_namespaces_of_their_kind", namespaces).needs(containers),
+        Test::new("a_failing_hook_before_the_start_ends_the_container", failing_early).needs(containers),
+        Test::new("a_failing_hook_of_the_container_ends_it", failing_in_container).needs(containers),
+        Test::new("a_failing_poststop_hook_does_not_keep_the_container", failing_late).needs(containers),
+        Test::new("a_slow_hook_meets_its_timeout", timeout).needs(containers),
+        Test::new("a_hook_with_much_to_say_does_not_block", talkative).needs(containers).needs(strict),
     ]
 }
 

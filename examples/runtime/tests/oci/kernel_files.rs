@@ -3,18 +3,20 @@
 //!
 //! Each test is named after what was once published, and each was seen to fail with the defence taken out.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 use trial::{Test, need};
 
-use crate::bundle::{Bundle, Said, strict};
+use crate::bundle::{Bundle, Said, runtime, strict};
 
 pub(crate) fn tests() -> Vec<Test> {
     let test = |name, body: fn()| Test::new(name, body).needs(need::root);
     vec![
+        test("cve_2019_5736_the_runtimes_own_mount_stays_read_only", sealed_mount).needs(strict),
         test("cve_2019_16884_proc_is_not_shadowed", shadowed_proc),
         test("cve_2019_19921_proc_is_no_link", linked_proc),
         test("cve_2023_28642_proc_is_no_link_to_another_mount", proc_on_a_mount).needs(strict),
@@ -23,6 +25,81 @@ pub(crate) fn tests() -> Vec<Test> {
         // Debian's runc writes to what covers the file.
         test("cve_2025_52881_settings_reach_the_kernel_alone", redirected_settings).needs(strict),
     ]
+}
+
+/// Tries to make the mount writable through which a process runs, to copy it, and to write: as who it is, and as root of
+/// namespaces of its own; once its input ends, to write again. The first line is the same with a mount that somebody has
+/// open, which works.
+const UNSEAL: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static uint64_t read_only[4] = {1, 0, 0, 0}, writable[4] = {0, 1, 0, 0};
+
+static int set(int mount, uint64_t *attributes) {
+    return syscall(442, mount, "", 0x1000, attributes, 32) ? errno : 0;
+}
+
+static int copy(int mount) {
+    return syscall(428, mount, "", 0x1000 | 1) < 0 ? errno : 0;
+}
+
+static int overwrite(int program) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", program);
+    return open(path, O_WRONLY) < 0 ? errno : 0;
+}
+
+int main(int count, char **words) {
+    int own = syscall(428, AT_FDCWD, words[0], 1);
+    printf("%d %d\n", set(own, read_only), set(own, writable));
+    int program = open(words[1], O_PATH);
+    for (int round = 0; round < 2; round++) {
+        printf("%d %d %d\n", set(program, writable), copy(program), overwrite(program));
+        if (round == 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS)) return 1;
+    }
+    fflush(stdout);
+    char end;
+    if (read(0, &end, 1)) return 2;
+    printf("%d\n", overwrite(program));
+    return 0;
+}
+"#;
+
+fn sealed_mount() {
+    let bundle = Bundle::script("echo ready; exec sleep 600");
+    bundle.write();
+    bundle.compile("unseal", UNSEAL);
+    let run = bundle.command(&["run", "--bundle", ".", &bundle.id]);
+    // Itself, without the program that limits its time.
+    let mut own = Command::new(runtime());
+    own.args(run.get_args().skip(3)).current_dir(bundle.path("")).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut own = own.spawn().expect("the runtime starts");
+    let mut out = BufReader::new(own.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    out.read_line(&mut line).expect("it is text");
+    let mut attacker = Command::new(bundle.rootfs("bin/unseal"));
+    attacker.arg(format!("/proc/{}/exe", own.id())).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut attacker = attacker.spawn().expect("it was compiled");
+    let mut told = BufReader::new(attacker.stdout.take().expect("it is piped"));
+    let mut text = String::new();
+    for _ in 0..3 {
+        told.read_line(&mut text).expect("it is text");
+    }
+    bundle.call(&["delete", "--force", &bundle.id]).fine();
+    own.wait().expect("it ends");
+    drop(attacker.stdin.take());
+    told.read_to_string(&mut text).expect("it is text");
+    assert_eq!(attacker.wait().expect("it ends").code(), Some(0), "{text}");
+    assert_eq!(line, "ready\n");
+    // EINVAL: the mount is in no namespace. ETXTBSY while the program runs, and EROFS also afterwards.
+    assert_eq!(text, "0 0\n22 22 26\n22 22 26\n30\n");
 }
 
 fn shadowed_proc() {

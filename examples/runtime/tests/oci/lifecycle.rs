@@ -5,28 +5,28 @@ use std::path::Path;
 use serde_json::json;
 use trial::{Test, need};
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, containers, many_ids};
 use crate::until::until;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("states_follow_the_lifecycle", states_follow_the_lifecycle).needs(need::root),
-        Test::new("state_has_the_fields_of_the_specification", state_fields).needs(need::root),
-        Test::new("create_runs_nothing_of_the_container", create_runs_nothing).needs(need::root),
-        Test::new("a_changed_config_does_not_reach_a_created_container", changed_config).needs(need::root),
-        Test::new("an_id_may_be_used_again_after_delete", id_again).needs(need::root),
-        Test::new("run_gives_the_exit_code", run_gives_the_exit_code).needs(need::root),
-        Test::new("run_detached_returns_at_once", run_detached).needs(need::root),
-        Test::new("signals_by_name_and_number", signals).needs(need::root),
+        Test::new("states_follow_the_lifecycle", states_follow_the_lifecycle).needs(containers),
+        Test::new("state_has_the_fields_of_the_specification", state_fields).needs(containers),
+        Test::new("create_runs_nothing_of_the_container", create_runs_nothing).needs(containers),
+        Test::new("a_changed_config_does_not_reach_a_created_container", changed_config).needs(containers),
+        Test::new("an_id_may_be_used_again_after_delete", id_again).needs(containers),
+        Test::new("run_gives_the_exit_code", run_gives_the_exit_code).needs(containers),
+        Test::new("run_detached_returns_at_once", run_detached).needs(containers),
+        Test::new("signals_by_name_and_number", signals).needs(containers),
         Test::new("kill_all_reaches_every_process", kill_all).needs(need::root),
-        Test::new("delete_force_kills", delete_force).needs(need::root),
+        Test::new("delete_force_kills", delete_force).needs(containers),
         Test::new("delete_force_ends_a_run_in_the_foreground", delete_force_of_run).needs(need::root),
-        Test::new("delete_force_of_nothing_succeeds", delete_force_of_nothing).needs(need::root),
-        Test::new("pid_file_holds_the_pid", pid_file).needs(need::root),
-        Test::new("preserved_descriptors_arrive", preserve_fds).needs(need::root),
-        Test::new("exec_runs_beside", exec_runs_beside).needs(need::root),
-        Test::new("exec_detached_writes_its_pid", exec_detached).needs(need::root),
-        Test::new("exec_of_a_process_file", exec_process_file).needs(need::root),
+        Test::new("delete_force_of_nothing_succeeds", delete_force_of_nothing).needs(containers),
+        Test::new("pid_file_holds_the_pid", pid_file).needs(containers),
+        Test::new("preserved_descriptors_arrive", preserve_fds).needs(containers),
+        Test::new("exec_runs_beside", exec_runs_beside).needs(many_ids),
+        Test::new("exec_detached_writes_its_pid", exec_detached).needs(containers),
+        Test::new("exec_of_a_process_file", exec_process_file).needs(many_ids),
         Test::new("pause_stops_time_and_resume_goes_on", pause_and_resume).needs(need::root),
         Test::new("update_changes_limits", update).needs(need::root),
     ]

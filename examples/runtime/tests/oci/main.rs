@@ -24,6 +24,8 @@ mod until;
 
 use std::process::ExitCode;
 
+use trial::Test;
+
 fn main() -> ExitCode {
     let modules = [
         lifecycle::tests,
@@ -40,5 +42,7 @@ fn main() -> ExitCode {
         leaks::tests,
         sweep::tests,
     ];
-    trial::main(modules.into_iter().flat_map(|tests| tests()).collect())
+    let mut tests: Vec<Test> = modules.into_iter().flat_map(|tests| tests()).collect();
+    tests.push(trial::as_user(&[("WINDLASS_OCI", env!("CARGO_BIN_EXE_windlass-oci"))]));
+    trial::main(tests)
 }

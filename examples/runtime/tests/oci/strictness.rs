@@ -1,26 +1,26 @@
 //! What must be refused, and leaves everything as it was.
 
 use serde_json::{Value, json};
-use trial::{Test, need};
+use trial::Test;
 
-use crate::bundle::{Bundle, Said, runtime, strict};
+use crate::bundle::{Bundle, Said, containers, runtime, strict};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("an_empty_or_unknown_id_is_refused", unknown_ids).needs(need::root),
-        Test::new("an_id_that_is_a_path_is_refused", ids_that_are_paths).needs(need::root),
-        Test::new("a_taken_id_is_refused", taken_id).needs(need::root),
-        Test::new("a_running_container_is_neither_started_nor_deleted", running_is_kept).needs(need::root),
-        Test::new("a_stopped_container_is_neither_killed_nor_started", stopped_is_left_alone).needs(need::root),
-        Test::new("a_bad_version_is_refused", bad_version).needs(need::root).needs(strict),
-        Test::new("a_bad_bundle_is_refused", bad_bundle).needs(need::root),
-        Test::new("a_bad_config_is_refused_and_leaves_nothing", bad_config).needs(need::root),
-        Test::new("what_debians_runc_takes_is_refused_too", bad_config_beyond_runc).needs(need::root).needs(strict),
-        Test::new("an_absent_program_is_refused", absent_program).needs(need::root),
+        Test::new("an_empty_or_unknown_id_is_refused", unknown_ids).needs(containers),
+        Test::new("an_id_that_is_a_path_is_refused", ids_that_are_paths).needs(containers),
+        Test::new("a_taken_id_is_refused", taken_id).needs(containers),
+        Test::new("a_running_container_is_neither_started_nor_deleted", running_is_kept).needs(containers),
+        Test::new("a_stopped_container_is_neither_killed_nor_started", stopped_is_left_alone).needs(containers),
+        Test::new("a_bad_version_is_refused", bad_version).needs(containers).needs(strict),
+        Test::new("a_bad_bundle_is_refused", bad_bundle).needs(containers),
+        Test::new("a_bad_config_is_refused_and_leaves_nothing", bad_config).needs(containers),
+        Test::new("what_debians_runc_takes_is_refused_too", bad_config_beyond_runc).needs(containers).needs(strict),
+        Test::new("an_absent_program_is_refused", absent_program).needs(containers),
         Test::new("a_wrong_flag_is_refused", wrong_flag),
-        Test::new("errors_go_to_the_log_as_json", errors_in_the_log).needs(need::root),
+        Test::new("errors_go_to_the_log_as_json", errors_in_the_log).needs(containers),
         Test::new("features_are_true", features),
-        Test::new("a_terminal_needs_its_socket", terminal_needs_socket).needs(need::root),
+        Test::new("a_terminal_needs_its_socket", terminal_needs_socket).needs(containers),
     ]
 }
 

@@ -12,18 +12,18 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 use serde_json::json;
-use trial::{Test, need};
+use trial::Test;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, containers};
 use crate::until::PATIENCE;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("the_console_socket_gets_the_terminal", console_socket).needs(need::root),
-        Test::new("exec_sends_its_terminal_too", exec_console_socket).needs(need::root),
-        Test::new("run_at_a_terminal_passes_it_on", run_at_a_terminal).needs(need::root),
-        Test::new("exec_at_a_terminal_passes_it_on", exec_at_a_terminal).needs(need::root),
-        Test::new("cve_2017_5226_input_cannot_be_pushed_to_the_host", input_is_not_pushed).needs(need::root),
+        Test::new("the_console_socket_gets_the_terminal", console_socket).needs(containers),
+        Test::new("exec_sends_its_terminal_too", exec_console_socket).needs(containers),
+        Test::new("run_at_a_terminal_passes_it_on", run_at_a_terminal).needs(containers),
+        Test::new("exec_at_a_terminal_passes_it_on", exec_at_a_terminal).needs(containers),
+        Test::new("cve_2017_5226_input_cannot_be_pushed_to_the_host", input_is_not_pushed).needs(containers),
     ]
 }
 

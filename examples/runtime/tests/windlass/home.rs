@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use trial::need;
 use windlass_image::config::{Contents, Execution};
 use windlass_image::layer::{Builder, Metadata, Source};
 use windlass_image::{Codec, ImageConfig, Layout, Manifest, Platform, Reference};
@@ -39,7 +40,7 @@ impl Home {
         // In memory what is written for good is there at once.
         let place = if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/var/tmp" };
         let folder = tempfile::tempdir_in(place).expect("a temporary folder");
-        Self { folder, user: None, etc: None, program: env!("CARGO_BIN_EXE_windlass").into() }
+        Self { folder, user: None, etc: None, program: program() }
     }
 
     /// One with the image `box`: busybox, and some accounts.
@@ -50,13 +51,16 @@ impl Home {
     }
 
     /// One that belongs to an ordinary user, with the program copied, because the folder in which it was built may be
-    /// closed to others.
+    /// closed to others. Who is a user already has no other.
     pub(crate) fn of_user(user: u32) -> Self {
+        if need::root().is_err() {
+            return Self::new();
+        }
         let mut home = Self::empty();
-        let program = home.folder.path().join("windlass");
-        std::fs::copy(env!("CARGO_BIN_EXE_windlass"), &program).expect("the program is copied");
+        let copy = home.folder.path().join("windlass");
+        std::fs::copy(program(), &copy).expect("the program is copied");
         std::os::unix::fs::chown(home.folder.path(), Some(user), Some(user)).expect("root gives files away");
-        home.program = program;
+        home.program = copy;
         home.add_image("box", Execution::default(), &[]);
         for entry in [home.root(), home.root().join("images")] {
             chown_all(&entry, user);
@@ -216,6 +220,11 @@ impl Drop for Home {
             drop(self.windlass(&["rm", "-f", id]));
         }
     }
+}
+
+/// The program under test; its folder may be closed to the user who runs this.
+fn program() -> PathBuf {
+    std::env::var_os("WINDLASS").map_or_else(|| env!("CARGO_BIN_EXE_windlass").into(), PathBuf::from)
 }
 
 fn chown_all(path: &Path, user: u32) {

@@ -32,18 +32,23 @@ fn disk() -> Result<(), String> {
     first_disk().map(drop).ok_or_else(|| "needs a block device in /dev".to_owned())
 }
 
+fn user_namespaces() -> Result<(), String> {
+    let limit = std::fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
+    if limit.trim().parse::<u64>().is_ok_and(|limit| limit > 0) { Ok(()) } else { Err("needs user namespaces".into()) }
+}
+
 macro_rules! tests {
-    ($($module:ident: $($name:ident),* $(,)?);* $(;)?) => {
+    ($need:expr => $($module:ident: $($name:ident),* $(,)?);* $(;)?) => {
         vec![$($(
             Test::new(concat!(stringify!($module), "::", stringify!($name)), $module::$name)
-                .needs(need::root)
+                .needs($need)
                 .needs(need::path("/bin/busybox"))
         ),*),*]
     };
 }
 
 fn main() -> ExitCode {
-    let mut tests = tests! {
+    let mut tests = tests! { need::root =>
         run: pack_run_and_remove, exit_codes, output_keeps_its_streams, the_container_is_isolated,
             containers_do_not_share_their_layer, system_calls_are_filtered, environment, users_are_looked_up_inside,
             cve_2016_3697_a_numeric_name_is_not_looked_up, cve_2024_40635_a_uid_does_not_wrap,
@@ -72,9 +77,11 @@ fn main() -> ExitCode {
         network: host_and_none, containers_on_the_bridge_reach_each_other, a_container_shares_anothers_network,
             published_ports_lead_inside, a_taken_port_is_an_error, published_datagrams_find_back,
             much_passes_a_published_port, a_killed_monitor_leaves_no_device;
+    };
+    tests.extend(tests! { user_namespaces =>
         rootless: runs_and_isolates, lives_and_ends, passes_input, keeps_volumes, copies_and_commits, publishes_ports,
             a_killed_monitor_is_told, a_monitor_killed_at_any_time_leaves_nothing, what_cannot_be_says_the_way_out;
-    };
+    });
     let with = |name, body: fn()| Test::new(name, body).needs(need::root).needs(need::path("/bin/busybox"));
     tests.push(
         with("run::devices_are_opened_when_given", run::devices_are_opened_when_given).needs(need::path("/dev/fuse")),
@@ -120,5 +127,6 @@ fn main() -> ExitCode {
         tests.push(with(name, body).needs(need::program("docker-registry")));
     }
     tests.push(Test::new("run::info_tells_every_area", run::info_tells_every_area));
+    tests.push(trial::as_user(&[("WINDLASS", env!("CARGO_BIN_EXE_windlass"))]));
     trial::main(tests)
 }
