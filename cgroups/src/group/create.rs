@@ -38,6 +38,26 @@ impl Hierarchies {
         Ok(Group::new(self.clone(), path.clone(), controllers.to_vec(), members).just_made())
     }
 
+    /// Takes over a group that somebody else has begun, as systemd does: opens it in each hierarchy that has it, and
+    /// makes it in the others where [`create`](Self::create) would.
+    ///
+    /// Errors: as [`create`](Self::create), but for a group that is there. What this made is removed again then.
+    pub fn adopt(&self, path: &GroupPath, controllers: &[Controller]) -> Result<Group> {
+        let mut members = Vec::with_capacity(self.all.len());
+        for (place, hierarchy) in self.all.iter().enumerate() {
+            members.extend(open_member(place, hierarchy, path)?);
+        }
+        let is_there: Vec<usize> = members.iter().map(|member| member.hierarchy).collect();
+        let mut making = Making { path, names: path, steps: Vec::new() };
+        for (place, hierarchy) in self.needed(controllers)?.filter(|(place, _)| !is_there.contains(place)) {
+            match making.make(hierarchy, hierarchy.base.clone(), controllers) {
+                Ok((parent, directory)) => members.push(Member { hierarchy: place, directory, parent }),
+                Err(error) => return Err(error.leaving(making.undo())),
+            }
+        }
+        Ok(Group::new(self.clone(), path.clone(), controllers.to_vec(), members))
+    }
+
     /// Opens a group that is there, in the hierarchies that [`create`](Self::create) would choose.
     ///
     /// Errors: [`Error::NotFound`] if it is missing in one of them.

@@ -6,7 +6,6 @@ use std::time::SystemTime;
 
 use oci_spec::runtime::Hooks;
 use serde_json::value::RawValue;
-use windlass_cgroups::Group;
 use windlass_namespaces::oci::{self, Options};
 use windlass_namespaces::{Child, Command, Gate, Opener};
 
@@ -16,12 +15,13 @@ use super::console::{Receivers, Stay};
 use super::container::GATE;
 use super::descriptors::Passed;
 use super::failure::{Failure, Result};
-use super::group::{Rights, Site, Wanted};
+use super::group::{Made, Maker, Rights, Site, Wanted};
 use super::home::has_home;
 use super::hooks::{self, Point};
 use super::id::ContainerId;
 use super::identity::Identity;
 use super::log::Log;
+use super::notify::Manager;
 use super::state::{LateHooks, State, Status};
 use super::store::{Place, Store};
 use super::{delete, home};
@@ -38,7 +38,7 @@ pub(super) struct Request<'a> {
     pub(super) preserve: u32,
     pub(super) keyring: Keyring,
     pub(super) root: Root,
-    pub(super) systemd: bool,
+    pub(super) maker: Maker,
     pub(super) rights: Rights,
     pub(super) stay: Stay,
 }
@@ -140,7 +140,7 @@ fn fill(
     doorman: Doorman,
 ) -> Result<Filled> {
     let mut state = first_state(request, bundle)?;
-    let wanted = Wanted::new(bundle.spec(), place.id(), request.systemd, request.rights)?;
+    let mut wanted = Wanted::new(bundle.spec(), place.id(), request.maker, request.rights)?;
     if let Some(wanted) = &wanted {
         wanted.clear()?;
         state.group = Some(wanted.state());
@@ -148,8 +148,10 @@ fn fill(
     // From here on whoever deletes the container knows what there may be of it.
     place.write(&state)?;
     place.keep(CONFIG, &bundle.text)?;
-    let group = wanted.as_ref().map_or(Ok(None), |wanted| wanted.make(log))?;
-    if group.is_none() && state.group.take().is_some() {
+    let made = wanted.as_mut().map_or(Ok(None), |wanted| wanted.make(log))?;
+    let group = made.as_ref().and(wanted.as_ref()).map(Wanted::state);
+    if group != state.group {
+        state.group = group;
         place.write(&state)?;
     }
     let mut options = Options::new(place.id().as_str());
@@ -166,15 +168,23 @@ fn fill(
     if !has_home(bundle.process()) {
         command.env("HOME", home::of(&bundle.rootfs(), bundle.process().user().uid())?);
     }
+    if Manager::of_caller()?.is_some() {
+        Manager::prepare(place, &mut command)?;
+    }
     if request.keyring == Keyring::New {
         command.session_keyring(keyring_name(place.id()));
     }
-    let site = group.is_some().then_some(wanted).flatten().map(Wanted::site);
-    for directory in
-        group.map_or(Ok(Vec::new()), Group::into_descriptors).map_err(Failure::during("enter the group"))?
-    {
-        command.cgroup(directory);
-    }
+    let site = made.is_some().then_some(wanted).flatten().map(Wanted::site);
+    let placeholder = match made {
+        None => None,
+        Some(Made { group, placeholder }) => {
+            let directories = group.into_descriptors().map_err(Failure::during("enter the group"))?;
+            for directory in directories {
+                command.cgroup(directory);
+            }
+            placeholder
+        }
+    };
     let (gate, opener) = match doorman {
         Doorman::Anybody => (Gate::bind(place.file(GATE)).map_err(Failure::during("make the gate"))?, None),
         Doorman::Creator => {
@@ -184,6 +194,7 @@ fn fill(
     };
     command.gate(gate);
     let mut child = spawn(&mut command, place, bundle, &mut state, doorman)?;
+    drop(placeholder);
     for notice in container.notices.iter().chain(child.notices()) {
         log.notice(format_args!("{notice}"));
     }

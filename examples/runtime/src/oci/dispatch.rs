@@ -12,7 +12,7 @@ use super::create::{Doorman, Keyring, Request, Root, create};
 use super::delete::Force;
 use super::events::Print;
 use super::failure::{Failure, Result};
-use super::group::Rights;
+use super::group::{Maker, Rights};
 use super::kill::Whom;
 use super::log::{Level, Log};
 use super::query::Form;
@@ -158,7 +158,7 @@ fn request<'a>(context: &'a Context<'_>, stay: Stay) -> Result<Request<'a>> {
         preserve: given.parsed("preserve-fds")?.unwrap_or(0),
         keyring: if given.has("no-new-keyring") { Keyring::Callers } else { Keyring::New },
         root: if given.has("no-pivot") { Root::Moved } else { Root::Pivoted },
-        systemd: context.global.has("systemd-cgroup"),
+        maker: if context.global.has("systemd-cgroup") { Maker::Systemd } else { Maker::Runtime },
         rights: context.rights,
         stay,
     })

@@ -1,10 +1,11 @@
 //! `exec`: one more process in a container that runs.
 
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use windlass_cgroups::Version;
 use windlass_namespaces::oci::{self, Config, ProcessConfig, Running};
 use windlass_namespaces::{Child, Namespace};
 
@@ -50,7 +51,7 @@ fn start(store: &Store, log: &Log, given: &Parsed) -> Result<u8> {
     if process.process().terminal() != Some(true) {
         command.new_session();
     }
-    for directory in directories(&place, &state, given)? {
+    for directory in directories(&place, &state, init, given)? {
         command.cgroup(directory);
     }
     Passed::new(given.parsed("preserve-fds")?.unwrap_or(0))?.give(command);
@@ -62,7 +63,7 @@ fn start(store: &Store, log: &Log, given: &Parsed) -> Result<u8> {
     let agreed = hand_to_agent(&mut child, additional.listener.as_ref(), &state, oci::Status::Running);
     match agreed.and_then(|()| settle(&mut child, &receivers, given)) {
         Err(error) => Err(error.and(end(&mut child))),
-        Ok(terminal) => signals.map_or(Ok(0), |signals| attend(&mut child, &signals, terminal)),
+        Ok(terminal) => signals.map_or(Ok(0), |signals| attend(&mut child, &signals, terminal, None)),
     }
 }
 
@@ -172,7 +173,7 @@ fn namespaces(init: Identity, config: &Config) -> Result<Vec<(Namespace, OwnedFd
 }
 
 /// The directories of the group that the process belongs in.
-fn directories(place: &Place, state: &State, given: &Parsed) -> Result<Vec<OwnedFd>> {
+fn directories(place: &Place, state: &State, init: Identity, given: &Parsed) -> Result<Vec<OwnedFd>> {
     let below = given.path("cgroup");
     let Some(mut at) = state.group.clone() else {
         return match below {
@@ -180,10 +181,20 @@ fn directories(place: &Place, state: &State, given: &Parsed) -> Result<Vec<Owned
             Some(_) => Err(Failure::new(format!("container {} has no control group", place.id()))),
         };
     };
-    if let Some(below) = below {
-        let below = below.strip_prefix("/").map(PathBuf::from).unwrap_or(below);
-        at.path = format!("{}/{}", at.path, below.display());
+    if let Some(below) = &below {
+        at.path = format!("{}/{}", at.path, below.strip_prefix("/").unwrap_or(below).display());
     }
     let group = group::open(place.id(), Some(&at))?;
-    group.into_descriptors().map_err(Failure::during("enter the group"))
+    let doing = || Failure::during("enter the group");
+    // Kernel: a group of v2 that passes controllers on takes no process. The container has moved its own below, then,
+    // and the new one goes where its first one is.
+    let passed_on = group.file(Version::V2, "cgroup.subtree_control").map_err(doing())?;
+    if below.is_some() || passed_on.is_none_or(|controllers| controllers.trim().is_empty()) {
+        return group.into_descriptors().map_err(doing());
+    }
+    let of_init = group::unified_of(init)?;
+    let unified = group.unified().map(|directory| directory.as_raw_fd());
+    let others = group.descriptors().filter(|directory| Some(directory.as_raw_fd()) != unified);
+    let all = others.chain(of_init.unified()).map(|directory| directory.try_clone_to_owned());
+    all.collect::<std::io::Result<_>>().map_err(Failure::during("enter the group"))
 }

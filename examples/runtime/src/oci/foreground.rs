@@ -14,6 +14,7 @@ use windlass_namespaces::{Child, Signal, pty};
 
 use super::console::{self, Pipe};
 use super::failure::{Failure, Result};
+use super::notify::Listener;
 
 /// The caller's signals, which from now on arrive at this descriptor alone.
 #[derive(Debug)]
@@ -49,15 +50,27 @@ impl Signals {
     }
 }
 
-/// Forwards signals, and what passes through the terminal, until the process ends; returns its exit code.
-pub(super) fn attend(child: &mut Child, signals: &Signals, terminal: Option<OwnedFd>) -> Result<u8> {
+/// Forwards signals, what passes through the terminal and the word that it is ready, until the process ends; returns its
+/// exit code.
+pub(super) fn attend(
+    child: &mut Child,
+    signals: &Signals,
+    terminal: Option<OwnedFd>,
+    mut listener: Option<Listener>,
+) -> Result<u8> {
     let raw = if terminal.is_some() { console::Raw::standard_input()? } else { None };
     let mut lines = terminal.map(Lines::new).transpose()?;
     let status = loop {
         if let Some(lines) = &mut lines {
-            lines.step(child, signals)?;
+            lines.step(child, signals, listener.as_ref())?;
         } else {
-            wait(&mut [PollFd::new(&*child, PollFlags::IN), PollFd::new(&signals.0, PollFlags::IN)])?;
+            wait(&mut awaited(child, signals, listener.as_ref()))?;
+        }
+        // Whom the manager started is the one it watches.
+        if let Some(listening) = &listener
+            && listening.pass_on(std::process::id())?
+        {
+            listener = None;
         }
         while let Some(signal) = signals.0.read_signal().map_err(Failure::during("read signals"))? {
             match Raw::try_from(signal.ssi_signo.cast_signed()) {
@@ -75,6 +88,12 @@ pub(super) fn attend(child: &mut Child, signals: &Signals, terminal: Option<Owne
     }
     drop(raw);
     Ok(exit_code(status))
+}
+
+fn awaited<'a>(child: &'a Child, signals: &'a Signals, listener: Option<&'a Listener>) -> Vec<PollFd<'a>> {
+    let mut descriptors = vec![PollFd::new(child, PollFlags::IN), PollFd::new(&signals.0, PollFlags::IN)];
+    descriptors.extend(listener.map(|listener| PollFd::new(listener, PollFlags::IN)));
+    descriptors
 }
 
 fn wait(descriptors: &mut [PollFd<'_>]) -> Result<()> {
@@ -141,7 +160,7 @@ impl Lines {
         fit(&self.terminal)
     }
 
-    fn step(&mut self, child: &Child, signals: &Signals) -> Result<()> {
+    fn step(&mut self, child: &Child, signals: &Signals, listener: Option<&Listener>) -> Result<()> {
         let (input, output) = (io::stdin(), io::stdout());
         let none = PollFlags::empty();
         let mut of_terminal = none;
@@ -149,7 +168,7 @@ impl Lines {
         of_terminal.set(PollFlags::OUT, self.inwards.has_output());
         let from_input = if self.inwards.wants_input() { PollFlags::IN } else { none };
         let to_output = if self.outwards.has_output() { PollFlags::OUT } else { none };
-        let mut descriptors = vec![PollFd::new(child, PollFlags::IN), PollFd::new(&signals.0, PollFlags::IN)];
+        let mut descriptors = awaited(child, signals, listener);
         let mut place = |asked: PollFlags, descriptor| {
             if asked.is_empty() {
                 return None;

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxResources, Spec};
-use windlass_cgroups::{Controller, Error, Group, GroupPath, Hierarchies, Resources, Version, oci};
+use windlass_cgroups::systemd::Systemd;
+use windlass_cgroups::{Controller, Error, Group, GroupPath, Hierarchies, Report, Resources, Version, oci};
 
 use super::failure::{Failure, Result};
 use super::id::ContainerId;
+use super::identity::Identity;
 use super::log::Log;
+use super::scope::{Placeholder, Scope};
 use super::state::GroupState;
 use crate::cgroup_path;
 
@@ -49,16 +52,31 @@ pub(super) struct Wanted {
     controllers: Vec<Controller>,
     rights: Rights,
     freezer: Option<PathBuf>,
+    scope: Option<(Scope, Systemd)>,
+}
+
+/// Who makes a container's group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// This program, in the files of the kernel.
+    Runtime,
+    /// systemd, as a scope.
+    Systemd,
+}
+
+/// A group that was made.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) group: Group,
+    /// To be let go of when the container's own process is in the group.
+    pub(super) placeholder: Option<Placeholder>,
 }
 
 impl Wanted {
     /// Reads it from a configuration; `None` where this user has no hierarchy and asks for no limit.
-    pub(super) fn new(spec: &Spec, id: &ContainerId, systemd: bool, rights: Rights) -> Result<Option<Self>> {
+    pub(super) fn new(spec: &Spec, id: &ContainerId, maker: Maker, rights: Rights) -> Result<Option<Self>> {
         let linux = spec.linux().as_ref();
         let given = linux.and_then(|linux| linux.cgroups_path().as_ref()).filter(|path| !path.as_os_str().is_empty());
-        if systemd {
-            return Err(Failure::new("--systemd-cgroup: systemd does not run here, so it can make no scope"));
-        }
         let resources = resources(linux.and_then(|linux| linux.resources().as_ref()), rights)?;
         let found = match rights {
             Rights::Root => Hierarchies::discover_every(),
@@ -68,29 +86,39 @@ impl Wanted {
             Err(_) if rights == Rights::Rootless && resources == Resources::default() => return Ok(None),
             found => found.map_err(Failure::during("find the cgroup hierarchies"))?,
         };
-        let text = match (given, rights) {
-            (Some(path), _) => path.to_string_lossy().into_owned(),
-            (None, Rights::Root) => id.to_string(),
-            (None, Rights::Rootless) => format!("{}/{id}", own_group()?),
+        let given = given.map(|path| path.to_string_lossy());
+        let scope = match maker {
+            Maker::Runtime => None,
+            Maker::Systemd => Some((Scope::new(given.as_deref(), id)?, Scope::connect()?)),
         };
-        let path = cgroup_path::below_root(&text).map_err(Failure::during(format_args!("cgroupsPath {text:?}")))?;
+        let path = match (&scope, given, rights) {
+            (Some((scope, _)), ..) => scope.path()?,
+            (None, Some(path), _) => below_root(&path)?,
+            (None, None, Rights::Root) => below_root(id.as_str())?,
+            (None, None, Rights::Rootless) => below_root(&format!("{}/{id}", unified_path("self")?))?,
+        };
         let controllers = match rights {
             Rights::Root => present(&hierarchies, &resources),
             Rights::Rootless => resources.controllers(),
         };
         let freezer = freezer(&hierarchies, &path);
-        Ok(Some(Self { hierarchies, path, resources, controllers, rights, freezer }))
+        Ok(Some(Self { hierarchies, path, resources, controllers, rights, freezer, scope }))
     }
 
     /// What is kept of it; told before the group is made, so that whoever cleans up finds it.
     pub(super) fn state(&self) -> GroupState {
-        GroupState { path: self.path.to_string(), freezer: self.freezer.clone() }
+        let scope = self.scope.as_ref().map(|(scope, _)| scope.as_str().to_owned());
+        GroupState { path: self.path.to_string(), freezer: self.freezer.clone(), scope }
     }
 
     /// Refuses a group that is in use; one that is there and empty is removed.
     ///
     /// An empty one may be what a killed runtime left; in one that was killed the kernel kills newcomers too.
     pub(super) fn clear(&self) -> Result<()> {
+        if self.scope.is_some() {
+            // Those are systemd's, which refuses a name that is in use.
+            return Ok(());
+        }
         let doing = || Failure::during(format!("group {}", self.path));
         // A group is in every hierarchy: where the one with the freezer has none, others have it only after a failure.
         let is_there = |file: &PathBuf| file.parent().is_some_and(Path::exists);
@@ -110,7 +138,10 @@ impl Wanted {
     }
 
     /// Makes the group and sets its limits; `None` where this user may not and asks for no limit.
-    pub(super) fn make(&self, log: &Log) -> Result<Option<Group>> {
+    pub(super) fn make(&mut self, log: &Log) -> Result<Option<Made>> {
+        if self.scope.is_some() {
+            return self.make_scope().map(Some);
+        }
         let group = match self.hierarchies.create(&self.path, &self.controllers) {
             Err(error) if self.may_go_without(&error) => {
                 log.warn(format_args!("no control group: {}", crate::cause::chain(&error)));
@@ -119,7 +150,7 @@ impl Wanted {
             made => made.map_err(Failure::during(format_args!("make the group {}", self.path)))?,
         };
         match group.apply(&self.resources) {
-            Ok(_) => Ok(Some(group)),
+            Ok(_) => Ok(Some(Made { group, placeholder: None })),
             Err(error) => {
                 let removed = group.remove().map_err(Failure::during("remove the group"));
                 Err(Failure::during(format_args!("limit the group {}", self.path))(error).and(removed))
@@ -127,9 +158,22 @@ impl Wanted {
         }
     }
 
+    /// Has systemd make the scope, and completes it in the hierarchies that systemd leaves alone. What there is of it
+    /// after a failure is removed with the container's state.
+    fn make_scope(&mut self) -> Result<Made> {
+        let (scope, systemd) = self.scope.as_mut().expect("asked for one that systemd makes");
+        let (path, placeholder) = scope.start(systemd, &self.resources, &self.hierarchies)?;
+        self.freezer = freezer(&self.hierarchies, &path);
+        self.path = path;
+        let group = self.hierarchies.adopt(&self.path, &self.controllers);
+        let group = group.map_err(Failure::during(format_args!("complete the group {}", self.path)))?;
+        group.apply(&self.resources).map_err(Failure::during(format_args!("limit the group {}", self.path)))?;
+        Ok(Made { group, placeholder: Some(placeholder) })
+    }
+
     /// Where the group is that was made.
     pub(super) fn site(self) -> Site {
-        Site { hierarchies: self.hierarchies, path: self.path }
+        Site { hierarchies: self.hierarchies, path: self.path, scope: self.scope.map(|(scope, _)| scope) }
     }
 
     fn may_go_without(&self, error: &Error) -> bool {
@@ -188,11 +232,23 @@ fn freezer(hierarchies: &Hierarchies, path: &GroupPath) -> Option<PathBuf> {
     Some(Path::new(hierarchies.base_of(Controller::Freezer)?).join(path.as_str()).join(file))
 }
 
-/// The group of this process in the unified hierarchy.
-fn own_group() -> Result<String> {
-    const FILE: &str = "/proc/self/cgroup";
-    let text = std::fs::read_to_string(FILE).map_err(Failure::during(FILE))?;
+/// The path in the unified hierarchy of a process's group.
+fn unified_path(process: &str) -> Result<String> {
+    let file = format!("/proc/{process}/cgroup");
+    let text = std::fs::read_to_string(&file).map_err(Failure::during(file))?;
     Ok(text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default().to_owned())
+}
+
+/// The group of a process in the unified hierarchy.
+pub(super) fn unified_of(process: Identity) -> Result<Group> {
+    let path = unified_path(&process.pid.to_string())?;
+    let gone = || Failure::new(format!("group {path} of process {} is gone", process.pid));
+    if !process.is_alive()? {
+        return Err(gone());
+    }
+    let all = Hierarchies::discover_every().and_then(|all| all.only(Version::V2));
+    let found = all.and_then(|all| all.find(&GroupPath::new(path.trim_start_matches('/'))?));
+    found.map_err(Failure::during(format_args!("group {path}")))?.ok_or_else(gone)
 }
 
 /// Where the group of a container is, whether or not it is still there.
@@ -200,6 +256,7 @@ fn own_group() -> Result<String> {
 pub(super) struct Site {
     hierarchies: Hierarchies,
     path: GroupPath,
+    scope: Option<Scope>,
 }
 
 impl Site {
@@ -207,11 +264,12 @@ impl Site {
     pub(super) fn of(state: Option<&GroupState>) -> Result<Option<Self>> {
         let Some(state) = state else { return Ok(None) };
         let path = GroupPath::new(&state.path).map_err(Failure::during("group of the state"))?;
+        let scope = state.scope.clone().map(Scope::parse).transpose()?;
         match Hierarchies::discover_every() {
             Err(Error::NoHierarchy) => Ok(None),
             found => {
                 let hierarchies = found.map_err(Failure::during(format!("group {}", state.path)))?;
-                Ok(Some(Self { hierarchies, path }))
+                Ok(Some(Self { hierarchies, path, scope }))
             }
         }
     }
@@ -225,10 +283,19 @@ impl Site {
     pub(super) fn remove(&self) -> Result<()> {
         // In most cases nothing is in it any more.
         match self.hierarchies.remove(&self.path) {
-            Ok(()) | Err(Error::Gone { .. }) => Ok(()),
-            Err(Error::Busy { .. }) => self.group()?.map_or(Ok(()), |group| kill_and_remove(&group)),
-            Err(error) => Err(Failure::during(format!("group {}", self.path))(error)),
+            Ok(()) | Err(Error::Gone { .. }) => {}
+            Err(Error::Busy { .. }) => self.group()?.map_or(Ok(()), |group| kill_and_remove(&group))?,
+            Err(error) => return Err(Failure::during(format!("group {}", self.path))(error)),
         }
+        self.scope.as_ref().map_or(Ok(()), Scope::stop)
+    }
+
+    /// Sets other limits, also with who else writes them.
+    pub(super) fn update(&self, id: &ContainerId, resources: &Resources) -> Result<Report> {
+        let group = self.group()?.ok_or_else(|| no_group(id))?;
+        let report = group.apply(resources).map_err(Failure::during("update the limits"))?;
+        self.scope.as_ref().map_or(Ok(()), |scope| scope.update(resources, &self.hierarchies))?;
+        Ok(report)
     }
 }
 
@@ -239,7 +306,15 @@ pub(super) fn find(state: Option<&GroupState>) -> Result<Option<Group>> {
 
 /// The group of a container, which it has to have.
 pub(super) fn open(id: &ContainerId, state: Option<&GroupState>) -> Result<Group> {
-    find(state)?.ok_or_else(|| Failure::new(format!("container {id} has no control group")))
+    find(state)?.ok_or_else(|| no_group(id))
+}
+
+pub(super) fn no_group(id: &ContainerId) -> Failure {
+    Failure::new(format!("container {id} has no control group"))
+}
+
+fn below_root(text: &str) -> Result<GroupPath> {
+    cgroup_path::below_root(text).map_err(Failure::during(format_args!("cgroupsPath {text:?}")))
 }
 
 fn kill_and_remove(group: &Group) -> Result<()> {

@@ -34,12 +34,13 @@ pub(super) fn run(store: &Store, log: &Log, request: &Request<'_>, after: After)
         (Some(_), Some(terminal)) => fit(terminal),
         _ => Ok(()),
     };
-    let begun = fitted.and_then(|()| start::open(&place, &state, opener, log));
-    let ended = match (&begun, &signals) {
-        (Ok(()), None) => return Ok(0),
+    let (begun, ended) = match (fitted.and_then(|()| start::open(&place, &state, opener, log)), &signals) {
+        (Ok(listener), None) => return start::leave(&place, &state, listener).map(|()| 0),
         // Others may pause, update or delete it while it runs.
-        (Ok(()), Some(signals)) => place.unlock().and_then(|()| attend(&mut child, signals, terminal)),
-        (Err(_), _) => Ok(1),
+        (Ok(listener), Some(signals)) => {
+            (Ok(()), place.unlock().and_then(|()| attend(&mut child, signals, terminal, listener)))
+        }
+        (Err(error), _) => (Err(error), Ok(1)),
     };
     if after == After::Keep && begun.is_ok() {
         return ended;

@@ -7,6 +7,7 @@ use super::create::explain;
 use super::failure::{Failure, Result};
 use super::hooks::{self, Point};
 use super::log::Log;
+use super::notify::{Listener, Manager};
 use super::state::{State, Status};
 use super::store::{Place, Store};
 use super::{container, group};
@@ -22,16 +23,28 @@ pub(super) fn start(store: &Store, log: &Log, id: &str) -> Result<()> {
         status => return Err(Failure::new(format!("cannot start container {id} in the {status} state"))),
     }
     let opener = Opener::connect(place.file(GATE)).map_err(Failure::during("come to the gate"))?;
-    open(&place, &state, opener, log)
+    let listener = open(&place, &state, opener, log)?;
+    leave(&place, &state, listener)
 }
 
-/// Opens the gate, and runs what is to be run once the program has begun.
-pub(super) fn open(place: &Place, state: &State, opener: Opener, log: &Log) -> Result<()> {
+/// Leaves the container to itself, once it is ready if somebody waits for that.
+pub(super) fn leave(place: &Place, state: &State, listener: Option<Listener>) -> Result<()> {
+    let (Some(listener), Some(init)) = (listener, state.init) else { return Ok(()) };
+    // Others may look after it meanwhile.
+    place.unlock()?;
+    listener.wait(init)
+}
+
+/// Opens the gate, and runs what is to be run once the program has begun; gives where that will say that it is ready.
+pub(super) fn open(place: &Place, state: &State, opener: Opener, log: &Log) -> Result<Option<Listener>> {
+    let listener = Manager::of_caller()?.map_or(Ok(None), |manager| manager.listen(place))?;
     opener.open().map_err(|error| explain(&program(place), &error))?;
     place.drop_file(GATE)?;
-    let Some(hooks) = state.hooks.as_ref().and_then(|hooks| hooks.poststart.as_ref()) else { return Ok(()) };
+    let Some(hooks) = state.hooks.as_ref().and_then(|hooks| hooks.poststart.as_ref()) else {
+        return Ok(listener);
+    };
     let ran = hooks::kept(hooks).and_then(|hooks| hooks::run(Point::Poststart, &hooks, state, Status::Running));
-    ran.map_err(|error| error.and(end(state, log)))
+    ran.map(|()| listener).map_err(|error| error.and(end(state, log)))
 }
 
 /// Ends a container whose hook failed.

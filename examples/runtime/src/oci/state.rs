@@ -43,6 +43,9 @@ pub(super) struct GroupState {
     /// The file that says whether its processes are stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) freezer: Option<PathBuf>,
+    /// The scope that it is of systemd's, as `slice:prefix:name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) scope: Option<String>,
 }
 
 /// Hooks that are run after the creation, in the words of the configuration.

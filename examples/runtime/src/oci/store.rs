@@ -17,6 +17,7 @@ use super::state::State;
 const STATE: &str = "state.json";
 const NEW_STATE: &str = ".state.json";
 const PRIVATE: RawMode = 0o700;
+const SHOWN: RawMode = 0o755;
 
 /// The directory of all states.
 #[derive(Debug)]
@@ -182,27 +183,23 @@ impl Place {
         }
     }
 
-    /// Removes the place with all its files.
+    /// Makes a folder in the place that anybody may look into who is shown it.
+    pub(super) fn make_folder(&self, name: &str) -> Result<()> {
+        mkdirat(&self.directory, name, Mode::from_raw_mode(SHOWN)).map_err(self.doing("make", name))
+    }
+
+    /// Removes the place with all its files, and the folders of files in it.
     pub(super) fn remove(&self) -> Result<()> {
-        for name in self.names()? {
-            unlinkat(&self.directory, OsStr::from_bytes(&name), AtFlags::empty())
-                .map_err(self.doing("remove", &String::from_utf8_lossy(&name)))?;
+        for name in names(&self.directory).map_err(self.doing("list", ""))? {
+            let path = OsStr::from_bytes(&name);
+            let removed = match unlinkat(&self.directory, path, AtFlags::empty()) {
+                Err(Errno::ISDIR) => remove_folder(&self.directory, path),
+                removed => removed,
+            };
+            removed.map_err(self.doing("remove", &String::from_utf8_lossy(&name)))?;
         }
         let removed = unlinkat(&self.parent, self.id.as_str(), AtFlags::REMOVEDIR);
         removed.map_err(Failure::during(format_args!("remove {}", self.path.display())))
-    }
-
-    fn names(&self) -> Result<Vec<Vec<u8>>> {
-        let doing = || Failure::during(format!("list {}", self.path.display()));
-        let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.directory).map_err(doing())? {
-            let entry = entry.map_err(doing())?;
-            let name = entry.file_name().to_bytes();
-            if !matches!(name, b"." | b"..") {
-                names.push(name.to_vec());
-            }
-        }
-        Ok(names)
     }
 
     fn doing<E: std::error::Error>(&self, what: &str, name: &str) -> impl FnOnce(E) -> Failure {
@@ -219,6 +216,26 @@ impl AsFd for Place {
 fn open_directory(parent: impl AsFd, path: impl AsRef<Path>) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     openat(parent, path.as_ref(), flags, Mode::empty())
+}
+
+fn remove_folder(parent: &OwnedFd, name: &OsStr) -> rustix::io::Result<()> {
+    let folder = open_directory(parent, name)?;
+    for name in names(&folder)? {
+        unlinkat(&folder, OsStr::from_bytes(&name), AtFlags::empty())?;
+    }
+    unlinkat(parent, name, AtFlags::REMOVEDIR)
+}
+
+fn names(directory: &OwnedFd) -> rustix::io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            names.push(name.to_vec());
+        }
+    }
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -239,6 +256,8 @@ mod tests {
         assert!(again.to_string().contains("already exists"), "{again}");
         assert!(place.read().unwrap().is_none());
         place.keep("file", b"content").unwrap();
+        place.make_folder("folder").unwrap();
+        place.keep("folder/file", b"").unwrap();
         assert_eq!(place.content("file").unwrap().unwrap(), b"content");
         assert_eq!(store.all().unwrap(), [id("x")]);
         place.remove().unwrap();

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::cli::{Parsed, utf8};
 use super::failure::{Failure, Result};
+use super::group::Site;
 use super::log::Log;
 use super::state::Status;
 use super::store::Store;
@@ -63,8 +64,8 @@ pub(super) fn update(store: &Store, log: &Log, given: &Parsed) -> Result<()> {
         wanted.set_pids(None);
     }
     let resources = group::limits(&wanted)?;
-    let group = group::open(place.id(), state.group.as_ref())?;
-    let report = group.apply(&resources).map_err(Failure::during("update the limits"))?;
+    let site = Site::of(state.group.as_ref())?.ok_or_else(|| group::no_group(place.id()))?;
+    let report = site.update(place.id(), &resources)?;
     log.debug(format_args!("{report:?}"));
     Ok(())
 }

@@ -140,7 +140,7 @@ fn for_user(spec: &mut Value) {
     let map = |id: u32| {
         let own = json!({"containerID": 0, "hostID": id, "size": 1});
         let others = granted().map(|first| json!({"containerID": 1, "hostID": first, "size": 65536}));
-        Value::from_iter([own].into_iter().chain(others))
+        [own].into_iter().chain(others).collect::<Value>()
     };
     spec["linux"]["uidMappings"] = map(rustix::process::geteuid().as_raw());
     spec["linux"]["gidMappings"] = map(rustix::process::getegid().as_raw());

@@ -14,6 +14,7 @@ mod kernel_files;
 mod leaks;
 mod lifecycle;
 mod listener;
+mod managed;
 mod podman;
 mod sandbox;
 mod settings;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         terminal::tests,
         settings::tests,
         listener::tests,
+        managed::tests,
         attacks::tests,
         kernel_files::tests,
         podman::tests,
