@@ -22,6 +22,7 @@ use super::id::ContainerId;
 use super::identity::Identity;
 use super::log::Log;
 use super::notify::Manager;
+use super::scope::Placeholder;
 use super::state::{LateHooks, State, Status};
 use super::store::{Place, Store};
 use super::{delete, home};
@@ -122,7 +123,7 @@ pub(super) fn create(store: &Store, log: &Log, request: &Request<'_>, doorman: D
 }
 
 /// Removes what a creation that failed has made so far.
-fn undo(place: &Place, log: &Log) -> Result<()> {
+pub(super) fn undo(place: &Place, log: &Log) -> Result<()> {
     match place.read()? {
         Some(state) => delete::remove(place, &state, Site::of(state.group.as_ref())?.as_ref(), log),
         None => place.remove(),
@@ -139,21 +140,7 @@ fn fill(
     receivers: &Receivers,
     doorman: Doorman,
 ) -> Result<Filled> {
-    let mut state = first_state(request, bundle)?;
-    let mut wanted = Wanted::new(bundle.spec(), place.id(), request.maker, request.rights)?;
-    if let Some(wanted) = &wanted {
-        wanted.clear()?;
-        state.group = Some(wanted.state());
-    }
-    // From here on whoever deletes the container knows what there may be of it.
-    place.write(&state)?;
-    place.keep(CONFIG, &bundle.text)?;
-    let made = wanted.as_mut().map_or(Ok(None), |wanted| wanted.make(log))?;
-    let group = made.as_ref().and(wanted.as_ref()).map(Wanted::state);
-    if group != state.group {
-        state.group = group;
-        place.write(&state)?;
-    }
+    let Begun { mut state, group, placeholder, site } = begin(place, log, request, bundle)?;
     let mut options = Options::new(place.id().as_str());
     options.has_kcore = Path::new(KCORE).exists();
     options.keeps_old_root = request.root == Root::Moved;
@@ -174,17 +161,9 @@ fn fill(
     if request.keyring == Keyring::New {
         command.session_keyring(keyring_name(place.id()));
     }
-    let site = made.is_some().then_some(wanted).flatten().map(Wanted::site);
-    let placeholder = match made {
-        None => None,
-        Some(Made { group, placeholder }) => {
-            let directories = group.into_descriptors().map_err(Failure::during("enter the group"))?;
-            for directory in directories {
-                command.cgroup(directory);
-            }
-            placeholder
-        }
-    };
+    for directory in group {
+        command.cgroup(directory);
+    }
     let (gate, opener) = match doorman {
         Doorman::Anybody => (Gate::bind(place.file(GATE)).map_err(Failure::during("make the gate"))?, None),
         Doorman::Creator => {
@@ -204,6 +183,44 @@ fn fill(
         write_pid(file, child.pid().as_raw())?;
     }
     Ok((state, child, terminal, opener, site))
+}
+
+/// A container of which there is all but the process.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) state: State,
+    /// The directories of its group.
+    pub(super) group: Vec<OwnedFd>,
+    /// To be let go of once the process is in the group.
+    pub(super) placeholder: Option<Placeholder>,
+    pub(super) site: Option<Site>,
+}
+
+/// Writes down what is known of a container, and makes its group.
+pub(super) fn begin(place: &Place, log: &Log, request: &Request<'_>, bundle: &Bundle) -> Result<Begun> {
+    let mut state = first_state(request, bundle)?;
+    let mut wanted = Wanted::new(bundle.spec(), place.id(), request.maker, request.rights)?;
+    if let Some(wanted) = &wanted {
+        wanted.clear()?;
+        state.group = Some(wanted.state());
+    }
+    // From here on whoever deletes the container knows what there may be of it.
+    place.write(&state)?;
+    place.keep(CONFIG, &bundle.text)?;
+    let made = wanted.as_mut().map_or(Ok(None), |wanted| wanted.make(log))?;
+    let group = made.as_ref().and(wanted.as_ref()).map(Wanted::state);
+    if group != state.group {
+        state.group = group;
+        place.write(&state)?;
+    }
+    let site = made.is_some().then_some(wanted).flatten().map(Wanted::site);
+    let (group, placeholder) = match made {
+        None => (Vec::new(), None),
+        Some(Made { group, placeholder }) => {
+            (group.into_descriptors().map_err(Failure::during("enter the group"))?, placeholder)
+        }
+    };
+    Ok(Begun { state, group, placeholder, site })
 }
 
 /// Starts the container's process, up to its gate.

@@ -19,7 +19,9 @@ use super::query::Form;
 use super::run::After;
 use super::spec::For;
 use super::store::Store;
-use super::{delete, events, exec, features, kill, pause, ps, query, run, sealed, spec, start, update};
+use super::{
+    checkpoint, delete, events, exec, features, kill, pause, ps, query, restore, run, sealed, spec, start, update,
+};
 use crate::sys;
 
 /// What a verb works with.
@@ -89,11 +91,8 @@ fn perform(verb: &str, context: &Context<'_>) -> Result<u8> {
         }
         "run" => {
             sealed::seal(context.words)?;
-            let stay = if given.has("detach") { Stay::Detached } else { Stay::Attached };
+            let stay = stay(given)?;
             let after = if given.has("keep") { After::Keep } else { After::Remove };
-            if stay == Stay::Attached && !given.has("no-subreaper") {
-                run::adopt_orphans()?;
-            }
             return run::run(store, log, &request(context, stay)?, after);
         }
         "start" => start::start(store, log, given.id()?)?,
@@ -140,12 +139,25 @@ fn perform(verb: &str, context: &Context<'_>) -> Result<u8> {
         "features" => return print(&features::features()?),
         "pause" => pause::pause(store, given.id()?)?,
         "resume" => pause::resume(store, given.id()?)?,
-        other => {
-            let reason = "containers are not written to files by this runtime";
-            return Err(Failure::new(format!("{other}: {reason}")));
+        "checkpoint" => checkpoint::checkpoint(store, log, context.global, given)?,
+        "restore" => {
+            sealed::seal(context.words)?;
+            return restore::restore(store, log, context.global, &request(context, stay(given)?)?);
         }
+        other => unreachable!("a verb of the table: {other}"),
     }
     Ok(0)
+}
+
+/// Whether this process stays with the container; then what the container leaves behind is its own to bury.
+fn stay(given: &Parsed) -> Result<Stay> {
+    if given.has("detach") {
+        return Ok(Stay::Detached);
+    }
+    if !given.has("no-subreaper") {
+        run::adopt_orphans()?;
+    }
+    Ok(Stay::Attached)
 }
 
 fn request<'a>(context: &'a Context<'_>, stay: Stay) -> Result<Request<'a>> {

@@ -163,7 +163,7 @@ pub(super) fn features() -> Result<String> {
         "annotations": {
             "org.windlass.version": env!("CARGO_PKG_VERSION"),
             // By the name that engines look for.
-            "org.opencontainers.runc.checkpoint.enabled": "false",
+            "org.opencontainers.runc.checkpoint.enabled": "true",
             "org.windlass.landlock.enabled":
                 takes(|config| config["annotations"]["org.windlass.landlock"] = "read:/".into()).to_string(),
         },

@@ -1,7 +1,7 @@
 //! A process in the foreground: it gets the caller's signals and terminal, and the caller its exit code.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
@@ -50,10 +50,38 @@ impl Signals {
     }
 }
 
+/// A process that this one stays with; its descriptor is a pidfd.
+pub(super) trait Attended: AsFd {
+    fn number(&self) -> u32;
+
+    /// Sends a signal; one to a process that has ended is lost.
+    fn send(&self, signal: Signal) -> Result<()>;
+
+    /// How it ended, if it has.
+    fn ended(&mut self) -> Result<Option<ExitStatus>>;
+}
+
+impl Attended for Child {
+    fn number(&self) -> u32 {
+        self.pid().as_raw()
+    }
+
+    fn send(&self, signal: Signal) -> Result<()> {
+        match self.kill(signal) {
+            Err(error) if error.errno() != Some(libc::ESRCH) => Err(Failure::during("forward a signal")(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.try_wait().map_err(Failure::during("wait"))
+    }
+}
+
 /// Forwards signals, what passes through the terminal and the word that it is ready, until the process ends; returns its
 /// exit code.
 pub(super) fn attend(
-    child: &mut Child,
+    child: &mut impl Attended,
     signals: &Signals,
     terminal: Option<OwnedFd>,
     mut listener: Option<Listener>,
@@ -79,7 +107,7 @@ pub(super) fn attend(
                 _ => forward(child, signal.ssi_signo)?,
             }
         }
-        if let Some(status) = child.try_wait().map_err(Failure::during("wait"))? {
+        if let Some(status) = child.ended()? {
             break status;
         }
     };
@@ -90,7 +118,7 @@ pub(super) fn attend(
     Ok(exit_code(status))
 }
 
-fn awaited<'a>(child: &'a Child, signals: &'a Signals, listener: Option<&'a Listener>) -> Vec<PollFd<'a>> {
+fn awaited<'a>(child: &'a impl Attended, signals: &'a Signals, listener: Option<&'a Listener>) -> Vec<PollFd<'a>> {
     let mut descriptors = vec![PollFd::new(child, PollFlags::IN), PollFd::new(&signals.0, PollFlags::IN)];
     descriptors.extend(listener.map(|listener| PollFd::new(listener, PollFlags::IN)));
     descriptors
@@ -103,16 +131,13 @@ fn wait(descriptors: &mut [PollFd<'_>]) -> Result<()> {
     }
 }
 
-fn forward(child: &Child, number: u32) -> Result<()> {
+fn forward(child: &impl Attended, number: u32) -> Result<()> {
     let Some(signal) = i32::try_from(number).ok().and_then(Signal::new) else { return Ok(()) };
-    match child.kill(signal) {
-        Err(error) if error.errno() != Some(libc::ESRCH) => Err(Failure::during("forward a signal")(error)),
-        _ => Ok(()),
-    }
+    child.send(signal)
 }
 
 /// Waits for what ended and was left to this process, but not for the process that it attends.
-fn bury_orphans(child: &Child) -> Result<()> {
+fn bury_orphans(child: &impl Attended) -> Result<()> {
     loop {
         // Looked at first: what is waited for by number here must not be the one whose status is wanted.
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -122,7 +147,7 @@ fn bury_orphans(child: &Child) -> Result<()> {
             Err(error) => return Err(Failure::during("wait")(error)),
         };
         match pid {
-            Some(pid) if pid.as_raw().cast_unsigned() != child.pid().as_raw() => {
+            Some(pid) if pid.as_raw().cast_unsigned() != child.number() => {
                 waitid(Id::Pid(pid), WaitPidFlag::WEXITED).map_err(Failure::during("wait"))?;
             }
             _ => return Ok(()),
@@ -160,7 +185,7 @@ impl Lines {
         fit(&self.terminal)
     }
 
-    fn step(&mut self, child: &Child, signals: &Signals, listener: Option<&Listener>) -> Result<()> {
+    fn step(&mut self, child: &impl Attended, signals: &Signals, listener: Option<&Listener>) -> Result<()> {
         let (input, output) = (io::stdin(), io::stdout());
         let none = PollFlags::empty();
         let mut of_terminal = none;

@@ -1,10 +1,12 @@
 //! The OCI runtime `windlass-oci`: one module a verb, over the libraries.
 
 mod bundle;
+mod checkpoint;
 mod cli;
 mod console;
 mod container;
 mod create;
+mod criu;
 mod delete;
 mod descriptors;
 mod dispatch;
@@ -24,6 +26,7 @@ mod notify;
 mod pause;
 mod ps;
 mod query;
+mod restore;
 mod run;
 mod scope;
 mod sealed;

@@ -6,6 +6,7 @@
 
 mod attacks;
 mod bundle;
+mod checkpoint;
 mod docker;
 mod documents;
 mod hooks;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         settings::tests,
         listener::tests,
         managed::tests,
+        checkpoint::tests,
         attacks::tests,
         kernel_files::tests,
         podman::tests,

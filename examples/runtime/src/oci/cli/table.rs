@@ -40,7 +40,7 @@ pub(in crate::oci) const GLOBAL: &[Flag] = &[
     switch("debug", None, "Log what is done as well"),
     switch("systemd-cgroup", None, "Read cgroupsPath as slice:prefix:name, for systemd to make"),
     value("rootless", None, "MODE", "true, false or auto: whether cgroups may be refused [default: auto]"),
-    value("criu", None, "PROGRAM", "Ignored, for engines that say it: no criu is run"),
+    value("criu", None, "PROGRAM", "What checkpoints are made and restored by [default: criu]"),
     HELP,
     switch("version", Some('v'), "Print the version"),
 ];
@@ -122,8 +122,8 @@ pub(in crate::oci) const VERBS: &[Verb] = &[
         &[BUNDLE, switch("rootless", None, "For an ordinary user"), HELP],
     ),
     verb("features", "", "Print what this runtime can do", &[HELP]),
-    verb("checkpoint", "<container-id>", "Refused: containers are not written to files", CHECKPOINT),
-    verb("restore", "<container-id>", "Refused: as there are no checkpoints", CHECKPOINT),
+    verb("checkpoint", "<container-id>", "Write the processes of a container to files, by criu", CHECKPOINT),
+    verb("restore", "<container-id>", "Make a container of the files of a checkpoint, by criu", RESTORE),
 ];
 
 const EXEC: &[Flag] = &[
@@ -175,24 +175,57 @@ const UPDATE: &[Flag] = &[
     HELP,
 ];
 
-/// Taken, so that an engine hears why, and not that a flag is unknown.
+const IMAGES: Flag = value("image-path", None, "DIR", "The files [default: checkpoint]");
+const WORK: Flag = value("work-path", None, "DIR", "Where criu works and logs [default: with the files]");
+const TCP: Flag = switch("tcp-established", None, "With connections that are open");
+const UNIX: Flag = switch("ext-unix-sk", None, "With sockets whose other end is outside");
+const JOB: Flag = switch("shell-job", None, "With a terminal of the caller's");
+const LOCKS: Flag = switch("file-locks", None, "With locks of files");
+const LAZY: Flag = switch("lazy-pages", None, "Pages of memory are sent when they are needed");
+const DEDUP: Flag = switch("auto-dedup", None, "Drop pages that an earlier checkpoint has as well");
+const GROUPS: Flag = value("manage-cgroups-mode", None, "MODE", "soft, full, strict or ignore [default: soft]");
+const EMPTY: Flag = value("empty-ns", None, "KIND", "Leave a namespace empty: network (repeatable)");
+
 const CHECKPOINT: &[Flag] = &[
-    value("image-path", None, "DIR", "Ignored"),
-    value("work-path", None, "DIR", "Ignored"),
-    value("parent-path", None, "DIR", "Ignored"),
-    switch("leave-running", None, "Ignored"),
-    switch("tcp-established", None, "Ignored"),
-    switch("ext-unix-sk", None, "Ignored"),
-    switch("shell-job", None, "Ignored"),
-    switch("file-locks", None, "Ignored"),
-    value("manage-cgroups-mode", None, "MODE", "Ignored"),
-    value("empty-ns", None, "NAMESPACE", "Ignored"),
-    switch("pre-dump", None, "Ignored"),
+    IMAGES,
+    WORK,
+    value("parent-path", None, "DIR", "An earlier checkpoint, relative to the files: what changed since is written"),
+    switch("leave-running", None, "Let the container run on"),
+    TCP,
+    switch("tcp-skip-in-flight", None, "Without connections that are not established yet"),
+    switch("link-remap", None, "With files that were removed while they are open"),
+    UNIX,
+    JOB,
+    LOCKS,
+    LAZY,
+    value("status-fd", None, "FD", "Say here when pages can be sent"),
+    value("page-server", None, "ADDRESS:PORT", "Send pages there"),
+    switch("pre-dump", None, "Write the memory alone, for a later checkpoint with parent-path"),
+    DEDUP,
+    GROUPS,
+    EMPTY,
+    HELP,
+];
+
+const RESTORE: &[Flag] = &[
+    IMAGES,
+    WORK,
+    TCP,
+    switch("tcp-close", None, "Close connections that were open"),
+    UNIX,
+    JOB,
+    LOCKS,
+    LAZY,
+    DEDUP,
+    GROUPS,
+    EMPTY,
+    value("lsm-profile", None, "TYPE:NAME", "Another profile of a security module: apparmor or selinux"),
+    value("lsm-mount-context", None, "LABEL", "Another label of the mounts"),
     BUNDLE,
     CONSOLE,
     PID_FILE,
-    switch("detach", Some('d'), "Ignored"),
-    switch("no-subreaper", None, "Ignored"),
+    switch("detach", Some('d'), "Do not wait for its end"),
+    switch("no-subreaper", None, "Leave orphans of the container to the caller's init"),
     NO_PIVOT,
     HELP,
 ];
