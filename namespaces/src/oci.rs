@@ -68,12 +68,23 @@ pub struct Options {
     pub has_kcore: bool,
     /// Whether the root is moved over the old one, as [`Command::without_pivot`] does.
     pub keeps_old_root: bool,
+    /// What the kernel has to confine programs by.
+    pub modules: SecurityModules,
+}
+
+/// The security modules that a kernel has; a label of one that it has not is [`Error::NotHonoured`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SecurityModules {
+    /// AppArmor, whose profiles `process.apparmorProfile` names.
+    pub apparmor: bool,
+    /// SELinux, which knows `process.selinuxLabel` and `linux.mountLabel`.
+    pub selinux: bool,
 }
 
 impl Options {
     /// Options for the container of this name.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), has_kcore: false, keeps_old_root: false }
+        Self { id: id.into(), has_kcore: false, keeps_old_root: false, modules: SecurityModules::default() }
     }
 }
 
@@ -104,6 +115,8 @@ pub struct Running<'a> {
     pub config: &'a Config,
     /// The namespaces of its process, of every kind that the configuration isolates.
     pub namespaces: Vec<(Namespace, OwnedFd)>,
+    /// As in the [`Options`] of the container.
+    pub modules: SecurityModules,
 }
 
 impl Running<'_> {
@@ -138,13 +151,13 @@ pub fn container(config: &Config, bundle: &Path, options: &Options) -> Result<Co
     check(bundle, options)?;
     let mut notices = unknown(config.unknown_capabilities());
     let process = config.process()?;
-    let mut command = process::command(process.process(), &mut notices)?;
+    let mut command = process::command(process.process(), options.modules, &mut notices)?;
     attributes::of_process(&mut command, process.process(), Part::First)?;
     let none = Linux::rootless(0, 0);
     let linux = spec.linux().as_ref().unwrap_or(&none);
     linux::namespaces(&mut command, linux.namespaces().as_deref().unwrap_or_default())?;
     linux::id_mappings(&mut command, linux)?;
-    refuse(linux)?;
+    refuse(linux, options)?;
     linux::net_devices(&mut command, linux)?;
     attributes::of_linux(&mut command, linux)?;
     tree(&mut command, spec, linux, bundle, options)?;
@@ -177,7 +190,7 @@ pub fn container(config: &Config, bundle: &Path, options: &Options) -> Result<Co
 /// As [`container`].
 pub fn process(process: &ProcessConfig, running: Running<'_>) -> Result<Additional> {
     let mut notices = unknown(process.unknown_capabilities());
-    let mut command = process::command(process.process(), &mut notices)?;
+    let mut command = process::command(process.process(), running.modules, &mut notices)?;
     attributes::of_process(&mut command, process.process(), Part::Additional)?;
     for (kind, descriptor) in running.namespaces {
         command.namespace(kind, Source::Join(descriptor));
@@ -226,14 +239,18 @@ fn not_honoured<T>(field: impl Into<String>, reason: &'static str) -> Result<T> 
 }
 
 /// What is in the specification and cannot be given.
-fn refuse(linux: &Linux) -> Result<()> {
-    if linux.mount_label().as_ref().is_some_and(|label| !label.is_empty()) {
-        return not_honoured("linux.mountLabel", "no label is applied");
+fn refuse(linux: &Linux, options: &Options) -> Result<()> {
+    if mount_label(linux).is_some() && !options.modules.selinux {
+        return not_honoured("linux.mountLabel", "the kernel has no SELinux");
     }
     if linux.intel_rdt().is_some() {
         return not_honoured("linux.intelRdt", "no class of service is made");
     }
     Ok(())
+}
+
+fn mount_label(linux: &Linux) -> Option<&str> {
+    linux.mount_label().as_deref().filter(|label| !label.is_empty())
 }
 
 fn unknown(capabilities: &[String]) -> Vec<Notice> {
@@ -270,7 +287,7 @@ fn tree(command: &mut Command, spec: &Spec, linux: &Linux, bundle: &Path, option
     if root.readonly() == Some(true) {
         command.read_only_rootfs();
     }
-    let mounts = mount::mounts(spec.mounts().as_deref().unwrap_or_default(), bundle)?;
+    let mounts = mount::mounts(spec.mounts().as_deref().unwrap_or_default(), bundle, mount_label(linux))?;
     let around = linux::propagation(linux)?.unwrap_or(mounts.propagation);
     command.propagation(around).mounts(mounts.list);
     let devices = linux.devices().as_deref().unwrap_or_default();

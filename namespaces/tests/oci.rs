@@ -167,7 +167,9 @@ fn additional() {
     let process = json!({ "user": { "uid": 5, "gid": 6 }, "cwd": "/bin", "env": ["PATH=/bin", "X=1"],
                           "args": ["sh", "-c", "hostname; id -u; echo $X $PWD"] });
     let process = ProcessConfig::parse(process.to_string().as_bytes()).unwrap();
-    let mut additional = oci::process(&process, Running { config: &config, namespaces }).unwrap();
+    let mut additional =
+        oci::process(&process, Running { config: &config, namespaces, modules: oci::SecurityModules::default() })
+            .unwrap();
     assert_eq!(said(&mut additional.command), "runc\n5\n1 /bin");
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Process {
     pub(crate) session_keyring: Option<OsString>,
     pub(crate) memory_policy: Option<MemoryPolicy>,
     pub(crate) landlock: Option<Ruleset>,
+    pub(crate) apparmor_profile: Option<String>,
+    pub(crate) selinux_label: Option<String>,
     /// The name outside and the one inside.
     pub(crate) net_devices: Vec<(String, String)>,
     pub(crate) creates_directory: bool,
@@ -62,6 +64,8 @@ impl Default for Process {
             session_keyring: None,
             memory_policy: None,
             landlock: None,
+            apparmor_profile: None,
+            selinux_label: None,
             net_devices: Vec::new(),
             creates_directory: false,
             pivots: true,
@@ -83,6 +87,22 @@ impl Command {
     #[doc(alias = "tty")]
     pub fn terminal(&mut self, terminal: Terminal) -> &mut Self {
         self.process.terminal = Some(terminal);
+        self
+    }
+
+    /// The profile of AppArmor that confines the program, from its exec on.
+    ///
+    /// Kernel: `/proc/self/attr/apparmor/exec`; without AppArmor, or where the profile is not loaded, the start fails.
+    pub fn apparmor_profile(&mut self, profile: impl Into<String>) -> &mut Self {
+        self.process.apparmor_profile = Some(profile.into());
+        self
+    }
+
+    /// The label of SELinux that the program has, from its exec on.
+    ///
+    /// Kernel: `/proc/self/attr/exec`; without SELinux, or where the policy does not allow the label, the start fails.
+    pub fn selinux_label(&mut self, label: impl Into<String>) -> &mut Self {
+        self.process.selinux_label = Some(label.into());
         self
     }
 

@@ -19,11 +19,11 @@ pub(super) struct Mounts {
     pub(super) propagation: Propagation,
 }
 
-pub(super) fn mounts(entries: &[Entry], bundle: &Path) -> Result<Mounts> {
+pub(super) fn mounts(entries: &[Entry], bundle: &Path, label: Option<&str>) -> Result<Mounts> {
     let mut all = Mounts { list: Vec::new(), host_dev: false, propagation: Propagation::Private };
     for (index, entry) in entries.iter().enumerate() {
         let words = Words::of(entry);
-        let mount = mount(entry, index, &words, bundle)?;
+        let mount = labelled(mount(entry, index, &words, bundle)?, label);
         all.host_dev |= matches!(mount.kind, Kind::Bind { .. }) && mount.target == Path::new("/dev");
         all.propagation = match (all.propagation, mount.propagation) {
             (_, Some(Propagation::Slave | Propagation::Shared)) | (Propagation::Slave, _) => Propagation::Slave,
@@ -33,6 +33,18 @@ pub(super) fn mounts(entries: &[Entry], bundle: &Path) -> Result<Mounts> {
     }
     Ok(all)
 }
+
+/// Gives all files of a new file system a label. Those of the kernel's own interfaces have labels by the policy.
+fn labelled(mount: Mount, label: Option<&str>) -> Mount {
+    match (&mount.kind, label) {
+        (Kind::Filesystem { name, .. }, Some(label)) if !OWN_LABELS.contains(&name.as_str()) => {
+            mount.option("context", label)
+        }
+        _ => mount,
+    }
+}
+
+const OWN_LABELS: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
 
 fn mount(entry: &Entry, index: usize, words: &Words, bundle: &Path) -> Result<Mount> {
     let target = target(entry.destination())?;
@@ -283,7 +295,7 @@ mod tests {
     use super::*;
 
     fn lowered(json: &str) -> Result<Mounts> {
-        mounts(&serde_json::from_str::<Vec<Entry>>(json).unwrap(), Path::new("/bundle"))
+        mounts(&serde_json::from_str::<Vec<Entry>>(json).unwrap(), Path::new("/bundle"), None)
     }
 
     fn one(options: &str) -> Mount {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::{Capabilities, LinuxCapabilities, PosixRlimit, Process};
 
-use super::not_honoured;
+use super::{SecurityModules, not_honoured};
 use crate::capability::{Capability, CapabilitySet, CapabilitySets};
 use crate::command::Command;
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ const UMASK: u32 = 0o022;
 const KEEPS_IGNORED: u64 = (1 << 0) | (1 << 1) | (1 << 31) | (1 << 33);
 
 /// The command of a process, without its surroundings.
-pub(super) fn command(process: &Process, notices: &mut Vec<Notice>) -> Result<Command> {
+pub(super) fn command(process: &Process, modules: SecurityModules, notices: &mut Vec<Notice>) -> Result<Command> {
     let args = process.args().as_deref().unwrap_or_default();
     let (program, arguments) =
         args.split_first().ok_or_else(|| Error::invalid("process.args", "", "needs a program"))?;
@@ -50,23 +50,31 @@ pub(super) fn command(process: &Process, notices: &mut Vec<Notice>) -> Result<Co
         command.oom_score_adj(value);
     }
     terminal(&mut command, process)?;
-    labels(process)?;
+    labels(&mut command, process, modules)?;
     if process.command_line().is_some() {
         return not_honoured("process.commandLine", "it belongs to another platform");
     }
     Ok(command)
 }
 
-fn labels(process: &Process) -> Result<()> {
+fn labels(command: &mut Command, process: &Process, modules: SecurityModules) -> Result<()> {
     // A process that nobody confines is unconfined.
     let profile = process.apparmor_profile().as_deref().filter(|name| !matches!(*name, "" | "unconfined"));
-    if profile.is_some() {
-        return not_honoured("process.apparmorProfile", "no profile is applied");
+    match profile {
+        None => {}
+        Some(profile) if modules.apparmor => {
+            command.apparmor_profile(profile);
+        }
+        Some(_) => return not_honoured("process.apparmorProfile", "the kernel has no AppArmor"),
     }
     match process.selinux_label().as_deref() {
-        None | Some("") => Ok(()),
-        Some(_) => not_honoured("process.selinuxLabel", "no label is applied"),
+        None | Some("") => {}
+        Some(label) if modules.selinux => {
+            command.selinux_label(label);
+        }
+        Some(_) => return not_honoured("process.selinuxLabel", "the kernel has no SELinux"),
     }
+    Ok(())
 }
 
 /// A variable as `environ` has it.

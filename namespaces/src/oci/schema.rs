@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Config, Options, container};
+use super::{Config, Options, Running, SecurityModules, container};
 
 fn base() -> Value {
     json!({
@@ -188,6 +188,32 @@ fn no_field_is_passed_over() {
             assert_ne!(after, before, "{pointer} = {probe} changed nothing");
         }
     }
+}
+
+#[test]
+fn labels_are_told_to_the_modules_that_the_kernel_has() {
+    let mut value = with("/process/apparmorProfile", json!("docker-default"));
+    value["process"]["selinuxLabel"] = json!("a:b:c:s0");
+    value["linux"]["mountLabel"] = json!("a:b:d:s0");
+    value["mounts"] = json!([
+        { "destination": "/proc", "type": "proc", "source": "proc" },
+        { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
+    ]);
+    let config = Config::parse(value.to_string().as_bytes()).unwrap();
+    let mut options = Options::new("box");
+    options.modules = SecurityModules { apparmor: true, selinux: true };
+    let plan = container(&config, "/bundle".as_ref(), &options).unwrap().command.plan().unwrap().to_string();
+    for line in [
+        r#"write "exec docker-default" to self/attr/apparmor/exec of a procfs"#,
+        r#"write "a:b:c:s0" to self/attr/exec of a procfs"#,
+        "mount tmpfs source=tmpfs context=a:b:d:s0 on /dev",
+        "mount proc source=proc on /proc",
+    ] {
+        assert!(plan.contains(line), "{line}: {plan}");
+    }
+    let running = Running { config: &config, namespaces: Vec::new(), modules: options.modules };
+    let additional = super::process(&config.process().unwrap(), running).unwrap().command.plan().unwrap().to_string();
+    assert!(additional.contains("exec docker-default"), "{additional}");
 }
 
 #[test]

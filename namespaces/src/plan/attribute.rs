@@ -41,6 +41,11 @@ pub(crate) enum Attribute {
     CpuAffinity(NumberSet),
     SessionKeyring(CString),
     MemoryPolicy(MemoryPolicy),
+    /// What a security module calls the program from its exec on, and the file of the process that it is told by.
+    Label {
+        path: CString,
+        label: CString,
+    },
 }
 
 impl fmt::Display for Attribute {
@@ -67,6 +72,9 @@ impl fmt::Display for Attribute {
             Self::SessionKeyring(name) => write!(f, "begin session keyring {:?}", name.to_string_lossy()),
             Self::MemoryPolicy(MemoryPolicy { mode, nodes, flags }) => {
                 write!(f, "take memory by {mode} of nodes {nodes} flags {flags:#x}")
+            }
+            Self::Label { path, label } => {
+                write!(f, "write {:?} to {} of a procfs", label.to_string_lossy(), path.to_string_lossy())
             }
         }
     }
@@ -135,6 +143,21 @@ pub(super) fn of_program(command: &Command, facts: &Facts, notices: &mut Vec<Not
     }
     attributes.extend(process.cpus.as_ref().map(|cpus| affinity("cpu_affinity", cpus)).transpose()?);
     Ok(attributes)
+}
+
+/// What security modules are told right before the program: a hook that runs until then is not to be taken for it.
+pub(super) fn labels(command: &Command) -> Result<Vec<Attribute>> {
+    let process = &command.process;
+    let profile = process.apparmor_profile.as_ref().map(|profile| ("apparmor_profile", profile, "apparmor/", "exec "));
+    let label = process.selinux_label.as_ref().map(|label| ("selinux_label", label, "", ""));
+    let one = |(field, name, module, word): (&'static str, &String, &str, &str)| {
+        if name.is_empty() {
+            return Err(Error::invalid(field, "", "is empty"));
+        }
+        let path = c_string(field, format!("self/attr/{module}exec").as_bytes())?;
+        Ok(Attribute::Label { path, label: c_string(field, format!("{word}{name}").as_bytes())? })
+    };
+    profile.into_iter().chain(label).map(one).collect()
 }
 
 fn affinity(field: &'static str, cpus: &NumberSet) -> Result<Attribute> {

@@ -63,6 +63,7 @@ pub(crate) fn compile(command: &Command, facts: &Facts) -> Result<Plan> {
     let (listen, filter) = filter(command, facts)?;
     child.extend(announce(command, facts, listen)?);
     child.extend(hook::steps(command, HookPoint::BeforeExec)?.into_iter().map(Step::Hook));
+    child.extend(attribute::labels(command)?.into_iter().map(Step::Attribute));
     child.extend(denied.map(|_| Step::Confine));
     child.extend(filter);
     child.push(Step::Exec(program(command, &facts.environment)?));
@@ -408,6 +409,22 @@ process: execute /bin/app
         let none = "0000000000000000";
         let kept = format!("effective 0000000000200000 permitted 0000000000200000 inheritable {none}\n");
         assert!(text.contains(&kept) && text.ends_with(&format!("{own}process: execute /x\n")), "{text}");
+    }
+
+    #[test]
+    fn security_modules_are_told_last() {
+        let mut command = container();
+        command.apparmor_profile("docker-default").selinux_label("system_u:system_r:container_t:s0");
+        let hook = crate::Hook { path: "/bin/hook".into(), args: Vec::new(), env: Vec::new(), timeout: None };
+        command.hook(HookPoint::BeforeExec, hook, crate::HookInput::bytes(""));
+        let text = compile(&command, &facts(1000, CapabilitySet::EMPTY)).unwrap().to_string();
+        let last: Vec<&str> = text.lines().rev().take(4).collect();
+        assert_eq!(last[0], "process: execute /bin/app");
+        assert_eq!(last[1], r#"process: write "system_u:system_r:container_t:s0" to self/attr/exec of a procfs"#);
+        assert_eq!(last[2], r#"process: write "exec docker-default" to self/attr/apparmor/exec of a procfs"#);
+        assert!(last[3].contains("/bin/hook"), "{text}");
+        assert!(compile(command.apparmor_profile("a\0b"), &facts(1000, CapabilitySet::EMPTY)).is_err());
+        assert!(compile(command.apparmor_profile(""), &facts(1000, CapabilitySet::EMPTY)).is_err());
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(super) fn set(attribute: &Attribute) -> Outcome<()> {
         Attribute::CpuAffinity(cpus) => run_on(cpus),
         Attribute::SessionKeyring(name) => keyring(name),
         Attribute::MemoryPolicy(policy) => take_memory(policy),
+        // Whoever may make no instance by now has the container's own: nothing else can pass for one.
+        Attribute::Label { path, label } => write_below(Procfs::PrivateOrCaller, path, label.to_bytes()),
     }
 }
 

@@ -25,7 +25,7 @@ use super::notify::Manager;
 use super::scope::Placeholder;
 use super::state::{LateHooks, State, Status};
 use super::store::{Place, Store};
-use super::{delete, home};
+use super::{delete, home, machine};
 use crate::timestamp::Timestamp;
 
 /// What the command line says of a container to be made.
@@ -143,6 +143,7 @@ fn fill(
     let Begun { mut state, group, placeholder, site } = begin(place, log, request, bundle)?;
     let mut options = Options::new(place.id().as_str());
     options.has_kcore = Path::new(KCORE).exists();
+    options.modules = machine::security_modules();
     options.keeps_old_root = request.root == Root::Moved;
     let container = oci::container(&bundle.config, &bundle.path, &options);
     let container = container.map_err(Failure::during("the configuration"))?;

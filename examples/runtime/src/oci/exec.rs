@@ -21,7 +21,7 @@ use super::identity::Identity;
 use super::log::Log;
 use super::state::{State, Status};
 use super::store::{Place, Store};
-use super::{container, group, home};
+use super::{container, group, home, machine};
 
 /// Runs a process in a container; returns its exit code, or 0 when it is left to itself.
 pub(super) fn exec(store: &Store, log: &Log, given: &Parsed) -> Result<u8> {
@@ -41,7 +41,8 @@ fn start(store: &Store, log: &Log, given: &Parsed) -> Result<u8> {
     let receivers = Receivers::connect(given, process.process().terminal() == Some(true), stay)?;
     let program = process.process().args().iter().flatten().next().cloned().unwrap_or_default();
 
-    let running = Running { config: &config, namespaces: namespaces(init, &config)? };
+    let running =
+        Running { config: &config, namespaces: namespaces(init, &config)?, modules: machine::security_modules() };
     let mut additional = oci::process(&process, running).map_err(Failure::during("process"))?;
     let command = &mut additional.command;
     if !has_home(process.process()) {

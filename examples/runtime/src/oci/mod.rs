@@ -22,6 +22,7 @@ mod id;
 mod identity;
 mod kill;
 mod log;
+mod machine;
 mod notify;
 mod pause;
 mod ps;
