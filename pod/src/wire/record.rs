@@ -42,6 +42,8 @@ pub struct Shape {
     pub name: &'static str,
     /// The fields, sorted by name.
     pub fields: &'static [FieldInfo],
+    /// How the name of each field begins.
+    pub(crate) starts: &'static [u64],
     /// By the number in protobuf: one more than the index of the field, or [`NESTED`], or 0 for none.
     pub(crate) by_number: [u8; NUMBERS],
 }
@@ -50,6 +52,20 @@ pub struct Shape {
 pub(crate) const NUMBERS: usize = 64;
 /// Under this number protobuf has a message of fields that JSON has inline.
 pub(crate) const NESTED: u8 = u8::MAX;
+
+/// The first eight bytes of a name as a number: names are in the order of these as far as they go.
+pub(crate) const fn start(name: &str) -> u64 {
+    let name = name.as_bytes();
+    if let Some(first) = name.first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
+    let (mut start, mut index) = (0, 0);
+    while index < name.len() {
+        start |= (name[index] as u64) << (56 - 8 * index);
+        index += 1;
+    }
+    start
+}
 
 /// Turns field numbers into the index that [`Shape`] has.
 pub(crate) const fn by_number(fields: &[&[u32]]) -> [u8; NUMBERS] {
@@ -69,10 +85,14 @@ pub(crate) const fn by_number(fields: &[&[u32]]) -> [u8; NUMBERS] {
 impl Shape {
     /// The index of a field; `hint` is where it probably is.
     fn find(&self, name: &str, hint: usize) -> Option<usize> {
-        if self.fields.get(hint).is_some_and(|field| field.name == name) {
+        let start = start(name);
+        let is_it = |index: usize| self.starts.get(index) == Some(&start) && self.fields[index].name == name;
+        if is_it(hint) {
             return Some(hint);
         }
-        self.fields.binary_search_by(|field| field.name.cmp(name)).ok()
+        // Names are compared only with the few that begin alike.
+        let first = self.starts.partition_point(|other| *other < start);
+        (first..self.starts.len()).take_while(|index| self.starts[*index] == start).find(|index| is_it(*index))
     }
 }
 

@@ -24,7 +24,7 @@ macro_rules! records {
         }
 
         const _: () = {
-            use $crate::wire::record::{FieldInfo, Presence, Record, Shape, Value, by_number};
+            use $crate::wire::record::{FieldInfo, Presence, Record, Shape, Value, by_number, start};
 
             #[expect(non_camel_case_types, reason = "the variants count the fields under their own names")]
             enum Index { $($field),* }
@@ -37,6 +37,7 @@ macro_rules! records {
                     presence: Presence::$presence,
                     element: <$type as Value>::element,
                 }),*],
+                starts: &[$(start($wire)),*],
                 by_number: by_number(&[$(&[$($number),+]),*]),
             };
 
