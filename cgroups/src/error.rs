@@ -144,11 +144,11 @@ pub enum Error {
         /// What was asked for, as a verb.
         op: &'static str,
         /// The unit.
-        unit: String,
+        unit: Box<str>,
         /// The name of the error, or the result of the job.
-        answer: String,
+        answer: Box<str>,
         /// What systemd says of it.
-        message: String,
+        message: Box<str>,
     },
     /// A kernel file does not read as documented.
     #[error("cannot understand {file}: {reason}")]

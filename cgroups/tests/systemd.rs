@@ -192,7 +192,7 @@ fn failed_unit() {
     for _ in 0..2 {
         let error = machine.start(":bad:n", &actor, &Resources::default()).unwrap_err();
         let Error::Systemd { answer, unit, .. } = &error else { panic!("{error:?}") };
-        assert_eq!((answer.as_str(), unit.as_str()), ("failed", "bad-n.scope"));
+        assert_eq!((&**answer, &**unit), ("failed", "bad-n.scope"));
     }
     assert!(machine.log().contains(r#"["forget", "bad-n.scope"]"#), "{}", machine.log());
 }

@@ -116,12 +116,12 @@ impl Systemd {
         ];
         let (op, unit) = ("start", name.unit());
         match self.job(op, unit, "StartTransientUnit", body.clone()) {
-            Err(Error::Systemd { answer, .. }) if answer == UNIT_EXISTS => {
+            Err(Error::Systemd { answer, .. }) if *answer == *UNIT_EXISTS => {
                 let forgotten = self.manage("forget", unit, "ResetFailedUnit", vec![Value::text(unit)]);
                 let exists = || Error::Exists { group: unit.to_owned() };
                 forgotten.map_err(|_| exists())?;
                 match self.job(op, unit, "StartTransientUnit", body) {
-                    Err(Error::Systemd { answer, .. }) if answer == UNIT_EXISTS => return Err(exists()),
+                    Err(Error::Systemd { answer, .. }) if *answer == *UNIT_EXISTS => return Err(exists()),
                     started => started?,
                 }
             }
@@ -200,9 +200,9 @@ impl Systemd {
                 "done" => Ok(()),
                 result => Err(Error::Systemd {
                     op,
-                    unit: unit.to_owned(),
-                    answer: result.to_owned(),
-                    message: "the job did not succeed".to_owned(),
+                    unit: unit.into(),
+                    answer: result.into(),
+                    message: "the job did not succeed".into(),
                 }),
             };
         }
@@ -222,5 +222,5 @@ fn array(list: Vec<Property>) -> Value {
 }
 
 fn refused(op: &'static str, unit: &str, refusal: Refusal) -> Error {
-    Error::Systemd { op, unit: unit.to_owned(), answer: refusal.name, message: refusal.message }
+    Error::Systemd { op, unit: unit.into(), answer: refusal.name.into(), message: refusal.message.into() }
 }
