@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     loop {
         match scheduler.next(Duration::ZERO) {
-            Decision::Bind { pod, node, score } => {
+            Decision::Bind { pod, node, score, .. } => {
                 println!("{pod} goes to {node} with {score} points");
                 scheduler.commit(&pod)?;
             }

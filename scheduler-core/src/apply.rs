@@ -163,6 +163,9 @@ impl Scheduler {
             let (namespace, name, uid) = (pod.namespace.clone(), pod.name.clone(), pod.uid.clone());
             self.cluster.pods.insert(PodName { namespace, name, uid }, class)
         };
+        if let (Some(Place::Bound(node)), Some(devices)) = (&place, &pod.devices) {
+            self.tell_devices(slot, *node, devices);
+        }
         self.cluster.set_start(slot, pod.start);
         self.cluster.set_deletion(slot, pod.deletion);
         let is_held = !pod.gates.is_empty() || pod.deletion == Deletion::Started;
@@ -176,6 +179,21 @@ impl Scheduler {
             self.assemble(group);
         }
         Ok(())
+    }
+
+    /// Takes note of the devices that a pod has on a node.
+    fn tell_devices(&mut self, pod: PodSlot, node: NodeId, devices: &[u16]) {
+        if self.cluster.devices_of(pod) == devices {
+            return;
+        }
+        let place = self.cluster.pods.get(pod).place.clone();
+        if place.node() == Some(node) {
+            self.cluster.detach(pod);
+            self.cluster.give_devices(pod, Some(devices.into()));
+            self.cluster.attach(pod, place);
+        } else if place.node().is_none() {
+            self.cluster.give_devices(pod, Some(devices.into()));
+        }
     }
 
     /// Where an applied pod stands: `None` when it is to be scheduled.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::board::{Kind, Scan};
-use crate::decision::Decision;
+use crate::decision::{Binding, Decision};
 use crate::pod_table::{Eviction, Place};
 use crate::preempt;
 use crate::profile::{FilterPlugin, Preemption, Sampling, Ties};
@@ -76,7 +76,9 @@ impl Scheduler {
         let shape = self.cluster.classes.shape(id);
         let before = self.cluster.classes.attempt(id);
         let alike = if shape == id { before } else { self.cluster.classes.attempt(shape) };
-        let plain = self.nominations.is_empty() && self.profile.filters.len() == FilterPlugin::ALL.len();
+        let filters = &self.profile.filters;
+        let plain =
+            self.nominations.is_empty() && FilterPlugin::OF_KUBERNETES.iter().all(|plugin| filters.contains(plugin));
         if alike == 0 || !plain {
             return None;
         }
@@ -106,9 +108,33 @@ impl Scheduler {
 
     fn assume(&mut self, pod: PodSlot, node: NodeId, score: i64) -> Decision {
         self.nominations.clear(pod);
+        self.put(pod, node);
+        let Binding { pod, node, score, devices } = self.binding(pod, node, score);
+        Decision::Bind { pod, node, score, devices }
+    }
+
+    /// Counts a pod on a node, with the devices that it takes there.
+    pub(crate) fn put(&mut self, pod: PodSlot, node: NodeId) {
+        let class = Arc::clone(self.cluster.class(pod));
+        if class.devices.is_some() {
+            let subject = Subject { pod: Some(pod), class: &class, pinned: None };
+            let devices = self.context().choose_devices(&subject, node);
+            self.cluster.give_devices(pod, Some(devices.into()));
+        }
         self.cluster.attach(pod, Place::Assumed(node));
+    }
+
+    /// Takes a pod off the node that it was put on.
+    pub(crate) fn take_off(&mut self, pod: PodSlot) {
+        self.cluster.detach(pod);
+        self.cluster.give_devices(pod, None);
+    }
+
+    /// What is said of a pod that was put on a node.
+    pub(crate) fn binding(&self, pod: PodSlot, node: NodeId, score: i64) -> Binding {
+        let devices = self.cluster.devices_of(pod).into();
         let node = Arc::clone(self.cluster.nodes.name(node));
-        Decision::Bind { pod: self.cluster.pods.get(pod).id.clone(), node, score }
+        Binding { pod: self.cluster.pods.get(pod).id.clone(), node, score, devices }
     }
 
     /// What is remembered about a class that fitted nowhere: a decision, unless other plugins are to be asked.

@@ -18,11 +18,11 @@ use std::sync::Arc;
 use crate::bounds::{ANYTHING, BLOCK, NOWHERE};
 use crate::class::ClassId;
 use crate::cluster::Cluster;
-use crate::filter::{node, ports, resources};
+use crate::filter::{devices, node, ports, resources};
 use crate::request::PodClass;
 use crate::resources::{CPU, MEMORY};
 use crate::score::scoring::{POINTS_MAX, Scoring};
-use crate::score::{images, node as node_score, resources as resource_score};
+use crate::score::{gpu, images, node as node_score, resources as resource_score};
 use crate::slot::NodeId;
 use counter::Counters;
 use group::Groups;
@@ -130,28 +130,33 @@ struct Own {
     fit_weight: i64,
     balance: Option<resource_score::Balance>,
     balance_weight: i64,
+    gpu: Option<(i64, Arc<gpu::Strategy>)>,
 }
 
 impl Own {
     fn new(scoring: &Scoring, class: &PodClass) -> Self {
-        use crate::profile::ScorePlugin::{NodeResourcesBalancedAllocation, NodeResourcesFit};
+        use crate::profile::ScorePlugin::{GpuShare, NodeResourcesBalancedAllocation, NodeResourcesFit};
+        let gpu_weight = scoring.weight(GpuShare);
         let balance = resource_score::Balance::new(scoring, class);
         Self {
             fit: resource_score::Fit::new(scoring, class),
             fit_weight: scoring.weight(NodeResourcesFit),
             balance,
             balance_weight: scoring.weight(NodeResourcesBalancedAllocation),
+            gpu: (gpu_weight != 0).then(|| (gpu_weight, Arc::clone(&scoring.gpu))),
         }
     }
 
     /// The most points that a node can get.
     fn most(&self) -> i64 {
-        POINTS_MAX * (self.fit_weight + self.balance_weight)
+        let gpu = self.gpu.as_ref().map_or(0, |(weight, _)| weight * gpu::MOST);
+        POINTS_MAX * (self.fit_weight + self.balance_weight) + gpu
     }
 
-    fn points(&self, cluster: &Cluster, node: NodeId) -> i64 {
+    fn points(&self, cluster: &Cluster, class: &PodClass, node: NodeId) -> i64 {
         let balance = self.balance.as_ref().map_or(0, |balance| self.balance_weight * balance.points(cluster, node));
-        self.fit_weight * self.fit.points(cluster, node) + balance
+        let gpu = self.gpu.as_ref().map_or(0, |(weight, gpu)| weight * gpu.points(cluster, class, node));
+        self.fit_weight * self.fit.points(cluster, node) + balance + gpu
     }
 }
 
@@ -248,6 +253,7 @@ impl Board {
         let fixed = self.fixed[node.row()];
         let usage = cluster.nodes.actual(node);
         let fits = fixed.eligible
+            && devices::check(&self.class, &usage).is_none()
             && (self.kind == Kind::Shape
                 || ports::check(&self.class, &usage).is_none()
                     && resources::check(cluster, &self.class, node, &usage).is_none());
@@ -256,7 +262,7 @@ impl Board {
             return;
         }
         let points = match self.kind {
-            Kind::Class => self.own.points(cluster, node) + fixed.image_points,
+            Kind::Class => self.own.points(cluster, &self.class, node) + fixed.image_points,
             Kind::Shape => 0,
         };
         let counters = &self.counters;

@@ -7,7 +7,7 @@ use crate::class::{ClassId, Classes};
 use crate::intern::{Interner, Symbol};
 use crate::labels::{Labels, Selector};
 use crate::log::{Entry, Log};
-use crate::node::NodeTable;
+use crate::node::{NodeTable, Usage as _};
 use crate::pod_table::{Place, PodRecord, PodTable};
 use crate::request::{AffinityTerm, Deletion, PodClass, PreemptionPolicy};
 use crate::resources::Catalog;
@@ -33,6 +33,10 @@ pub(crate) struct Cluster {
     pub(crate) log: Log<Entry>,
     /// Nodes on which a pod's start time changed.
     pub(crate) started: Log<NodeId>,
+    /// Whether devices are shared here; otherwise no pod asks for any.
+    pub(crate) shares_devices: bool,
+    /// The devices of pods that ask for some.
+    devices: BTreeMap<PodSlot, Box<[u16]>>,
     budget_changes: u64,
     namespace_changes: u64,
 }
@@ -94,7 +98,8 @@ impl Cluster {
     pub(crate) fn attach(&mut self, pod: PodSlot, place: Place) {
         let class = Arc::clone(self.class(pod));
         if let Some(node) = place.node() {
-            self.nodes.attach(node, pod, &class);
+            self.choose_devices(pod, node, &class);
+            self.nodes.attach(node, pod, &class, self.devices.get(&pod).map_or(&[], |devices| devices));
             self.record(node, pod, 1);
             if !class.anti_affinity.required.is_empty() {
                 self.refusing.insert(pod);
@@ -107,6 +112,31 @@ impl Cluster {
             self.orphans.entry(Arc::clone(name)).or_default().insert(pod);
         }
         self.pods.get_mut(pod).place = place;
+    }
+
+    /// Says which devices a pod has or will have; not while it is on a node.
+    pub(crate) fn give_devices(&mut self, pod: PodSlot, devices: Option<Box<[u16]>>) {
+        match devices {
+            Some(devices) => self.devices.insert(pod, devices),
+            None => self.devices.remove(&pod),
+        };
+    }
+
+    /// The devices that a pod has on its node.
+    pub(crate) fn devices_of(&self, pod: PodSlot) -> &[u16] {
+        self.devices.get(&pod).map_or(&[], |devices| devices)
+    }
+
+    /// Gives a pod the devices that fit best, unless it has as many as it asks for.
+    fn choose_devices(&mut self, pod: PodSlot, node: NodeId, class: &PodClass) {
+        let Some(ask) = &class.devices else {
+            self.devices.remove(&pod);
+            return;
+        };
+        if self.devices_of(pod).len() != usize::from(ask.count) {
+            let rack = self.nodes.actual(node).rack().cloned().unwrap_or_default();
+            self.devices.insert(pod, rack.choose(ask).into());
+        }
     }
 
     /// The pods that were on a node of this name when it was removed.
@@ -185,7 +215,10 @@ impl Cluster {
 
     /// Gives a pod another place.
     pub(crate) fn adopt(&mut self, pod: PodSlot, place: Place) {
-        self.detach(pod);
+        let left = self.detach(pod);
+        if left.is_some() && place.node().is_some_and(|node| Some(node) != left) || place == Place::Pending {
+            self.devices.remove(&pod);
+        }
         self.attach(pod, place);
     }
 
@@ -203,7 +236,7 @@ impl Cluster {
         }
         let node = place.node();
         if let Some(node) = node {
-            self.nodes.detach(node, pod, &class);
+            self.nodes.detach(node, pod, &class, self.devices.get(&pod).map_or(&[], |devices| devices));
             self.record(node, pod, -1);
             self.refusing.remove(&pod);
             self.social.remove(&pod);
@@ -227,6 +260,7 @@ impl Cluster {
 
     /// Forgets a pod that is on no node.
     pub(crate) fn forget(&mut self, pod: PodSlot) -> PodRecord {
+        self.devices.remove(&pod);
         let record = self.pods.remove(pod);
         self.classes.release(record.class);
         record

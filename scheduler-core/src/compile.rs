@@ -1,6 +1,7 @@
 //! From Kubernetes objects to the dense form: the one place that knows the wire types.
 
 mod affinity;
+mod devices;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -126,9 +127,11 @@ pub(crate) fn pod(cluster: &mut Cluster, pod: &wire::Pod, scheduler_name: &str) 
     let nominated = pod.status.nominated_node_name.as_deref().filter(|node| !node.is_empty());
     let uid = pod.metadata.uid.as_deref().filter(|uid| !uid.is_empty());
     let group = pod.metadata.labels.get(GROUP_LABEL).map(|group| group_key(cluster, &namespace, group));
+    let class = class(cluster, pod, &namespace)?;
     Ok(Applied::Present(Box::new(CompiledPod {
         uid: uid.map_or_else(|| format!("{namespace}/{name}").into(), Arc::from),
-        class: class(cluster, pod, &namespace)?,
+        devices: devices::given(&pod.metadata, class.devices.as_ref())?,
+        class,
         namespace,
         name,
         node,
@@ -175,6 +178,7 @@ impl Scheduler {
 
 fn class(cluster: &mut Cluster, pod: &wire::Pod, namespace: &str) -> Result<PodClass> {
     let spec = &pod.spec;
+    let devices = if cluster.shares_devices { devices::ask(&mut cluster.interner, &pod.metadata)? } else { None };
     let pod_labels = labels(&mut cluster.interner, &pod.metadata.labels);
     let namespace = cluster.interner.intern(namespace);
     let within = |error: Error| error.within("spec");
@@ -200,6 +204,7 @@ fn class(cluster: &mut Cluster, pod: &wire::Pod, namespace: &str) -> Result<PodC
         affinity: terms.affinity,
         anti_affinity: terms.anti_affinity,
         spread: terms.spread,
+        devices,
     })
 }
 
@@ -289,6 +294,7 @@ pub(crate) fn node(cluster: &mut Cluster, node: &wire::Node) -> Result<CompiledN
     let name = name_of(&node.metadata)?;
     let (allocatable, pods_max) = requests::allocatable(&mut cluster.catalog, &node.status)?;
     let interner = &mut cluster.interner;
+    let devices = if cluster.shares_devices { devices::installed(interner, node)? } else { None };
     // The filter for cordoned nodes compares with this taint.
     interner.intern(UNSCHEDULABLE_TAINT);
     interner.intern("");
@@ -315,6 +321,7 @@ pub(crate) fn node(cluster: &mut Cluster, node: &wire::Node) -> Result<CompiledN
         allocatable,
         pods_max,
         images: images.into(),
+        devices,
     })
 }
 

@@ -20,6 +20,9 @@ pub enum Decision {
         node: Arc<str>,
         /// The node's total score.
         score: i64,
+        /// The shared devices that the pod takes on the node, where it asks for any: what its annotation
+        /// `alibabacloud.com/gpu-index` is to say.
+        devices: Box<[u16]>,
     },
     /// The pod fits on the node once the victims are gone. It is nominated there and tried again when they are
     /// removed; say [`rollback`](crate::Scheduler::rollback) when they cannot be evicted.
@@ -73,6 +76,8 @@ pub struct Binding {
     pub node: Arc<str>,
     /// The node's total score, with the pods before it in the group on their nodes.
     pub score: i64,
+    /// The shared devices that it takes there.
+    pub devices: Box<[u16]>,
 }
 
 /// A pod group's name. Displays as `namespace/name`.

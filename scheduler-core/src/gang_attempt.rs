@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::decision::{Binding, Decision, GroupName};
+use crate::decision::{Decision, GroupName};
 use crate::gang::{GangAttempt, GroupKey};
 use crate::pod_table::Place;
 use crate::queue::PluginSet;
@@ -73,7 +73,7 @@ impl Scheduler {
             };
             match found {
                 Found::Node(node, score) => {
-                    self.cluster.attach(pod, Place::Assumed(node));
+                    self.put(pod, node);
                     tried.push(Tried { pod, node, score });
                 }
                 Found::Nowhere(rejected) => left.push(Left { pod, rejected }),
@@ -85,8 +85,7 @@ impl Scheduler {
     fn bind_gang(&mut self, group: GroupKey, tried: Vec<Tried>) -> Decision {
         let bindings = tried.into_iter().map(|Tried { pod, node, score }| {
             self.nominations.clear(pod);
-            let node = Arc::clone(self.cluster.nodes.name(node));
-            Binding { pod: self.cluster.pods.get(pod).id.clone(), node, score }
+            self.binding(pod, node, score)
         });
         let bindings = bindings.collect();
         Decision::BindGroup { group: self.group_name(group), bindings }
@@ -94,7 +93,7 @@ impl Scheduler {
 
     fn fail_gang(&mut self, group: GroupKey, missing: usize, tried: &[Tried], left: &[Left]) -> Decision {
         for Tried { pod, .. } in tried {
-            self.cluster.detach(*pod);
+            self.take_off(*pod);
         }
         let all = tried.iter().map(|tried| tried.pod).chain(left.iter().map(|left| left.pod));
         let mut pods: Vec<PodSlot> = all.collect();

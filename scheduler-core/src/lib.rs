@@ -54,6 +54,11 @@
 //! needed finds no node, none of them takes room. Groups are applied before their pods; a pod that names no known group
 //! is placed alone. To make a group whole nobody is preempted.
 //!
+//! # Sharing devices
+//! With [`Profile::gpu_sharing`] pods ask for parts of a device, or for several, by annotations; a decision says which
+//! devices a pod gets. [`GpuStrategy`] has the ways of choosing, the one against fragmentation among them; the example
+//! `openb` replays a trace with each and tells how much of the devices could be given away.
+//!
 //! # What it does not do
 //! It does not sample nodes unless told to: every node is filtered and scored, where kube-scheduler looks at a part of a
 //! large cluster. [`Profile::sampling`] looks at the same part as kube-scheduler does. Preemption and explanations look
@@ -73,11 +78,13 @@ mod class;
 mod cluster;
 mod compile;
 mod decision;
+mod device;
 mod error;
 mod explain;
 mod filter;
 mod gang;
 mod gang_attempt;
+mod gpu;
 mod impasse;
 mod intern;
 mod labels;
@@ -104,6 +111,7 @@ pub use compile::{Event, PodGroup, windlass_pod};
 pub use decision::{Binding, Decision, GroupName};
 pub use error::{Error, Result};
 pub use explain::{Eviction, Explanation, NearestMiss, NodeExplanation, Remedy, Verdict};
+pub use gpu::{GpuStrategy, GpuTask, GpuWorkload};
 pub use pod_table::PodRef;
 pub use profile::{FilterPlugin, FitStrategy, Preemption, Profile, Sampling, ScorePlugin, Shape, Ties};
 pub use report::{GroupReport, PreemptionReport, Reason, Report};

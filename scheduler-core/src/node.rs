@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::bounds::Bounds;
+use crate::device::{Installed, Rack, Racks};
 use crate::intern::Symbol;
 use crate::labels::Labels;
 use crate::request::{HostPort, PodClass};
@@ -24,6 +25,7 @@ pub(crate) struct CompiledNode {
     pub(crate) pods_max: i64,
     /// Image names with their sizes in bytes.
     pub(crate) images: Box<[(Symbol, i64)]>,
+    pub(crate) devices: Option<Installed>,
 }
 
 /// The table.
@@ -45,6 +47,7 @@ pub(crate) struct NodeTable {
     /// Grows with every node that is applied or removed.
     epoch: u64,
     bounds: Bounds,
+    racks: Racks,
 }
 
 /// An image that some node has.
@@ -60,6 +63,8 @@ pub(crate) trait Usage {
     fn requested(&self, resource: ResourceId) -> i64;
     fn pod_count(&self) -> i64;
     fn port_taken(&self, port: &HostPort) -> bool;
+    /// The node's shared devices.
+    fn rack(&self) -> Option<&Rack>;
 }
 
 /// A node's use as it is, read from the columns.
@@ -75,6 +80,7 @@ pub(crate) struct Supposed {
     requested: Vec<i64>,
     pod_count: i64,
     ports: Vec<HostPort>,
+    rack: Option<Rack>,
 }
 
 impl NodeTable {
@@ -174,6 +180,7 @@ impl NodeTable {
             requested: self.requested.iter().map(|column| column[row]).collect(),
             pod_count: pod_count(&self.pods[row]),
             ports: self.ports[row].clone(),
+            rack: self.racks.of(row).cloned(),
         }
     }
 
@@ -200,6 +207,7 @@ impl NodeTable {
             image.nodes += 1;
         }
         self.topologies.place(row, &spec.labels);
+        self.racks.install(row, spec.devices);
         self.specs[row] = Some(spec);
         if !self.bounds.allocate(row, self.bounded(id)) {
             for row in 0..self.specs.len() {
@@ -217,6 +225,7 @@ impl NodeTable {
         self.epoch += 1;
         self.forget_images(id);
         self.topologies.place(id.row(), &Labels::default());
+        self.racks.install(id.row(), None);
         let spec = self.specs[id.row()].take().expect("ids name rows in use");
         self.index.remove(&spec.name);
         self.free.push(id);
@@ -230,9 +239,12 @@ impl NodeTable {
         scored && class.requests.iter().all(|(id_, amount)| self.requested(id, id_) + amount < AMOUNT_MAX * 32)
     }
 
-    /// Counts a pod on a node.
-    pub(crate) fn attach(&mut self, id: NodeId, pod: PodSlot, class: &PodClass) {
+    /// Counts a pod on a node, with the devices that it takes there.
+    pub(crate) fn attach(&mut self, id: NodeId, pod: PodSlot, class: &PodClass, devices: &[u16]) {
         let row = id.row();
+        if let Some(ask) = &class.devices {
+            self.racks.open(row).take(ask, devices);
+        }
         for (resource, amount) in class.requests.iter() {
             self.grow_columns(resource.column() + 1);
             self.requested[resource.column()][row] += amount;
@@ -246,8 +258,11 @@ impl NodeTable {
     }
 
     /// Takes a pod off a node; `class` is what it was counted with.
-    pub(crate) fn detach(&mut self, id: NodeId, pod: PodSlot, class: &PodClass) {
+    pub(crate) fn detach(&mut self, id: NodeId, pod: PodSlot, class: &PodClass, devices: &[u16]) {
         let row = id.row();
+        if let Some(ask) = &class.devices {
+            self.racks.open(row).give_back(ask, devices);
+        }
         for (resource, amount) in class.requests.iter() {
             self.requested[resource.column()][row] -= amount;
         }
@@ -312,6 +327,10 @@ impl Usage for Actual<'_> {
     fn port_taken(&self, port: &HostPort) -> bool {
         self.table.ports[self.row].iter().any(|taken| taken.conflicts(port))
     }
+
+    fn rack(&self) -> Option<&Rack> {
+        self.table.racks.of(self.row)
+    }
 }
 
 impl Usage for Supposed {
@@ -326,10 +345,19 @@ impl Usage for Supposed {
     fn port_taken(&self, port: &HostPort) -> bool {
         self.ports.iter().any(|taken| taken.conflicts(port))
     }
+
+    fn rack(&self) -> Option<&Rack> {
+        self.rack.as_ref()
+    }
 }
 
 impl Supposed {
-    pub(crate) fn add(&mut self, class: &PodClass) {
+    /// Adds a pod, with the devices that it takes; those that fit best where it has none yet.
+    pub(crate) fn add(&mut self, class: &PodClass, devices: &[u16]) {
+        if let (Some(ask), Some(rack)) = (&class.devices, &mut self.rack) {
+            let chosen = if devices.is_empty() { rack.choose(ask) } else { devices.to_vec() };
+            rack.take(ask, &chosen);
+        }
         for (resource, amount) in class.requests.iter() {
             if self.requested.len() <= resource.column() {
                 self.requested.resize(resource.column() + 1, 0);
@@ -342,7 +370,10 @@ impl Supposed {
 
     /// Takes a pod away. kube-scheduler keeps the ports of a node as a set: a port that two pods have taken is free
     /// for it once one of them is supposed away, and the choice of victims depends on that.
-    pub(crate) fn remove(&mut self, class: &PodClass) {
+    pub(crate) fn remove(&mut self, class: &PodClass, devices: &[u16]) {
+        if let (Some(ask), Some(rack)) = (&class.devices, &mut self.rack) {
+            rack.give_back(ask, devices);
+        }
         for (resource, amount) in class.requests.iter() {
             if let Some(requested) = self.requested.get_mut(resource.column()) {
                 *requested -= amount;

@@ -208,14 +208,14 @@ impl<'t, 'a> Trial<'t, 'a> {
     }
 
     fn remove(&mut self, pod: PodSlot) {
-        self.usage.remove(self.context.cluster.class(pod));
+        self.usage.remove(self.context.cluster.class(pod), self.context.cluster.devices_of(pod));
         self.filters.remove(pod, self.node);
         self.away.push(pod);
     }
 
     /// Lets a pod stay if the node still fits with it.
     fn reprieve(&mut self, pod: PodSlot, victims: &mut Vec<PodSlot>) {
-        self.usage.add(self.context.cluster.class(pod));
+        self.usage.add(self.context.cluster.class(pod), self.context.cluster.devices_of(pod));
         self.filters.add(pod, self.node);
         if let Some(index) = self.away.iter().position(|other| *other == pod) {
             self.away.swap_remove(index);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::gpu::GpuStrategy;
 
 /// The filters, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,11 +26,27 @@ pub enum FilterPlugin {
     PodTopologySpread,
     /// Required pod affinity and anti-affinity, of the pod and of the pods that are there.
     InterPodAffinity,
+    /// Shared devices that annotations ask for, see [`GpuStrategy`]. Not part of the default profile: without it the
+    /// annotations mean nothing.
+    GpuShare,
 }
 
 impl FilterPlugin {
     /// Every filter, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::NodeUnschedulable,
+        Self::NodeName,
+        Self::TaintToleration,
+        Self::NodeAffinity,
+        Self::NodePorts,
+        Self::NodeResourcesFit,
+        Self::PodTopologySpread,
+        Self::InterPodAffinity,
+        Self::GpuShare,
+    ];
+
+    /// Those of kube-scheduler, in order.
+    pub(crate) const OF_KUBERNETES: [Self; 8] = [
         Self::NodeUnschedulable,
         Self::NodeName,
         Self::TaintToleration,
@@ -51,11 +68,13 @@ impl FilterPlugin {
             Self::NodeResourcesFit => "NodeResourcesFit",
             Self::PodTopologySpread => "PodTopologySpread",
             Self::InterPodAffinity => "InterPodAffinity",
+            Self::GpuShare => "GpuShare",
         }
     }
 }
 
-/// The scores. Each gives a node 0 to 100 points, times its weight.
+/// The scores. Each gives a node 0 to 100 points, times its weight; [`ScorePlugin::GpuShare`] gives ten million times as
+/// many, so that the others decide only where it gives equal ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ScorePlugin {
@@ -73,11 +92,13 @@ pub enum ScorePlugin {
     NodeResourcesBalancedAllocation,
     /// Images that the node has already.
     ImageLocality,
+    /// What the pod leaves of shared devices, by [`Profile::gpu`]. Not part of the default profile.
+    GpuShare,
 }
 
 impl ScorePlugin {
     /// Every score, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TaintToleration,
         Self::NodeAffinity,
         Self::NodeResourcesFit,
@@ -85,6 +106,7 @@ impl ScorePlugin {
         Self::InterPodAffinity,
         Self::NodeResourcesBalancedAllocation,
         Self::ImageLocality,
+        Self::GpuShare,
     ];
 
     /// The plugin's name in kube-scheduler.
@@ -97,11 +119,13 @@ impl ScorePlugin {
             Self::InterPodAffinity => "InterPodAffinity",
             Self::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
             Self::ImageLocality => "ImageLocality",
+            Self::GpuShare => "GpuShare",
         }
     }
 
     fn default_weight(self) -> u32 {
         match self {
+            Self::GpuShare => 0,
             Self::TaintToleration => 3,
             Self::NodeAffinity | Self::PodTopologySpread | Self::InterPodAffinity => 2,
             Self::NodeResourcesFit | Self::NodeResourcesBalancedAllocation | Self::ImageLocality => 1,
@@ -212,6 +236,8 @@ pub struct Profile {
     pub balanced_resources: Vec<String>,
     /// Weight of the required affinity terms of pods that are there, in the affinity score.
     pub hard_pod_affinity_weight: u32,
+    /// How nodes with shared devices are compared, where [`ScorePlugin::GpuShare`] is among the scores.
+    pub gpu: GpuStrategy,
     /// Preemption.
     pub preemption: Preemption,
     /// Ties.
@@ -226,16 +252,30 @@ pub struct Profile {
     pub unschedulable_max: Duration,
 }
 
+impl Profile {
+    /// The default filters, and nodes compared by what pods leave of shared devices alone.
+    pub fn gpu_sharing(strategy: GpuStrategy) -> Self {
+        let ties = match strategy {
+            GpuStrategy::Random(seed) => Ties::Seeded(seed),
+            _ => Ties::LowestIndex,
+        };
+        let (filters, scores) = (FilterPlugin::ALL.into(), [(ScorePlugin::GpuShare, 1)].into());
+        Self { filters, scores, gpu: strategy, ties, ..Self::default() }
+    }
+}
+
 impl Default for Profile {
     fn default() -> Self {
+        let scores = ScorePlugin::ALL.into_iter().map(|plugin| (plugin, plugin.default_weight()));
         Self {
             scheduler_name: "default-scheduler".to_owned(),
-            filters: FilterPlugin::ALL.into(),
-            scores: ScorePlugin::ALL.map(|plugin| (plugin, plugin.default_weight())).into(),
+            filters: FilterPlugin::OF_KUBERNETES.into(),
+            scores: scores.filter(|(_, weight)| *weight > 0).collect(),
             fit: FitStrategy::LeastAllocated,
             fit_resources: vec![("cpu".to_owned(), 1), ("memory".to_owned(), 1)],
             balanced_resources: vec!["cpu".to_owned(), "memory".to_owned()],
             hard_pod_affinity_weight: 1,
+            gpu: GpuStrategy::BestFit,
             preemption: Preemption::Enabled,
             ties: Ties::LowestIndex,
             sampling: Sampling::Exhaustive,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::device::DeviceAsk;
 use crate::intern::Symbol;
 use crate::labels::{Labels, NodeTerm, Selector};
 
@@ -28,6 +29,8 @@ pub(crate) struct PodClass {
     pub(crate) spread: Box<[SpreadConstraint]>,
     /// The normalized image of every container and init container.
     pub(crate) images: Box<[Symbol]>,
+    /// What it asks for of shared devices.
+    pub(crate) devices: Option<DeviceAsk>,
 }
 
 impl PodClass {
@@ -137,6 +140,8 @@ pub(crate) struct CompiledPod {
     pub(crate) deletion: Deletion,
     pub(crate) gates: Box<[Arc<str>]>,
     pub(crate) nominated: Option<Arc<str>>,
+    /// The devices that it has on its node, where something tells.
+    pub(crate) devices: Option<Box<[u16]>>,
     pub(crate) ownership: Ownership,
     /// Namespace and name of the pod group that it names.
     pub(crate) group: Option<(Symbol, Symbol)>,
@@ -176,6 +181,7 @@ impl PodClass {
             anti_affinity: PodAffinity::default(),
             spread: Box::default(),
             images: Box::default(),
+            devices: None,
         }
     }
 }

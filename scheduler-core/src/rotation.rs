@@ -155,6 +155,7 @@ mod tests {
             allocatable: Box::default(),
             pods_max: 0,
             images: Box::default(),
+            devices: None,
         }
     }
 

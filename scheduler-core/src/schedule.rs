@@ -113,7 +113,7 @@ impl<'a> Context<'a> {
         if !ahead.is_empty() {
             let mut supposed = suppose();
             for pod in &ahead {
-                supposed.add(self.cluster.class(*pod));
+                supposed.add(self.cluster.class(*pod), &[]);
                 filters.add(*pod, node);
             }
             let rejection = filters.check(node, &supposed);
@@ -150,6 +150,12 @@ impl<'a> Context<'a> {
             Ties::LowestIndex => best.first(),
             Ties::Seeded(seed) => best.all().max_by_key(|node| self.draw(subject, seed)(*node)),
         }
+    }
+
+    /// The devices of a node that a pod takes.
+    pub(crate) fn choose_devices(&self, subject: &Subject<'a>, node: NodeId) -> Vec<u16> {
+        let lot = |seed: u64| self.draw(subject, seed.wrapping_add(1))(node).0;
+        self.scoring.gpu.choose(self.cluster, subject.class, node, lot)
     }
 
     /// The lot that each node draws for a pod.

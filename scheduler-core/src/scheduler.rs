@@ -13,7 +13,7 @@ use crate::gang::{GangAttempt, Gangs};
 use crate::impasse::Impasses;
 use crate::intern::Symbol;
 use crate::pod_table::{Eviction, Place, PodRef};
-use crate::profile::{Profile, Sampling};
+use crate::profile::{FilterPlugin, Profile, Sampling};
 use crate::queue::{Queue, Waits};
 use crate::request::PodClass;
 use crate::rotation::Rotation;
@@ -72,7 +72,8 @@ impl Scheduler {
             return Err(Error::invalid("sampling", percentage.to_string(), "a percentage is 1 to 100"));
         }
         let mut cluster = Cluster::default();
-        let scoring = Scoring::new(&profile, &mut cluster.catalog)?;
+        cluster.shares_devices = profile.filters.contains(&FilterPlugin::GpuShare);
+        let scoring = Scoring::new(&profile, &mut cluster.catalog, &mut cluster.interner)?;
         let queue = Queue::new(Waits::new(&profile));
         Ok(Self {
             cluster,
@@ -133,7 +134,7 @@ impl Scheduler {
         let slot = self.resolve(pod)?;
         match self.cluster.pods.get(slot).place.clone() {
             Place::Assumed(_) => {
-                self.cluster.detach(slot);
+                self.take_off(slot);
                 self.queue.retry(slot, self.now);
                 self.wake(&Change::PodLeft(&Arc::clone(self.cluster.class(slot))));
                 Ok(())

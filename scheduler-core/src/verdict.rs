@@ -39,6 +39,7 @@ pub(crate) enum Rejection {
     PodAffinity,
     PodAntiAffinity,
     ExistingPodAntiAffinity,
+    Devices(Code),
 }
 
 /// Which resources fall short: pods, cpu, memory, ephemeral storage, then the class's scalars in order.
@@ -82,13 +83,14 @@ impl Rejection {
             Self::Resources { .. } => FilterPlugin::NodeResourcesFit,
             Self::SpreadLabelMissing | Self::Spread => FilterPlugin::PodTopologySpread,
             Self::PodAffinity | Self::PodAntiAffinity | Self::ExistingPodAntiAffinity => FilterPlugin::InterPodAffinity,
+            Self::Devices(_) => FilterPlugin::GpuShare,
         }
     }
 
     pub(crate) fn code(self) -> Code {
         match self {
             Self::Ports | Self::Spread | Self::PodAntiAffinity | Self::ExistingPodAntiAffinity => Code::Unschedulable,
-            Self::Resources { code, .. } => code,
+            Self::Resources { code, .. } | Self::Devices(code) => code,
             Self::NodeUnschedulable
             | Self::NodeName
             | Self::Taint { .. }
@@ -110,6 +112,8 @@ impl Rejection {
             Self::PodAffinity => "node(s) didn't match pod affinity rules",
             Self::PodAntiAffinity => "node(s) didn't match pod anti-affinity rules",
             Self::ExistingPodAntiAffinity => "node(s) didn't satisfy existing pods anti-affinity rules",
+            Self::Devices(Code::Unschedulable) => "node(s) didn't have enough left of their devices",
+            Self::Devices(_) => "node(s) didn't have the devices that the pod asks for",
             Self::Taint { key, value } => {
                 let (key, value) = (cluster.interner.text(key), cluster.interner.text(value));
                 return vec![format!("node(s) had untolerated taint {{{key}: {value}}}")];

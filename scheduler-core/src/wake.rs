@@ -36,6 +36,7 @@ impl Change<'_> {
                 FilterPlugin::NodePorts,
                 FilterPlugin::PodTopologySpread,
                 FilterPlugin::InterPodAffinity,
+                FilterPlugin::GpuShare,
             ]),
             Self::Namespace => PluginSet::of(&[FilterPlugin::InterPodAffinity]),
         }
@@ -85,6 +86,7 @@ fn node_helps(
             before.is_none_or(|before| before.labels != now.labels || before.taints != now.taints)
         }
         FilterPlugin::InterPodAffinity => before.is_none_or(|before| before.labels != now.labels),
+        FilterPlugin::GpuShare => before.is_none_or(|before| before.devices != now.devices),
     }
 }
 
@@ -106,6 +108,7 @@ fn placed_helps(cluster: &Cluster, class: &PodClass, plugin: FilterPlugin, other
 fn left_helps(cluster: &Cluster, class: &PodClass, plugin: FilterPlugin, other: &PodClass) -> bool {
     match plugin {
         FilterPlugin::NodeResourcesFit => true,
+        FilterPlugin::GpuShare => other.devices.is_some(),
         FilterPlugin::NodePorts => class.ports.iter().any(|port| other.ports.iter().any(|left| left.conflicts(port))),
         FilterPlugin::PodTopologySpread => is_spread_with(class, other),
         FilterPlugin::InterPodAffinity => {

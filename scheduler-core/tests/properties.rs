@@ -73,7 +73,7 @@ fn assert_plain(world: &World, decision: &Decision) {
         plain::items(value).filter_map(Value::as_str).map(str::to_owned).collect()
     };
     match decision {
-        Decision::Bind { pod, node, score } => {
+        Decision::Bind { pod, node, score, .. } => {
             let result = plain::result(&world.record(pod.name()));
             assert!(names(&result["best"]).contains(&**node), "{decision:?}: {result:#}");
             assert_eq!(result["scores"][&**node]["="], *score, "{decision:?}: {result:#}");

@@ -54,7 +54,7 @@ fn words(error: &(dyn Error + 'static)) -> String {
 
 fn sentence(decision: &Decision) -> String {
     match decision {
-        Decision::Bind { pod, node, score } => format!("{pod} goes to {node} (score {score})"),
+        Decision::Bind { pod, node, score, .. } => format!("{pod} goes to {node} (score {score})"),
         Decision::Preempt { pod, node, victims } => {
             let victims: Vec<String> = victims.iter().map(ToString::to_string).collect();
             format!("{pod} goes to {node} when {} left", victims.join(", "))
@@ -66,7 +66,7 @@ fn sentence(decision: &Decision) -> String {
 
 fn document(decision: &Decision) -> Value {
     match decision {
-        Decision::Bind { pod, node, score } => {
+        Decision::Bind { pod, node, score, .. } => {
             json!({"decision": "bind", "pod": pod.to_string(), "uid": pod.uid(), "node": **node, "score": score})
         }
         Decision::Preempt { pod, node, victims } => {

@@ -110,7 +110,7 @@ impl Leaders<'_> {
         if !fits {
             return;
         }
-        let points = self.own.points(self.cluster, node) + self.board.fixed[row].image_points;
+        let points = self.own.points(self.cluster, self.class, node) + self.board.fixed[row].image_points;
         let before = leader.node.is_none_or(|leading| node < leading);
         if points > leader.points || (points == leader.points && before) {
             self.best[group] = Some(Leader { points, node: Some(node) });
@@ -143,6 +143,9 @@ fn ask(scoring: &Scoring, class: &PodClass) -> Option<Ask> {
     let balances = requested.iter().any(|amount| *amount != 0);
     let balance = if balances { scoring.weight(ScorePlugin::NodeResourcesBalancedAllocation) } else { 0 };
     let room = scoring.weight(ScorePlugin::NodeResourcesFit);
+    if scoring.weight(ScorePlugin::GpuShare) != 0 {
+        return None;
+    }
     let most = [room, balance, scoring.weight(ScorePlugin::ImageLocality)].into_iter().try_fold(0, i64::checked_add)?;
     if most > POINTS_MAX / 100 {
         return None;

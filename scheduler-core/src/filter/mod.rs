@@ -1,5 +1,6 @@
 //! Filters: may a pod run on a node, and if not, which plugin says so and in which words.
 
+pub(crate) mod devices;
 pub(crate) mod interpod;
 pub(crate) mod node;
 pub(crate) mod ports;
@@ -92,6 +93,7 @@ impl<'a> Filters<'a> {
             FilterPlugin::NodeResourcesFit => resources::check(cluster, class, node, usage),
             FilterPlugin::PodTopologySpread => self.spread.check(cluster, node),
             FilterPlugin::InterPodAffinity => self.interpod.check(cluster, node),
+            FilterPlugin::GpuShare => devices::check(class, usage),
         }
     }
 

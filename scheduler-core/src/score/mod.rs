@@ -1,5 +1,6 @@
 //! Scores: how good a node is for a pod, among those that every filter lets through.
 
+pub(crate) mod gpu;
 pub(crate) mod images;
 pub(crate) mod interpod;
 pub(crate) mod logarithm;
@@ -34,6 +35,7 @@ pub(crate) fn score(cluster: &Cluster, scoring: &Scoring, class: &PodClass, node
             ScorePlugin::InterPodAffinity => interpod::score(cluster, scoring, class, nodes),
             ScorePlugin::NodeResourcesBalancedAllocation => resources::balanced(cluster, scoring, class, nodes),
             ScorePlugin::ImageLocality => Some(images::score(cluster, class, nodes)),
+            ScorePlugin::GpuShare => Some(gpu::score(cluster, scoring, class, nodes)),
         };
         let Some(mut points) = points else { continue };
         for (points, total) in points.iter_mut().zip(&mut scores.totals) {

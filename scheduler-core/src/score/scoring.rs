@@ -1,8 +1,12 @@
 //! What all scores share: the range of points, and the profile's settings with resource names resolved.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
+use crate::intern::Interner;
 use crate::profile::{FitStrategy, Profile, ScorePlugin};
 use crate::resources::{Catalog, ResourceId};
+use crate::score::gpu::Strategy;
 
 /// The best that one plugin gives a node, before its weight.
 pub(crate) const POINTS_MAX: i64 = 100;
@@ -15,6 +19,7 @@ pub(crate) struct Scoring {
     pub(crate) fit_resources: Vec<(ResourceId, i64)>,
     pub(crate) balanced: Vec<ResourceId>,
     pub(crate) hard_pod_affinity_weight: i64,
+    pub(crate) gpu: Arc<Strategy>,
 }
 
 impl Scoring {
@@ -23,7 +28,7 @@ impl Scoring {
         self.plugins.iter().find(|known| known.0 == plugin).map_or(0, |known| known.1)
     }
 
-    pub(crate) fn new(profile: &Profile, catalog: &mut Catalog) -> Result<Self> {
+    pub(crate) fn new(profile: &Profile, catalog: &mut Catalog, interner: &mut Interner) -> Result<Self> {
         let mut resolve = |name: &String| {
             let limit = usize::from(u16::MAX);
             catalog.intern(name).ok_or(Error::LimitExceeded { field: "resource names".to_owned(), limit })
@@ -35,6 +40,7 @@ impl Scoring {
             plugins: profile.scores.iter().map(|(plugin, weight)| (*plugin, i64::from(*weight))).collect(),
             fit: profile.fit.clone(),
             hard_pod_affinity_weight: i64::from(profile.hard_pod_affinity_weight),
+            gpu: Arc::new(Strategy::new(&profile.gpu, interner)),
         })
     }
 }

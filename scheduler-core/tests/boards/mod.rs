@@ -57,7 +57,7 @@ fn run(seed: u64, ties: Ties) -> usize {
         let explanation = scheduler.explain(&namespace, &name).expect("the pod is pending");
         // The time stands still: of the pods that failed before, none is tried again.
         match scheduler.next(Duration::ZERO) {
-            Decision::Bind { pod: chosen, node, score } => {
+            Decision::Bind { pod: chosen, node, score, .. } => {
                 assert_eq!(chosen.name(), name);
                 assert_eq!(total(&explanation, &node), Some(score), "seed {seed}, pod {number} on {node}");
                 let first = explanation.best.first().is_some_and(|best| *best == node);
