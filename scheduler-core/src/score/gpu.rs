@@ -10,7 +10,6 @@ use crate::node::Usage;
 use crate::request::PodClass;
 use crate::resources::CPU;
 use crate::score::logarithm::ln;
-use crate::score::scoring::Scoring;
 use crate::slot::NodeId;
 
 /// What one point of a strategy counts: less decides only among nodes with equal points.
@@ -283,10 +282,6 @@ impl Free {
         });
         fitting.map(|task| task.count * sums[left.partition_point(|left| *left >= task.milli)]).sum()
     }
-}
-
-pub(crate) fn score(cluster: &Cluster, scoring: &Scoring, class: &PodClass, nodes: &[NodeId]) -> Vec<i64> {
-    nodes.iter().map(|node| scoring.gpu.points(cluster, class, *node)).collect()
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(crate) fn score(cluster: &Cluster, scoring: &Scoring, class: &PodClass, node
             ScorePlugin::InterPodAffinity => interpod::score(cluster, scoring, class, nodes),
             ScorePlugin::NodeResourcesBalancedAllocation => resources::balanced(cluster, scoring, class, nodes),
             ScorePlugin::ImageLocality => Some(images::score(cluster, class, nodes)),
-            ScorePlugin::GpuShare => Some(gpu::score(cluster, scoring, class, nodes)),
+            ScorePlugin::GpuShare => Some(nodes.iter().map(|node| scoring.gpu.points(cluster, class, *node)).collect()),
         };
         let Some(mut points) = points else { continue };
         for (points, total) in points.iter_mut().zip(&mut scores.totals) {
