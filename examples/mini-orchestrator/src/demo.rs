@@ -214,24 +214,23 @@ impl Performance {
             &format!("{NODES} nodes, {}; back-off from {} s, for the demo", show.proxies(), BACKOFF_BASE.as_secs()),
             json!({ "nodes": NODES, "proxies": show.proxies(), "backoff_base_seconds": BACKOFF_BASE.as_secs() }),
         );
-        let (objects, port) = (self.manifest.objects, self.port);
         let scenario = async {
-            steps::apply(&show, objects).await?;
+            steps::apply(&show, self.manifest.objects).await?;
             steps::serve(&mut show).await?;
-            let mut step = steps::account(&mut show).await?;
-            if let Some(port) = port {
-                step.pause();
-                keep(&show, port, interrupt).await?;
-                step.resume();
-            }
-            Ok(step)
+            steps::account(&mut show).await
         };
-        let shown = tokio::select! {
-            // In this order: what only waited for Ctrl-C has reached its end with it.
-            biased;
+        let mut shown = tokio::select! {
             shown = scenario => shown,
             () = interrupt.wait() => Err(Error::Interrupted),
         };
+        // Not within the select: the one who waits for Ctrl-C here has to be the only one whom it ends.
+        if let (Ok(step), Some(port)) = (&mut shown, self.port) {
+            step.pause();
+            match keep(&show, port, interrupt).await {
+                Ok(()) => step.resume(),
+                Err(error) => shown = Err(error),
+            }
+        }
         let stopped = show.cluster.stop().await;
         beside(shown, stopped, reporter)
     }
