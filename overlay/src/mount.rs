@@ -5,7 +5,7 @@ mod image;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, StatVfsMountFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsconfig_set_fd,
@@ -106,6 +106,8 @@ pub(crate) struct Directories {
     pub(crate) detached: Vec<OwnedFd>,
     /// Upper and work directory of a writable mount.
     pub(crate) upper: Option<(OwnedFd, OwnedFd)>,
+    /// What the mount that they are on does not honour, which overlay itself would not ask.
+    pub(crate) denied: MountAttrFlags,
     /// For messages.
     pub(crate) object: PathBuf,
 }
@@ -198,7 +200,7 @@ fn mount_by(
         Access::ReadWrite => MountAttrFlags::empty(),
         Access::ReadOnly => MountAttrFlags::MOUNT_ATTR_RDONLY,
     };
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes | directories.denied)
         .map(|mount| DetachedMount { mount, lease: None })
         .map_err(|errno| otherwise(refused(context.as_fd(), "fsmount".into(), errno)))
 }
@@ -255,6 +257,15 @@ fn refused(context: BorrowedFd<'_>, step: String, errno: Errno) -> Error {
         messages.push(message.trim_start_matches("e ").trim_end().to_owned());
     }
     Error::Mount { step, messages, source: errno.into() }
+}
+
+/// What a mount over this directory has to deny, because the directory's own mount does: set-id bits and devices.
+pub(crate) fn denied(directory: BorrowedFd<'_>, object: &Path) -> Result<MountAttrFlags> {
+    let found = rustix::fs::fstatvfs(directory).named("fstatvfs", object)?.f_flag;
+    let mut denied = MountAttrFlags::empty();
+    denied.set(MountAttrFlags::MOUNT_ATTR_NOSUID, found.contains(StatVfsMountFlags::NOSUID));
+    denied.set(MountAttrFlags::MOUNT_ATTR_NODEV, found.contains(StatVfsMountFlags::NODEV));
+    Ok(denied)
 }
 
 /// `OVERLAYFS_SUPER_MAGIC`.

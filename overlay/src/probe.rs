@@ -5,6 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
+use rustix::mount::MountAttrFlags;
 
 use crate::apply::apply_to_image;
 use crate::error::{Error, Result};
@@ -115,7 +116,13 @@ fn features(own: BorrowedFd<'_>) -> Result<Found> {
             let here = here.as_fd();
             let upper = if is_writable { Some((open(here, "upper")?, open(here, "work")?)) } else { None };
             let lowers = vec![open(here, "a")?, open(here, "b")?];
-            Ok(Directories { lowers, detached, upper, object: "a probe's directory".into() })
+            Ok(Directories {
+                lowers,
+                detached,
+                upper,
+                denied: MountAttrFlags::empty(),
+                object: "a probe's directory".into(),
+            })
         };
         features.push((feature, support(mount(directories, namespace, options).map(drop))));
         if feature == Feature::Volatile {

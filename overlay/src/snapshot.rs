@@ -14,7 +14,7 @@ use crate::diff::Change;
 use crate::entry::Kind;
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
-use crate::mount::{DetachedMount, Directories, Standing, mount};
+use crate::mount::{DetachedMount, Directories, Standing, denied, mount};
 use crate::options::MountOptions;
 use crate::path::SafePath;
 use crate::record::{Lower, SnapshotRecord};
@@ -149,7 +149,8 @@ impl Home {
         } else {
             Some((self.child("upper")?, self.child("work")?))
         };
-        Ok(Directories { lowers, detached, upper, object: self.path.clone() })
+        let denied = denied(self.directory.as_fd(), &self.path)?;
+        Ok(Directories { lowers, detached, upper, denied, object: self.path.clone() })
     }
 
     fn clone_mount(&self, directory: &OwnedFd) -> Result<OwnedFd> {
@@ -248,7 +249,8 @@ impl Snapshot {
         &self.home.record.layers
     }
 
-    /// Mounts the stack without attaching it anywhere. At most one mount of a snapshot may exist at a time.
+    /// Mounts the stack without attaching it anywhere. At most one mount of a snapshot may exist at a time. Where the
+    /// store is on a mount that honours no set-id bits or no devices, this one honours none either.
     ///
     /// # Errors
     /// [`Error::Busy`] while a [`DetachedMount`] or [`crate::MountGuard`] of it lives in any process;

@@ -42,6 +42,8 @@ fn main() -> ExitCode {
         Test::new("ten million empty entries", endless),
         Test::new("a sparse file is as long as it says and costs little", sparse).needs(need::root),
         Test::new("a mount in the target is not entered", mounts).needs(need::root),
+        Test::new("set-id bits in a target that honours none", no_suid).needs(need::root),
+        Test::new("names of every length in every spelling", long_names),
     ])
 }
 
@@ -525,4 +527,82 @@ fn mounts() {
     assert_eq!(error.errno(), Some(rustix::io::Errno::XDEV.raw_os_error()), "{error}");
     assert_eq!(std::fs::read_dir(Path::new(&at)).unwrap().count(), 0);
     guard.unmount().unwrap();
+}
+
+/// The bits are data there, and stay so: neither the target nor a mount over it gives anyone another's rights.
+fn no_suid() {
+    let directory = scratch();
+    let disk = directory.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let _mounted = Tmpfs::new(&disk);
+    let target = disk.join("target");
+    std::fs::create_dir(&target).unwrap();
+    let id = std::fs::read("/usr/bin/id").unwrap();
+    let kind = Kind::File { size: id.len() as u64 };
+    let metadata = Metadata { mode: 0o6755, uid: 4321, gid: 4321, ..Metadata::default() };
+    let entry = Entry { path: "id".parse().unwrap(), kind, metadata };
+    let layer = archive(&[(Change::Put(entry), id.into())]);
+    apply(&layer[..], &target, &ApplyOptions::default()).unwrap();
+    let store = windlass_overlay::LayerStore::open(&disk.join("store")).unwrap();
+    let layer = store.ingest(&layer[..], &ApplyOptions::default()).unwrap();
+    let view = store.view("v", &[layer]).unwrap().mount(&windlass_overlay::MountOptions::default()).unwrap();
+    let snapshot = store.snapshot("s", &[layer]).unwrap();
+    let snapshot = snapshot.mount(&windlass_overlay::MountOptions::default()).unwrap();
+    for root in [target, support::by_descriptor(&view), support::by_descriptor(&snapshot)] {
+        let program = root.join("id");
+        assert_eq!(std::fs::metadata(&program).unwrap().mode() & 0o7777, 0o6755, "the layer is as its archive says");
+        let output = std::process::Command::new(&program).args(["-u"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0", "{} gave another's rights", root.display());
+    }
+}
+
+/// A file system in memory that honours no set-id bits, until it is dropped.
+struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    fn new(at: &Path) -> Self {
+        rustix::mount::mount("tmpfs", at, "tmpfs", rustix::mount::MountFlags::NOSUID, None).unwrap();
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        // What is still open below keeps it alive, nothing finds it by its path.
+        let _: rustix::io::Result<()> = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+/// The longest name that a directory takes is taken from a pax header, a GNU long name and, as far as it reaches, the
+/// header itself; one more byte is refused, and a header's own name counts for nothing beside a pax header's.
+fn long_names() {
+    for length in [1, 99, 100, 101, 154, 155, 156, 254, 255, 256, 257] {
+        let name = "n".repeat(length);
+        let mut spelled =
+            vec![("pax", pax_named(&name)), ("pax, in directories", pax_named(&format!("{name}/{name}")))];
+        let mut gnu = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(0);
+        gnu.append_data(&mut header, &name, std::io::empty()).unwrap();
+        spelled.push(("GNU", gnu.into_inner().unwrap()));
+        if length <= 100 {
+            spelled.push(("header", raw(&name, tar::EntryType::Regular, "")));
+        }
+        for (spelling, archive) in spelled {
+            let cage = Cage::new();
+            let applied = cage.apply_bytes(&archive, &mine());
+            if length > 255 {
+                let error = applied.unwrap_err();
+                assert!(matches!(error, Error::LimitExceeded { limit: Limit::NameBytes, max: 255 }), "{error}");
+                assert_eq!(std::fs::read_dir(cage.target()).unwrap().count(), 0, "{spelling} of {length}");
+                continue;
+            }
+            applied.unwrap();
+            let found: Vec<_> = std::fs::read_dir(cage.target()).unwrap().map(|found| found.unwrap().path()).collect();
+            assert_eq!(found, [cage.target().join(&name)], "{spelling} of {length}");
+            assert_eq!(found[0].is_dir(), spelling == "pax, in directories");
+        }
+    }
 }

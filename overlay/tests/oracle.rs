@@ -23,6 +23,10 @@ fn main() -> ExitCode {
         Test::new("every format of bsdtar", bsd_formats).needs(need::root).needs(need::program("bsdtar")),
         Test::new("bsdtar reads what is written", bsd_reads).needs(need::root).needs(need::program("bsdtar")),
         Test::new("the tar crate reads what is written", crate_reads),
+        Test::new("what readers understand differently is refused", differentials)
+            .needs(gnu_tar)
+            .needs(need::program("bsdtar"))
+            .needs(need::program("python3")),
     ])
 }
 
@@ -232,4 +236,151 @@ fn crate_reads() {
         }
         assert!(others.next().is_none(), "no more entries");
     });
+}
+
+/// One header with a right checksum.
+fn header(kind: u8, name: &str, size: usize) -> Vec<u8> {
+    let mut header = ::tar::Header::new_ustar();
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_entry_type(::tar::EntryType::new(kind));
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(size as u64);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+/// A header and its content, in whole blocks.
+fn whole(kind: u8, name: &str, content: &[u8]) -> Vec<u8> {
+    let mut blocks = [header(kind, name, content.len()), content.to_vec()].concat();
+    blocks.resize(blocks.len().next_multiple_of(512), 0);
+    blocks
+}
+
+/// A pax header of records that are spelled as they are given, each with its right length.
+fn pax(kind: u8, records: &[&str]) -> Vec<u8> {
+    let record = |text: &&str| {
+        let rest = text.len() + " \n".len();
+        let length = (1..20).map(|digits| rest + digits).find(|length| length.to_string().len() == length - rest);
+        format!("{} {text}\n", length.unwrap())
+    };
+    whole(kind, "pax", records.iter().map(record).collect::<String>().as_bytes())
+}
+
+/// Names and sizes as another program lists them, directories without their last slash.
+type Listed = Vec<(String, u64)>;
+
+fn own_list(archive: &[u8]) -> windlass_overlay::Result<Listed> {
+    let mut reader = own::Reader::new(archive, Limits::default());
+    let mut listed = Vec::new();
+    while let Some(entry) = reader.next_entry()? {
+        let size = if let Kind::File { size } = entry.kind { size } else { 0 };
+        listed.push((entry.path.to_string(), size));
+    }
+    Ok(listed)
+}
+
+/// What each of the others says: `None` for an archive that it refuses.
+fn others_list(archive: &[u8]) -> Vec<(&'static str, Option<Listed>)> {
+    let directory = scratch();
+    let at = directory.path().join("archive");
+    std::fs::write(&at, archive).unwrap();
+    // The columns of a long listing are: mode, links or owner, size, and the name is the last.
+    let column = |text: &str, size: usize| -> Listed {
+        let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        lines.map(|words| (words[words.len() - 1].trim_matches('/').to_owned(), words[size].parse().unwrap())).collect()
+    };
+    let python = "import sys, tarfile\nfor m in tarfile.open(sys.argv[1]):\n print(m.size, m.name)";
+    let mut commands = [
+        ("GNU tar", Command::new("tar"), vec!["--numeric-owner", "-tvf"], 2),
+        ("bsdtar", Command::new("bsdtar"), vec!["--numeric-owner", "-tvf"], 4),
+        ("Python", Command::new("python3"), vec!["-c", python], 0),
+    ];
+    let listed = commands.iter_mut().map(|(name, command, arguments, size)| {
+        let output = command.args(arguments).arg(&at).env("LC_ALL", "C").output().unwrap();
+        let listed = output.status.success().then(|| column(&String::from_utf8_lossy(&output.stdout), *size));
+        (*name, listed)
+    });
+    listed.collect()
+}
+
+/// What was once read by one reader in another way than by others: refused, or read as all of them do. The first column
+/// says where it was published, or what about it is left to the reader.
+fn differentials() {
+    let hidden = || header(b'0', "hidden", 0);
+    let file = || whole(b'0', "a", b"");
+    let refused: &[(&str, Vec<Vec<u8>>)] = &[
+        (
+            "CVE-2025-62518 and CVE-2026-33055: the header's size, or the pax size",
+            vec![pax(b'x', &["size=512"]), header(b'0', "a", 1), hidden()],
+        ),
+        ("the same, the pax size smaller", vec![pax(b'x', &["size=0"]), whole(b'0', "a", &hidden())]),
+        (
+            "RUSTSEC-2026-0112: pax records of a header that others do not apply them to",
+            vec![pax(b'x', &["size=512"]), pax(b'x', &["comment=x"]), file(), hidden()],
+        ),
+        ("the same, with a global header between", vec![pax(b'x', &["path=b"]), pax(b'g', &["comment=x"]), file()]),
+        (
+            "GHSA-3cv2-h65g-fgmm: a pax size on a GNU long name",
+            vec![pax(b'x', &["size=1024"]), whole(b'L', "././@LongLink", b"b\0"), file(), hidden()],
+        ),
+        (
+            "RUSTSEC-2026-0066: records that are skipped where they are wrong",
+            vec![whole(b'x', "pax", b"9 path=b\n99 size=512\n"), file(), hidden()],
+        ),
+        ("a record without its line feed", vec![whole(b'x', "pax", b"10 path=bc"), file()]),
+        ("a record that ends before its content does", vec![whole(b'x', "pax", b"9 path=bcd\n"), file()]),
+        (
+            "a path of a pax header and of GNU",
+            vec![whole(b'L', "././@LongLink", b"b\0"), pax(b'x', &["path=c"]), file()],
+        ),
+        ("the first or the last of two paths", vec![pax(b'x', &["path=b", "path=c"]), file()]),
+        ("the first or the last of two sizes", vec![pax(b'x', &["size=0", "size=512"]), file(), hidden()]),
+        ("an empty path", vec![pax(b'x', &["path="]), file()]),
+        ("an empty size", vec![pax(b'x', &["size="]), file()]),
+        ("a size with a sign", vec![pax(b'x', &["size=+512"]), file(), hidden()]),
+        ("a size with a space", vec![pax(b'x', &["size= 512"]), file(), hidden()]),
+        ("a size in hexadecimal", vec![pax(b'x', &["size=0x200"]), file(), hidden()]),
+        ("a size beyond 64 bits", vec![pax(b'x', &["size=18446744073709552128"]), file(), hidden()]),
+        ("a path with NUL", vec![pax(b'x', &["path=b\0c"]), file()]),
+        ("a GNU long name that goes on after NUL", vec![whole(b'L', "././@LongLink", b"b\0c\0"), file()]),
+        ("a path for all that follow", vec![pax(b'g', &["path=b"]), file()]),
+        ("a size for all that follow", vec![pax(b'g', &["size=512"]), file(), hidden()]),
+        ("a pax header at the end", vec![file(), pax(b'x', &["path=b"])]),
+        ("Solaris' own pax header", vec![pax(b'X', &["path=b"]), file()]),
+        ("a size on a symbolic link", vec![header(b'2', "l", 512), hidden()]),
+        ("a size on a hard link", vec![file(), header(b'1', "l", 512), hidden()]),
+        ("a size on a directory", vec![header(b'5', "d", 512), hidden()]),
+        ("a pax size on a directory", vec![pax(b'x', &["size=512"]), header(b'5', "d", 0), hidden()]),
+        ("a type that nobody has", vec![whole(b'Y', "a", &hidden())]),
+        ("a sparse name of a directory", vec![pax(b'x', &["GNU.sparse.name=b"]), whole(b'5', "a", b"")]),
+        ("a sparse name without a map", vec![pax(b'x', &["GNU.sparse.name=b"]), file()]),
+        ("something after the end", vec![file(), vec![0; 1024], hidden()]),
+        ("one block of zeros, and more", vec![file(), vec![0; 512], hidden()]),
+    ];
+    for (what, parts) in refused {
+        let archive = [parts.concat(), vec![0; 1024]].concat();
+        let listed = own_list(&archive);
+        assert!(matches!(listed, Err(windlass_overlay::Error::Archive { .. })), "{what}: {listed:?}");
+    }
+    let accepted: &[(&str, Vec<Vec<u8>>)] = &[
+        (
+            "a pax size alone",
+            vec![pax(b'x', &["size=512"]), header(b'0', "a", 0), vec![b'x'; 512], whole(b'0', "b", b"x")],
+        ),
+        ("both sizes", vec![pax(b'x', &["size=512"]), whole(b'0', "a", &hidden()), file()]),
+        ("a size with zeros before it", vec![pax(b'x', &["size=00512"]), whole(b'0', "a", &hidden()), file()]),
+        ("a path in a pax header", vec![pax(b'x', &["path=b"]), whole(b'0', "a", b"xy"), file()]),
+        ("a path in a GNU long name", vec![whole(b'L', "././@LongLink", b"b\0"), whole(b'0', "a", b"xy"), file()]),
+        ("global comments between entries", vec![file(), pax(b'g', &["comment=path=b"]), whole(b'0', "b", b"x")]),
+    ];
+    for (what, parts) in accepted {
+        let archive = [parts.concat(), vec![0; 1024]].concat();
+        let own = own_list(&archive).unwrap_or_else(|error| panic!("{what}: {error}"));
+        for (reader, listed) in others_list(&archive) {
+            assert_eq!(listed.as_ref(), Some(&own), "{what}: {reader}");
+        }
+    }
 }

@@ -225,13 +225,15 @@ impl<R: Read> Reader<R> {
             return Err(fault(Fault::Contradiction("the pax size is not the header's")));
         }
         let stored = pax.size.unwrap_or(header.size);
+        // Also where all that it says is a name, which other readers then take or leave.
+        let is_sparse = pax.sparse.is_used();
         let name = pax.sparse.name.take().or(pax.path.take()).or(extensions.long_name);
         let name = name.unwrap_or_else(|| header.name.clone());
         let path = self.path(&name, offset)?;
         let link = pax.link.take().or(extensions.long_link).unwrap_or_else(|| header.link.clone());
         let sparse = std::mem::take(&mut pax.sparse);
         let is_file = matches!(header.kind, b'0' | b'\0' | b'7' | b'S');
-        if sparse.is_used() && !matches!(header.kind, b'0' | b'\0' | b'7') {
+        if is_sparse && !matches!(header.kind, b'0' | b'\0' | b'7') {
             return Err(fault(Fault::Contradiction("a sparse map for what is no plain file")));
         }
         if !is_file && stored != 0 {
@@ -240,7 +242,7 @@ impl<R: Read> Reader<R> {
         let metadata = self.metadata(header, pax);
         let kind = match header.kind {
             // Before POSIX a directory was a file whose name ends in a slash.
-            b'\0' if name.ends_with(b"/") && stored == 0 && !sparse.is_used() => Kind::Directory,
+            b'\0' if name.ends_with(b"/") && stored == 0 && !is_sparse => Kind::Directory,
             _ if is_file && (name.ends_with(b"/") || path.is_root()) => {
                 return Err(fault(Fault::Contradiction("a file with the name of a directory")));
             }
@@ -249,7 +251,7 @@ impl<R: Read> Reader<R> {
                 let map = sparse::gnu_map(header, &mut self.input, &self.limits)?;
                 self.file(map, header.size)?
             }
-            _ if is_file && sparse.is_used() => {
+            _ if is_sparse => {
                 let (map, left) = sparse.map(&mut self.input, stored, &self.limits)?;
                 self.file(map, left)?
             }
