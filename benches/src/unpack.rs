@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use clap::{Args, ValueEnum};
 use windlass_image::{Descriptor, Digest, LayerReader, Limits, MediaType};
@@ -18,7 +19,7 @@ pub enum Format {
     Erofs,
 }
 
-/// Layers into a store, digest and `diff_id` verified, all of them at the same time.
+/// Layers into a store, digest and `diff_id` verified, as many at the same time as there are processors.
 #[derive(Debug, Args)]
 pub struct Unpack {
     /// The store
@@ -46,21 +47,7 @@ impl Unpack {
         };
         let options = StoreOptions { durability: Durability::None, format, ..StoreOptions::default() };
         let store = LayerStore::open_with(&self.store, options)?;
-        let staged = std::thread::scope(|scope| {
-            let threads: Vec<_> = self
-                .layers
-                .iter()
-                .map(|layer| {
-                    let store = &store;
-                    scope.spawn(move || stage(store, layer))
-                })
-                .collect();
-            let joined = threads.into_iter().map(|thread| match thread.join() {
-                Ok(staged) => staged,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            joined.collect::<Result<Vec<_>, _>>()
-        })?;
+        let staged = stage_all(&store, &self.layers)?;
         store.commit(staged, if self.durable { Durability::Group } else { Durability::None })?;
         let status = std::fs::read_to_string("/proc/self/status")?;
         let peak = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
@@ -70,6 +57,28 @@ impl Unpack {
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The largest first, so that no processor is left alone with one that was begun late.
+fn stage_all(store: &LayerStore, layers: &[String]) -> Result<Vec<windlass_overlay::Staged>, Failure> {
+    let size = |layer: &&String| {
+        let path = layer.split_once('=').map_or("", |(path, _)| path);
+        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+    };
+    let mut waiting: Vec<&String> = layers.iter().collect();
+    waiting.sort_by_key(size);
+    let waiting = Mutex::new(waiting);
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..std::thread::available_parallelism()?.get())
+            .map(|_| scope.spawn(|| std::iter::from_fn(next).map(|layer| stage(store, layer)).collect::<Vec<_>>()))
+            .collect();
+        let joined = workers.into_iter().flat_map(|worker| match worker.join() {
+            Ok(staged) => staged,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect()
+    })
+}
 
 fn stage(store: &LayerStore, layer: &str) -> Result<windlass_overlay::Staged, Failure> {
     let (path, diff_id) = layer.split_once('=').ok_or("a layer is FILE=HEX")?;
