@@ -46,7 +46,7 @@ records! {
         conditions: Vec<DeploymentCondition> = "conditions" [6] OmitZero,
         observed_generation: Option<i64> = "observedGeneration" [1] OmitZero,
         ready_replicas: Option<i32> = "readyReplicas" [7] OmitZero,
-        replicas: Option<i32> = "replicas" [2] Pointer,
+        replicas: Option<i32> = "replicas" [2] OmitZero,
         terminating_replicas: Option<i32> = "terminatingReplicas" [9] Pointer,
         unavailable_replicas: Option<i32> = "unavailableReplicas" [5] OmitZero,
         updated_replicas: Option<i32> = "updatedReplicas" [3] OmitZero,

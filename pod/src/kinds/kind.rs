@@ -19,6 +19,9 @@ pub trait Kind: Record + Clone + Default + PartialEq + std::fmt::Debug {
     /// What its fields `apiVersion` and `kind` say, which may be nothing.
     fn named(&self) -> [Option<&str>; 2];
 
+    /// Has its fields `apiVersion` and `kind` say what it is.
+    fn set_named(&mut self);
+
     /// The name, or the empty text.
     fn name(&self) -> &str {
         self.metadata().name.as_deref().unwrap_or_default()

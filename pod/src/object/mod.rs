@@ -63,6 +63,13 @@ macro_rules! objects {
                 }
             }
 
+            /// Has its fields `apiVersion` and `kind` say what it is.
+            fn set_named(&mut self) {
+                match self {
+                    $(Self::$kind(object) => object.set_named(),)*
+                }
+            }
+
             /// Its metadata.
             pub fn metadata(&self) -> &ObjectMeta {
                 match self {

@@ -92,5 +92,7 @@ pub(crate) fn envelope(bytes: &[u8], limits: Limits) -> Result<(Object, Vec<(u32
     let mut input = Input::new(envelope.raw, limits);
     let record: &mut dyn Record = object.record_mut();
     message::merge(record, &mut input)?;
+    // What the envelope says of it, the other encodings say within the object.
+    object.set_named();
     Ok((object, input.into_unknown()))
 }

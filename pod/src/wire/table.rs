@@ -87,6 +87,10 @@ macro_rules! records {
                     fn named(&self) -> [Option<&str>; 2] {
                         [self.api_version.as_deref(), self.kind.as_deref()]
                     }
+                    fn set_named(&mut self) {
+                        self.api_version = Some(Self::API_VERSION.to_owned());
+                        self.kind = Some(Self::KIND.to_owned());
+                    }
                 }
             )?
         };
