@@ -6,6 +6,7 @@ use crate::compile::{self, Applied, Event};
 use crate::error::{Error, Result};
 use crate::gang::GroupKey;
 use crate::node::CompiledNode;
+use crate::plugin::Plugins;
 use crate::pod_table::{Place, PodName};
 use crate::profile::Sampling;
 use crate::request::{CompiledPod, Deletion, Ownership};
@@ -13,7 +14,7 @@ use crate::scheduler::Scheduler;
 use crate::slot::{NodeId, PodSlot};
 use crate::wake::Change;
 
-impl Scheduler {
+impl<P: Plugins> Scheduler<P> {
     /// Takes note of something that happened in the cluster.
     ///
     /// # Errors

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::board::{Kind, Scan};
+use crate::board::{Ground, Kind, Scan};
 use crate::decision::{Binding, Decision};
+use crate::filter::is_kept;
+use crate::plugin::{Dependence, Plugins, Scores as _};
 use crate::pod_table::{Eviction, Place};
 use crate::preempt;
 use crate::profile::{FilterPlugin, Preemption, Sampling, Ties};
@@ -19,7 +21,7 @@ use crate::verdict::Rejection;
 /// So many pods of a class are placed by scanning all nodes before the class gets a board of its own.
 const SCANS_MAX: u32 = 8;
 
-impl Scheduler {
+impl<P: Plugins> Scheduler<P> {
     /// Tries to place a pod.
     pub(crate) fn attempt(&mut self, pod: PodSlot) -> Decision {
         let class = Arc::clone(self.cluster.class(pod));
@@ -52,7 +54,7 @@ impl Scheduler {
             (None, Some(enough)) => context.sample(&subject, self.rotation.visits(), enough),
         };
         let Feasibility { feasible, rejected } = found;
-        let scores = context.score(class, &feasible);
+        let scores = context.score(&subject, &feasible);
         let selected = context.select(&subject, &feasible, &scores.totals);
         self.rotation.advance(looked_at);
         match selected {
@@ -77,15 +79,18 @@ impl Scheduler {
         let before = self.cluster.classes.attempt(id);
         let alike = if shape == id { before } else { self.cluster.classes.attempt(shape) };
         let filters = &self.profile.filters;
-        let plain =
-            self.nominations.is_empty() && FilterPlugin::OF_KUBERNETES.iter().all(|plugin| filters.contains(plugin));
+        let plain = self.nominations.is_empty()
+            && FilterPlugin::OF_KUBERNETES.iter().all(|plugin| filters.contains(plugin) || !class.asks(*plugin))
+            && is_kept(&self.plugins, class)
+            && self.plugins.scores().dependence() == Dependence::Node;
         if alike == 0 || !plain {
             return None;
         }
+        let ground = Ground { cluster: &self.cluster, scoring: &self.scoring, plugins: &self.plugins };
         if before < SCANS_MAX && self.profile.ties == Ties::LowestIndex {
             let form = Arc::clone(self.cluster.classes.get(shape));
-            let board = self.boards.of(&self.cluster, &self.scoring, shape, &form, Kind::Shape);
-            match board.map(|board| board.scan(&self.cluster, &self.scoring, class)) {
+            let board = self.boards.of(&ground, shape, &form, Kind::Shape);
+            match board.map(|board| board.scan(&ground, class)) {
                 Some(Scan::Best(node, score)) => return Some((node, score)),
                 Some(Scan::NothingFits) => return None,
                 Some(Scan::Unbounded) | None => {}
@@ -94,13 +99,14 @@ impl Scheduler {
         if before == 0 {
             return None;
         }
-        let board = self.boards.of(&self.cluster, &self.scoring, id, class, Kind::Class)?;
+        let board = self.boards.of(&ground, id, class, Kind::Class)?;
         let best = board.best()?;
         let context = Context {
             cluster: &self.cluster,
             profile: &self.profile,
             scoring: &self.scoring,
             nominations: &self.nominations,
+            plugins: &self.plugins,
         };
         let node = context.select_from(&Subject { pod: Some(pod), class, pinned: None }, &best)?;
         Some((node, best.total))
@@ -149,11 +155,12 @@ impl Scheduler {
             profile: &self.profile,
             scoring: &self.scoring,
             nominations: &self.nominations,
+            plugins: &self.plugins,
         };
         let impasse = self.impasses.of(&context, id, &subject)?;
         if !impasse.fitting().is_empty() {
             let feasible: Vec<NodeId> = impasse.fitting().iter().copied().collect();
-            let scores = context.score(class, &feasible);
+            let scores = context.score(&subject, &feasible);
             let index = context.select(&subject, &feasible, &scores.totals)?;
             let (node, score) = (feasible[index], scores.totals[index]);
             return Some(self.assume(pod, node, score));
@@ -196,6 +203,7 @@ impl Scheduler {
                 profile: &self.profile,
                 scoring: &self.scoring,
                 nominations: &self.nominations,
+                plugins: &self.plugins,
             };
             self.impasses.keep(&context, self.cluster.pods.get(pod).class, class, rejected, &search);
         }

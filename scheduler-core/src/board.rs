@@ -19,11 +19,14 @@ use crate::bounds::{ANYTHING, BLOCK, NOWHERE};
 use crate::class::ClassId;
 use crate::cluster::Cluster;
 use crate::filter::{devices, node, ports, resources};
+use crate::plugin::{Filters as _, Plugins, Scores as _, Volumes as _};
 use crate::request::PodClass;
 use crate::resources::{CPU, MEMORY};
-use crate::score::scoring::{POINTS_MAX, Scoring};
+use crate::scale::POINTS_MAX;
+use crate::score::scoring::Scoring;
 use crate::score::{gpu, images, node as node_score, resources as resource_score};
 use crate::slot::NodeId;
+use crate::view::{NodeView, PodView};
 use counter::Counters;
 use group::Groups;
 use rank::Admitted;
@@ -82,10 +85,9 @@ struct Fixed {
 
 impl Boards {
     /// The up-to-date board of a class, made when there is room for it.
-    pub(crate) fn of(
+    pub(crate) fn of<P: Plugins>(
         &mut self,
-        cluster: &Cluster,
-        scoring: &Scoring,
+        ground: &Ground<'_, P>,
         id: ClassId,
         class: &Arc<PodClass>,
         kind: Kind,
@@ -95,15 +97,15 @@ impl Boards {
         let known = self.boards.get(&id).is_some_and(|board| Arc::ptr_eq(&board.class, class));
         if !known {
             self.boards.remove(&id);
-            self.make_room(cluster)?;
-            let board = Board::new(cluster, scoring, class, kind)?;
+            self.make_room(ground.cluster)?;
+            let board = Board::new(ground, class, kind)?;
             self.boards.insert(id, Box::new(board));
         }
         let board = self.boards.get_mut(&id).expect("it was there, or has just been made");
         board.last_used = self.clock;
-        board.refresh(cluster, scoring)?;
+        board.refresh(ground)?;
         if kind == Kind::Class {
-            board.admit(scoring);
+            board.admit(ground.scoring);
         }
         Some(board)
     }
@@ -120,6 +122,34 @@ impl Boards {
             self.boards.remove(&id);
         }
         Some(())
+    }
+}
+
+/// What boards are made from.
+#[derive(Debug)]
+pub(crate) struct Ground<'a, P> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) scoring: &'a Scoring,
+    pub(crate) plugins: &'a P,
+}
+
+impl<P: Plugins> Ground<'_, P> {
+    /// Whether the caller's own filters let a class onto a node.
+    fn lets(&self, class: &PodClass, node: NodeId) -> bool {
+        let (pod, node) = self.views(class, node);
+        let volumes = class.claims.is_empty() || self.plugins.volumes().check(&pod, &node).is_ok();
+        volumes && self.plugins.filters().check(&pod, &node).is_ok()
+    }
+
+    /// What the caller's own scores give a node.
+    fn points(&self, class: &PodClass, node: NodeId) -> i64 {
+        let (pod, node) = self.views(class, node);
+        self.plugins.scores().points(&pod, &node)
+    }
+
+    fn views<'v>(&'v self, class: &'v PodClass, node: NodeId) -> (PodView<'v>, NodeView<'v>) {
+        let cluster = self.cluster;
+        (PodView { cluster, class, pod: None }, NodeView { cluster, node, supposed: None })
     }
 }
 
@@ -162,19 +192,20 @@ impl Own {
 
 impl Fixed {
     /// What is added to the bound of a node's points: as much as can be where bounds do not describe it.
-    fn extra(&self, cluster: &Cluster, node: NodeId) -> i16 {
-        let bounded = [CPU, MEMORY].into_iter().all(|resource| cluster.nodes.allocatable(node, resource) > 0);
+    fn extra<P: Plugins>(&self, ground: &Ground<'_, P>, node: NodeId) -> i16 {
+        let bounded = [CPU, MEMORY].into_iter().all(|resource| ground.cluster.nodes.allocatable(node, resource) > 0);
         match self.eligible {
             false => NOWHERE,
             true if !bounded => ANYTHING,
-            true => i16::try_from(self.image_points).unwrap_or(ANYTHING),
+            true => i16::try_from(self.image_points + ground.plugins.scores().most()).unwrap_or(ANYTHING),
         }
     }
 }
 
 impl Board {
     /// `None` for a class that groups of nodes cannot express.
-    fn new(cluster: &Cluster, scoring: &Scoring, class: &Arc<PodClass>, kind: Kind) -> Option<Self> {
+    fn new<P: Plugins>(ground: &Ground<'_, P>, class: &Arc<PodClass>, kind: Kind) -> Option<Self> {
+        let Ground { cluster, scoring, plugins } = *ground;
         let mut board = Self {
             class: Arc::clone(class),
             last_used: 0,
@@ -189,7 +220,7 @@ impl Board {
             extra: vec![[NOWHERE; BLOCK]; cluster.nodes.rows().div_ceil(BLOCK)],
         };
         let image_weight = scoring.weight(crate::profile::ScorePlugin::ImageLocality);
-        if board.own.most() + POINTS_MAX * image_weight > group::POINTS_MAX {
+        if board.own.most() + plugins.scores().most() + POINTS_MAX * image_weight > group::POINTS_MAX {
             return None;
         }
         for node in cluster.nodes.ids() {
@@ -201,22 +232,23 @@ impl Board {
                 preferred: node_score::preferred(cluster, class, node),
                 image_points: image_weight * images::points(cluster, class, node),
             };
-            board.extra[node.row() / BLOCK][node.row() % BLOCK] = board.fixed[node.row()].extra(cluster, node);
+            board.extra[node.row() / BLOCK][node.row() % BLOCK] = board.fixed[node.row()].extra(ground, node);
             for pod in cluster.nodes.pods(node) {
                 let staying = i64::from(cluster.stays(*pod));
                 board.counters.count(cluster, node, cluster.shape(*pod), 1, staying);
             }
         }
-        board.place_all(cluster);
+        board.place_all(ground);
         Some(board)
     }
 
     /// Takes in what changed; `None` when the class can no longer be expressed.
-    fn refresh(&mut self, cluster: &Cluster, scoring: &Scoring) -> Option<()> {
+    fn refresh<P: Plugins>(&mut self, ground: &Ground<'_, P>) -> Option<()> {
+        let cluster = ground.cluster;
         let entries = cluster.log.since(self.position).filter(|_| self.epoch == cluster.epoch());
         let Some(entries) = entries else {
             let last_used = self.last_used;
-            *self = Self::new(cluster, scoring, &Arc::clone(&self.class), self.kind)?;
+            *self = Self::new(ground, &Arc::clone(&self.class), self.kind)?;
             self.last_used = last_used;
             return Some(());
         };
@@ -231,38 +263,42 @@ impl Board {
         changed.dedup();
         self.position = cluster.log.end();
         if self.counters.layout_changed() {
-            self.place_all(cluster);
+            self.place_all(ground);
             return Some(());
         }
         for node in changed {
-            self.place(cluster, node);
+            self.place(ground, node);
         }
         Some(())
     }
 
-    fn place_all(&mut self, cluster: &Cluster) {
+    fn place_all<P: Plugins>(&mut self, ground: &Ground<'_, P>) {
         self.counters.lay_out();
         self.groups.clear();
-        for node in cluster.nodes.ids() {
-            self.place(cluster, node);
+        for node in ground.cluster.nodes.ids() {
+            self.place(ground, node);
         }
     }
 
     /// Puts a node into the group where it belongs now.
-    fn place(&mut self, cluster: &Cluster, node: NodeId) {
+    fn place<P: Plugins>(&mut self, ground: &Ground<'_, P>, node: NodeId) {
+        let cluster = ground.cluster;
         let fixed = self.fixed[node.row()];
         let usage = cluster.nodes.actual(node);
         let fits = fixed.eligible
             && devices::check(&self.class, &usage).is_none()
             && (self.kind == Kind::Shape
                 || ports::check(&self.class, &usage).is_none()
-                    && resources::check(cluster, &self.class, node, &usage).is_none());
+                    && resources::check(cluster, &self.class, node, &usage).is_none()
+                    && ground.lets(&self.class, node));
         if !fits {
             self.groups.take_out(node);
             return;
         }
         let points = match self.kind {
-            Kind::Class => self.own.points(cluster, &self.class, node) + fixed.image_points,
+            Kind::Class => {
+                self.own.points(cluster, &self.class, node) + fixed.image_points + ground.points(&self.class, node)
+            }
             Kind::Shape => 0,
         };
         let counters = &self.counters;

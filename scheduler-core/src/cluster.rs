@@ -35,10 +35,13 @@ pub(crate) struct Cluster {
     pub(crate) started: Log<NodeId>,
     /// Whether devices are shared here; otherwise no pod asks for any.
     pub(crate) shares_devices: bool,
+    /// Whether something answers for volume claims; otherwise no class has any.
+    pub(crate) takes_claims: bool,
     /// The devices of pods that ask for some.
     devices: BTreeMap<PodSlot, Box<[u16]>>,
     budget_changes: u64,
     namespace_changes: u64,
+    plugin_changes: u64,
 }
 
 /// How many pods of a set may be disrupted now.
@@ -208,9 +211,14 @@ impl Cluster {
         record.start = start;
     }
 
-    /// Grows with every change that is not in the log: of a node itself, or of a namespace.
+    /// Grows with every change that is not in the log: of a node itself, of a namespace, or of the caller's own plugins.
     pub(crate) fn epoch(&self) -> u64 {
-        self.nodes.epoch() + self.namespace_changes
+        self.nodes.epoch() + self.namespace_changes + self.plugin_changes
+    }
+
+    /// Says that the caller's own plugins may answer differently from now on.
+    pub(crate) fn plugins_changed(&mut self) {
+        self.plugin_changes += 1;
     }
 
     /// Gives a pod another place.

@@ -20,7 +20,8 @@ use crate::gang::{GROUP_LABEL, GroupKey};
 use crate::intern::{Interner, Symbol};
 use crate::labels::Labels;
 use crate::node::CompiledNode;
-use crate::request::{CompiledPod, Deletion, HostPort, Ownership, PodClass, PreemptionPolicy};
+use crate::plugin::Plugins;
+use crate::request::{CompiledPod, Deletion, HostPort, Ownership, PodClass, PreemptionPolicy, VolumeClaim};
 use crate::scheduler::Scheduler;
 use crate::taint::{Taint, TaintEffect};
 
@@ -121,7 +122,7 @@ pub(crate) fn pod(cluster: &mut Cluster, pod: &wire::Pod, scheduler_name: &str) 
     let meant = pod.spec.scheduler_name.as_deref().filter(|meant| !meant.is_empty());
     let ours = meant.is_none_or(|meant| meant == scheduler_name);
     if node.is_none() && ours {
-        supported(&pod.spec).map_err(|error| error.within("spec"))?;
+        supported(cluster, &pod.spec).map_err(|error| error.within("spec"))?;
     }
     let gates = pod.spec.scheduling_gates.iter().map(|gate| gate.name.as_deref().unwrap_or_default().into());
     let nominated = pod.status.nominated_node_name.as_deref().filter(|node| !node.is_empty());
@@ -160,7 +161,7 @@ pub(crate) fn pod_group(cluster: &mut Cluster, group: &PodGroup<'_>) -> Result<(
     Ok((group_key(cluster, group.namespace, group.name), group.min_count))
 }
 
-impl Scheduler {
+impl<P: Plugins> Scheduler<P> {
     /// Explains where a pod could go that the cluster does not have. With `spec.nodeName`, only that node will do.
     ///
     /// Nothing is decided and no pod is added; the labels that the pod names are remembered.
@@ -168,7 +169,7 @@ impl Scheduler {
     /// # Errors
     /// As [`Scheduler::apply`] for the same pod.
     pub fn what_if(&mut self, pod: &wire::Pod) -> Result<Explanation> {
-        supported(&pod.spec).map_err(|error| error.within("spec"))?;
+        supported(&self.cluster, &pod.spec).map_err(|error| error.within("spec"))?;
         let class = class(&mut self.cluster, pod, namespace_of(&pod.metadata))?;
         let pinned = pod.spec.node_name.as_deref().filter(|node| !node.is_empty());
         let pinned = pinned.map(|node| self.cluster.interner.intern(node));
@@ -204,21 +205,41 @@ fn class(cluster: &mut Cluster, pod: &wire::Pod, namespace: &str) -> Result<PodC
         affinity: terms.affinity,
         anti_affinity: terms.anti_affinity,
         spread: terms.spread,
+        claims: claims(cluster, pod),
         devices,
     })
 }
 
-fn supported(spec: &wire::PodSpec) -> Result<()> {
+/// The claims of a pod's volumes, where something answers for them.
+fn claims(cluster: &mut Cluster, pod: &wire::Pod) -> Box<[VolumeClaim]> {
+    if !cluster.takes_claims {
+        return Box::default();
+    }
+    let pod_name = pod.metadata.name.as_deref().unwrap_or_default();
+    let interner = &mut cluster.interner;
+    let claims = pod.spec.volumes.iter().filter_map(|volume| {
+        if let Some(source) = &volume.persistent_volume_claim {
+            let name = interner.intern(source.claim_name.as_deref().unwrap_or_default());
+            return Some(VolumeClaim { name, read_only: source.read_only.unwrap_or(false) });
+        }
+        volume.ephemeral.as_ref()?;
+        let name = format!("{pod_name}-{}", volume.name.as_deref().unwrap_or_default());
+        Some(VolumeClaim { name: interner.intern(&name), read_only: false })
+    });
+    claims.collect()
+}
+
+fn supported(cluster: &Cluster, spec: &wire::PodSpec) -> Result<()> {
     let unsupported = |field: String, feature| Err(Error::Unsupported { field, feature });
     if !spec.resource_claims.is_empty() {
         return unsupported("resourceClaims".to_owned(), "dynamic resource allocation");
     }
     for (index, volume) in spec.volumes.iter().enumerate() {
         let field = |name: &str| format!("volumes[{index}].{name}");
-        if volume.persistent_volume_claim.is_some() {
+        if volume.persistent_volume_claim.is_some() && !cluster.takes_claims {
             return unsupported(field("persistentVolumeClaim"), "placement by volume claims");
         }
-        if volume.ephemeral.is_some() {
+        if volume.ephemeral.is_some() && !cluster.takes_claims {
             return unsupported(field("ephemeral"), "placement by volume claims");
         }
         let disks = [

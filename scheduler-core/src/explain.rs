@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::cluster::Cluster;
+use crate::plugin::Plugins;
 use crate::pod_table::PodRef;
 use crate::preempt;
 use crate::profile::{FilterPlugin, Preemption, ScorePlugin};
@@ -159,10 +161,10 @@ impl fmt::Display for Explanation {
     }
 }
 
-pub(crate) fn explain(context: &Context<'_>, subject: &Subject<'_>) -> Explanation {
+pub(crate) fn explain<P: Plugins>(context: &Context<'_, P>, subject: &Subject<'_>) -> Explanation {
     let cluster = context.cluster;
     let found = context.feasibility(subject);
-    let scores = context.score(subject.class, &found.feasible);
+    let scores = context.score(subject, &found.feasible);
     let most = scores.totals.iter().max();
     let best = found.feasible.iter().zip(&scores.totals).filter(|(_, total)| Some(*total) == most);
     let best = best.map(|(node, _)| Arc::clone(cluster.nodes.name(*node))).collect();
@@ -197,8 +199,8 @@ fn fitting(scores: &Scores, index: usize) -> Verdict {
     Verdict::Fits { scores: columns.collect(), total: scores.totals[index] }
 }
 
-fn add_evictions(
-    context: &Context<'_>,
+fn add_evictions<P: Plugins>(
+    context: &Context<'_, P>,
     subject: &Subject<'_>,
     rejected: &[(NodeId, Rejection)],
     explanation: &mut Explanation,
@@ -223,21 +225,22 @@ fn add_evictions(
 }
 
 /// The node with the fewest remedies; among those, the one where evictions may help, then the first.
-fn nearest(context: &Context<'_>, subject: &Subject<'_>) -> Option<NearestMiss> {
+fn nearest<P: Plugins>(context: &Context<'_, P>, subject: &Subject<'_>) -> Option<NearestMiss> {
     let filters = context.filters(subject);
     let nodes = context.cluster.nodes.ids().map(|node| {
         let rejections = filters.check_all(node, &context.cluster.nodes.actual(node));
         let hopeless = rejections.iter().any(|rejection| rejection.code() == Code::UnschedulableAndUnresolvable);
-        let remedies: Vec<Remedy> =
-            rejections.iter().flat_map(|rejection| remedies(context, subject.class, node, *rejection)).collect();
+        let remedies: Vec<Remedy> = rejections
+            .iter()
+            .flat_map(|rejection| remedies(context.cluster, subject.class, node, *rejection))
+            .collect();
         (remedies, hopeless, node)
     });
     let (remedies, _, node) = nodes.min_by_key(|(remedies, hopeless, node)| (remedies.len(), *hopeless, *node))?;
     Some(NearestMiss { node: Arc::clone(context.cluster.nodes.name(node)), remedies })
 }
 
-fn remedies(context: &Context<'_>, class: &PodClass, node: NodeId, rejection: Rejection) -> Vec<Remedy> {
-    let cluster = context.cluster;
+fn remedies(cluster: &Cluster, class: &PodClass, node: NodeId, rejection: Rejection) -> Vec<Remedy> {
     match rejection {
         Rejection::Taint { key, value } => vec![Remedy::Tolerate {
             key: Arc::clone(cluster.interner.text(key)),

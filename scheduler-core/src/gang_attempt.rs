@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::decision::{Decision, GroupName};
 use crate::gang::{GangAttempt, GroupKey};
+use crate::plugin::Plugins;
 use crate::pod_table::Place;
 use crate::queue::PluginSet;
 use crate::report::{GroupReport, Report, count};
@@ -25,7 +26,7 @@ struct Left {
     rejected: Vec<(NodeId, Rejection)>,
 }
 
-impl Scheduler {
+impl<P: Plugins> Scheduler<P> {
     /// Tries to place the group of a pod that was taken out of the queue.
     pub(crate) fn attempt_gang(&mut self, pod: PodSlot, group: GroupKey) -> GangAttempt {
         let placed = self.gangs.ready(group).filter(|pod| self.cluster.pods.get(*pod).place != Place::Pending).count();

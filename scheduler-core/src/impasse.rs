@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::class::ClassId;
-use crate::cluster::Cluster;
+use crate::filter::is_kept;
+use crate::plugin::Plugins;
 use crate::preempt::{self, Candidate, Helpless, Key, Search};
 use crate::queue::PluginSet;
 use crate::request::{PodClass, PreemptionPolicy, WhenUnsatisfiable};
@@ -59,7 +60,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn now(context: &Context<'_>) -> Self {
+    fn now<P: Plugins>(context: &Context<'_, P>) -> Self {
         Self {
             placed: context.cluster.log.end(),
             started: context.cluster.started.end(),
@@ -72,12 +73,17 @@ impl Seen {
 
 impl Impasses {
     /// The impasse of a class, up to date; `None` when there is none, or too much has changed since.
-    pub(crate) fn of(&mut self, context: &Context<'_>, id: ClassId, subject: &Subject<'_>) -> Option<&Impasse> {
+    pub(crate) fn of<P: Plugins>(
+        &mut self,
+        context: &Context<'_, P>,
+        id: ClassId,
+        subject: &Subject<'_>,
+    ) -> Option<&Impasse> {
         self.clock += 1;
         let clock = self.clock;
         let impasse = self.list.get_mut(&id)?;
         let same = std::ptr::eq(Arc::as_ptr(&impasse.class), subject.class);
-        if !same || !is_local(context.cluster, subject.class) || impasse.refresh(context, subject).is_none() {
+        if !same || !is_local(context, subject.class) || impasse.refresh(context, subject).is_none() {
             self.list.remove(&id);
             return None;
         }
@@ -87,16 +93,16 @@ impl Impasses {
     }
 
     /// Keeps what was found about a class that fits nowhere, where that can be kept.
-    pub(crate) fn keep(
+    pub(crate) fn keep<P: Plugins>(
         &mut self,
-        context: &Context<'_>,
+        context: &Context<'_, P>,
         id: ClassId,
         class: &Arc<PodClass>,
         rejected: &[(NodeId, Rejection)],
         search: &Search,
     ) {
         let rows = context.cluster.nodes.rows().max(1);
-        if !is_local(context.cluster, class) || rows > ROWS_MAX {
+        if !is_local(context, class) || rows > ROWS_MAX {
             return;
         }
         while (self.list.len() + 1) * rows > ROWS_MAX {
@@ -109,16 +115,17 @@ impl Impasses {
 }
 
 /// Whether a node's answer depends on nothing but what is there and who waits for it.
-fn is_local(cluster: &Cluster, class: &PodClass) -> bool {
-    class.affinity.required.is_empty()
+fn is_local<P: Plugins>(context: &Context<'_, P>, class: &PodClass) -> bool {
+    is_kept(context.plugins, class)
+        && class.affinity.required.is_empty()
         && class.anti_affinity.required.is_empty()
         && class.spread.iter().all(|constraint| constraint.when != WhenUnsatisfiable::DoNotSchedule)
-        && cluster.refusing_pods().next().is_none()
+        && context.cluster.refusing_pods().next().is_none()
 }
 
 impl Impasse {
-    fn new(
-        context: &Context<'_>,
+    fn new<P: Plugins>(
+        context: &Context<'_, P>,
         class: &Arc<PodClass>,
         clock: u64,
         rejected: &[(NodeId, Rejection)],
@@ -145,7 +152,7 @@ impl Impasse {
     }
 
     /// Asks the nodes again on which something changed; `None` when that is not known.
-    fn refresh(&mut self, context: &Context<'_>, subject: &Subject<'_>) -> Option<()> {
+    fn refresh<P: Plugins>(&mut self, context: &Context<'_, P>, subject: &Subject<'_>) -> Option<()> {
         let now = Seen::now(context);
         if self.seen == now {
             return Some(());

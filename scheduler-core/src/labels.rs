@@ -20,6 +20,11 @@ impl Labels {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// The pairs of keys and values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Symbol, Symbol)> + '_ {
+        self.0.iter().copied()
+    }
 }
 
 /// One condition on a label.

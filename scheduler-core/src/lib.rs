@@ -59,13 +59,66 @@
 //! devices a pod gets. [`GpuStrategy`] has the ways of choosing, the one against fragmentation among them; the example
 //! `openb` replays a trace with each and tells how much of the devices could be given away.
 //!
+//! # Plugins of your own
+//! A [`Filter`] or a [`Score`] of the caller's own joins as a type: [`Scheduler::with_plugins`] takes them as tuples in
+//! [`Own`], and a scheduler without any is compiled as if there were no such thing. What a filter refuses is counted,
+//! explained and preempted for as what the others refuse. Each says what it depends on ([`Dependence`]): on the node
+//! alone, and its answers are kept as those of the others are; or on everything, and every decision asks it about every
+//! node.
+//!
+//! ```
+//! use windlass_scheduler_core::{Code, Dependence, Filter, NodeView, Own, PodView, Profile, Refusal, Scheduler, Score};
+//!
+//! /// Pods of one application are kept to two on a node.
+//! #[derive(Clone, Debug)]
+//! struct Apart;
+//!
+//! impl Filter for Apart {
+//!     fn dependence(&self) -> Dependence {
+//!         Dependence::Node
+//!     }
+//!
+//!     fn check(&self, pod: &PodView<'_>, node: &NodeView<'_>) -> Result<(), &'static Refusal> {
+//!         const CROWDED: Refusal =
+//!             Refusal { plugin: "Apart", code: Code::Unschedulable, reason: "node(s) had two of them" };
+//!         let same = node.pods().filter(|other| other.label("app") == pod.label("app"));
+//!         if same.count() < 2 { Ok(()) } else { Err(&CROWDED) }
+//!     }
+//! }
+//!
+//! /// Cheap nodes first.
+//! #[derive(Clone, Debug)]
+//! struct Cheap;
+//!
+//! impl Score for Cheap {
+//!     fn name(&self) -> &'static str {
+//!         "Cheap"
+//!     }
+//!
+//!     fn dependence(&self) -> Dependence {
+//!         Dependence::Node
+//!     }
+//!
+//!     fn points(&self, _: &PodView<'_>, node: &NodeView<'_>) -> i64 {
+//!         100 - node.label("cents-an-hour").and_then(|cents| cents.parse().ok()).unwrap_or(100)
+//!     }
+//! }
+//!
+//! let own = Own { filters: (Apart,), scores: (Cheap,), volumes: () };
+//! let scheduler = Scheduler::with_plugins(Profile::default(), own)?;
+//! # Ok::<(), windlass_scheduler_core::Error>(())
+//! ```
+//!
+//! Where volume claims let a pod go is for a [`Volumes`] to answer, the third part of [`Own`]: it knows the claims and the
+//! volumes, and says what kube-scheduler's plugins would ([`Refusal::VOLUME_NODE_AFFINITY`] and so on).
+//!
 //! # What it does not do
 //! It does not sample nodes unless told to: every node is filtered and scored, where kube-scheduler looks at a part of a
 //! large cluster. [`Profile::sampling`] looks at the same part as kube-scheduler does. Preemption and explanations look
 //! at all nodes either way.
 //!
-//! It does not place pods by volume claims, attached disks or dynamic resource claims; a pending pod with one is refused
-//! by [`Scheduler::apply`], not placed regardless. The spread that kube-scheduler gives to pods of a Service without
+//! It knows no volume claims of its own (see [`Volumes`]), no disks that pods name themselves, and no dynamic resource
+//! claims; a pending pod with one that nobody answers for is refused by [`Scheduler::apply`], not placed regardless. The spread that kube-scheduler gives to pods of a Service without
 //! constraints of their own is not there, since Services are not among the events. It calls no extenders.
 #![forbid(unsafe_code)]
 
@@ -90,6 +143,7 @@ mod intern;
 mod labels;
 mod log;
 mod node;
+mod plugin;
 mod pod_table;
 mod preempt;
 mod profile;
@@ -98,6 +152,7 @@ mod report;
 mod request;
 mod resources;
 mod rotation;
+mod scale;
 mod schedule;
 mod scheduler;
 mod score;
@@ -105,6 +160,7 @@ mod slot;
 mod taint;
 mod topology;
 mod verdict;
+mod view;
 mod wake;
 
 pub use compile::{Event, PodGroup, windlass_pod};
@@ -112,8 +168,10 @@ pub use decision::{Binding, Decision, GroupName};
 pub use error::{Error, Result};
 pub use explain::{Eviction, Explanation, NearestMiss, NodeExplanation, Remedy, Verdict};
 pub use gpu::{GpuStrategy, GpuTask, GpuWorkload};
+pub use plugin::{Dependence, Filter, Filters, Own, Plugins, Scale, Score, Scores, Volumes};
 pub use pod_table::PodRef;
 pub use profile::{FilterPlugin, FitStrategy, Preemption, Profile, Sampling, ScorePlugin, Shape, Ties};
 pub use report::{GroupReport, PreemptionReport, Reason, Report};
 pub use scheduler::{Counts, Scheduler};
-pub use verdict::Code;
+pub use verdict::{Code, Refusal};
+pub use view::{ClaimView, NodeView, PodView};

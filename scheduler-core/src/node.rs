@@ -65,6 +65,8 @@ pub(crate) trait Usage {
     fn port_taken(&self, port: &HostPort) -> bool;
     /// The node's shared devices.
     fn rack(&self) -> Option<&Rack>;
+    /// What is supposed of the node; `None` for it as it is.
+    fn supposed(&self) -> Option<&Supposed>;
 }
 
 /// A node's use as it is, read from the columns.
@@ -81,6 +83,9 @@ pub(crate) struct Supposed {
     pod_count: i64,
     ports: Vec<HostPort>,
     rack: Option<Rack>,
+    /// Pods that are not there in truth, and pods that are.
+    come: Vec<PodSlot>,
+    gone: Vec<PodSlot>,
 }
 
 impl NodeTable {
@@ -181,6 +186,8 @@ impl NodeTable {
             pod_count: pod_count(&self.pods[row]),
             ports: self.ports[row].clone(),
             rack: self.racks.of(row).cloned(),
+            come: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -331,6 +338,10 @@ impl Usage for Actual<'_> {
     fn rack(&self) -> Option<&Rack> {
         self.table.racks.of(self.row)
     }
+
+    fn supposed(&self) -> Option<&Supposed> {
+        None
+    }
 }
 
 impl Usage for Supposed {
@@ -349,11 +360,16 @@ impl Usage for Supposed {
     fn rack(&self) -> Option<&Rack> {
         self.rack.as_ref()
     }
+
+    fn supposed(&self) -> Option<&Supposed> {
+        Some(self)
+    }
 }
 
 impl Supposed {
     /// Adds a pod, with the devices that it takes; those that fit best where it has none yet.
-    pub(crate) fn add(&mut self, class: &PodClass, devices: &[u16]) {
+    pub(crate) fn add(&mut self, pod: PodSlot, class: &PodClass, devices: &[u16]) {
+        exchange(pod, &mut self.gone, &mut self.come);
         if let (Some(ask), Some(rack)) = (&class.devices, &mut self.rack) {
             let chosen = if devices.is_empty() { rack.choose(ask) } else { devices.to_vec() };
             rack.take(ask, &chosen);
@@ -370,7 +386,8 @@ impl Supposed {
 
     /// Takes a pod away. kube-scheduler keeps the ports of a node as a set: a port that two pods have taken is free
     /// for it once one of them is supposed away, and the choice of victims depends on that.
-    pub(crate) fn remove(&mut self, class: &PodClass, devices: &[u16]) {
+    pub(crate) fn remove(&mut self, pod: PodSlot, class: &PodClass, devices: &[u16]) {
+        exchange(pod, &mut self.come, &mut self.gone);
         if let (Some(ask), Some(rack)) = (&class.devices, &mut self.rack) {
             rack.give_back(ask, devices);
         }
@@ -381,6 +398,21 @@ impl Supposed {
         }
         self.pod_count -= 1;
         self.ports.retain(|taken| !class.ports.contains(taken));
+    }
+
+    /// The pods that are there then, given those that are there in truth.
+    pub(crate) fn pods<'a>(&'a self, pods: &'a [PodSlot]) -> impl Iterator<Item = PodSlot> + 'a {
+        pods.iter().filter(|pod| !self.gone.contains(pod)).chain(&self.come).copied()
+    }
+}
+
+/// Takes a pod off one list, or else puts it on the other.
+fn exchange(pod: PodSlot, from: &mut Vec<PodSlot>, to: &mut Vec<PodSlot>) {
+    match from.iter().position(|other| *other == pod) {
+        Some(index) => {
+            from.swap_remove(index);
+        }
+        None => to.push(pod),
     }
 }
 

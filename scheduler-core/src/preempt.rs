@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use crate::cluster::Cluster;
 use crate::filter::Filters;
 use crate::node::Supposed;
+use crate::plugin::Plugins;
 use crate::pod_table::Eviction;
 use crate::request::{Deletion, PreemptionPolicy};
 use crate::schedule::{Context, Subject};
@@ -80,8 +81,8 @@ pub(crate) struct Search {
 }
 
 /// Whether the pod may preempt at all.
-pub(crate) fn eligible(
-    context: &Context<'_>,
+pub(crate) fn eligible<P: Plugins>(
+    context: &Context<'_, P>,
     subject: &Subject<'_>,
     rejected: &[(NodeId, Rejection)],
 ) -> Result<(), Ineligible> {
@@ -104,7 +105,11 @@ pub(crate) fn eligible(
 }
 
 /// Tries evictions on every node that was rejected for what is on it.
-pub(crate) fn search<'a>(context: &Context<'a>, subject: &Subject<'a>, rejected: &[(NodeId, Rejection)]) -> Search {
+pub(crate) fn search<'a, P: Plugins>(
+    context: &Context<'a, P>,
+    subject: &Subject<'a>,
+    rejected: &[(NodeId, Rejection)],
+) -> Search {
     let mut filters = context.filters(subject);
     let mut search = Search::default();
     for (node, rejection) in rejected {
@@ -117,10 +122,10 @@ pub(crate) fn search<'a>(context: &Context<'a>, subject: &Subject<'a>, rejected:
 }
 
 /// Tries evictions on a node that was rejected.
-pub(crate) fn try_node<'a>(
-    context: &Context<'a>,
+pub(crate) fn try_node<'a, P: Plugins>(
+    context: &Context<'a, P>,
     subject: &Subject<'a>,
-    filters: &mut Filters<'a>,
+    filters: &mut Filters<'a, P>,
     node: NodeId,
     rejection: Rejection,
 ) -> Result<Candidate, Helpless> {
@@ -146,18 +151,23 @@ fn started(cluster: &Cluster, pod: PodSlot) -> i64 {
 }
 
 /// One node, with pods supposed away and back.
-struct Trial<'t, 'a> {
-    context: &'t Context<'a>,
+struct Trial<'t, 'a, P> {
+    context: &'t Context<'a, P>,
     subject: &'t Subject<'a>,
-    filters: &'t mut Filters<'a>,
+    filters: &'t mut Filters<'a, P>,
     node: NodeId,
     usage: Supposed,
     /// Pods that are supposed away at the moment.
     away: Vec<PodSlot>,
 }
 
-impl<'t, 'a> Trial<'t, 'a> {
-    fn new(context: &'t Context<'a>, subject: &'t Subject<'a>, filters: &'t mut Filters<'a>, node: NodeId) -> Self {
+impl<'t, 'a, P: Plugins> Trial<'t, 'a, P> {
+    fn new(
+        context: &'t Context<'a, P>,
+        subject: &'t Subject<'a>,
+        filters: &'t mut Filters<'a, P>,
+        node: NodeId,
+    ) -> Self {
         Self { context, subject, filters, node, usage: context.cluster.nodes.supposed(node), away: Vec::new() }
     }
 
@@ -208,14 +218,14 @@ impl<'t, 'a> Trial<'t, 'a> {
     }
 
     fn remove(&mut self, pod: PodSlot) {
-        self.usage.remove(self.context.cluster.class(pod), self.context.cluster.devices_of(pod));
+        self.usage.remove(pod, self.context.cluster.class(pod), self.context.cluster.devices_of(pod));
         self.filters.remove(pod, self.node);
         self.away.push(pod);
     }
 
     /// Lets a pod stay if the node still fits with it.
     fn reprieve(&mut self, pod: PodSlot, victims: &mut Vec<PodSlot>) {
-        self.usage.add(self.context.cluster.class(pod), self.context.cluster.devices_of(pod));
+        self.usage.add(pod, self.context.cluster.class(pod), self.context.cluster.devices_of(pod));
         self.filters.add(pod, self.node);
         if let Some(index) = self.away.iter().position(|other| *other == pod) {
             self.away.swap_remove(index);

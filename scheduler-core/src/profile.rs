@@ -22,6 +22,9 @@ pub enum FilterPlugin {
     NodePorts,
     /// Requests fit into what is allocatable.
     NodeResourcesFit,
+    /// Volume claims, by what the caller's [`Volumes`](crate::Volumes) answers: the place of kube-scheduler's four plugins
+    /// for volumes, whose names its answers bear.
+    VolumeBinding,
     /// Spread constraints with `DoNotSchedule`.
     PodTopologySpread,
     /// Required pod affinity and anti-affinity, of the pod and of the pods that are there.
@@ -29,30 +32,35 @@ pub enum FilterPlugin {
     /// Shared devices that annotations ask for, see [`GpuStrategy`]. Not part of the default profile: without it the
     /// annotations mean nothing.
     GpuShare,
+    /// A filter of the caller's own, by the name that its [`Refusal`](crate::Refusal) bears. It runs after all others, and
+    /// is not part of a [`Profile`].
+    Own(&'static str),
 }
 
 impl FilterPlugin {
-    /// Every filter, in order.
-    pub const ALL: [Self; 9] = [
+    /// Every filter of this crate, in order.
+    pub const ALL: [Self; 10] = [
         Self::NodeUnschedulable,
         Self::NodeName,
         Self::TaintToleration,
         Self::NodeAffinity,
         Self::NodePorts,
         Self::NodeResourcesFit,
+        Self::VolumeBinding,
         Self::PodTopologySpread,
         Self::InterPodAffinity,
         Self::GpuShare,
     ];
 
     /// Those of kube-scheduler, in order.
-    pub(crate) const OF_KUBERNETES: [Self; 8] = [
+    pub(crate) const OF_KUBERNETES: [Self; 9] = [
         Self::NodeUnschedulable,
         Self::NodeName,
         Self::TaintToleration,
         Self::NodeAffinity,
         Self::NodePorts,
         Self::NodeResourcesFit,
+        Self::VolumeBinding,
         Self::PodTopologySpread,
         Self::InterPodAffinity,
     ];
@@ -66,9 +74,11 @@ impl FilterPlugin {
             Self::NodeAffinity => "NodeAffinity",
             Self::NodePorts => "NodePorts",
             Self::NodeResourcesFit => "NodeResourcesFit",
+            Self::VolumeBinding => "VolumeBinding",
             Self::PodTopologySpread => "PodTopologySpread",
             Self::InterPodAffinity => "InterPodAffinity",
             Self::GpuShare => "GpuShare",
+            Self::Own(name) => name,
         }
     }
 }
@@ -94,10 +104,12 @@ pub enum ScorePlugin {
     ImageLocality,
     /// What the pod leaves of shared devices, by [`Profile::gpu`]. Not part of the default profile.
     GpuShare,
+    /// A score of the caller's own, by its name; not part of a [`Profile`].
+    Own(&'static str),
 }
 
 impl ScorePlugin {
-    /// Every score, in order.
+    /// Every score of this crate, in order.
     pub const ALL: [Self; 8] = [
         Self::TaintToleration,
         Self::NodeAffinity,
@@ -120,12 +132,13 @@ impl ScorePlugin {
             Self::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
             Self::ImageLocality => "ImageLocality",
             Self::GpuShare => "GpuShare",
+            Self::Own(name) => name,
         }
     }
 
     fn default_weight(self) -> u32 {
         match self {
-            Self::GpuShare => 0,
+            Self::GpuShare | Self::Own(_) => 0,
             Self::TaintToleration => 3,
             Self::NodeAffinity | Self::PodTopologySpread | Self::InterPodAffinity => 2,
             Self::NodeResourcesFit | Self::NodeResourcesBalancedAllocation | Self::ImageLocality => 1,

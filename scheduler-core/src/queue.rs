@@ -13,11 +13,28 @@ pub(crate) struct PluginSet(u16);
 
 impl PluginSet {
     pub(crate) fn insert(&mut self, plugin: FilterPlugin) {
-        self.0 |= 1 << plugin as u16;
+        self.0 |= Self::bit(plugin);
     }
 
     pub(crate) fn contains(self, plugin: FilterPlugin) -> bool {
-        self.0 & (1 << plugin as u16) != 0
+        self.0 & Self::bit(plugin) != 0
+    }
+
+    /// The caller's own filters share one.
+    fn bit(plugin: FilterPlugin) -> u16 {
+        1 << match plugin {
+            FilterPlugin::NodeUnschedulable => 0,
+            FilterPlugin::NodeName => 1,
+            FilterPlugin::TaintToleration => 2,
+            FilterPlugin::NodeAffinity => 3,
+            FilterPlugin::NodePorts => 4,
+            FilterPlugin::NodeResourcesFit => 5,
+            FilterPlugin::VolumeBinding => 6,
+            FilterPlugin::PodTopologySpread => 7,
+            FilterPlugin::InterPodAffinity => 8,
+            FilterPlugin::GpuShare => 9,
+            FilterPlugin::Own(_) => 10,
+        }
     }
 
     pub(crate) fn is_empty(self) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::device::DeviceAsk;
 use crate::intern::Symbol;
 use crate::labels::{Labels, NodeTerm, Selector};
+use crate::profile::FilterPlugin;
 
 use crate::resources::Requests;
 use crate::taint::Toleration;
@@ -29,6 +30,8 @@ pub(crate) struct PodClass {
     pub(crate) spread: Box<[SpreadConstraint]>,
     /// The normalized image of every container and init container.
     pub(crate) images: Box<[Symbol]>,
+    /// The claims of its volumes, where something answers for them.
+    pub(crate) claims: Box<[VolumeClaim]>,
     /// What it asks for of shared devices.
     pub(crate) devices: Option<DeviceAsk>,
 }
@@ -45,6 +48,18 @@ impl PodClass {
         };
         (shape != *self).then_some(shape)
     }
+
+    /// Whether a filter may have anything against the class; answered for what the class alone tells.
+    pub(crate) fn asks(&self, plugin: FilterPlugin) -> bool {
+        plugin != FilterPlugin::VolumeBinding || !self.claims.is_empty()
+    }
+}
+
+/// A claim in the pod's namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct VolumeClaim {
+    pub(crate) name: Symbol,
+    pub(crate) read_only: bool,
 }
 
 /// Whether a pod may push others off a node.
@@ -181,6 +196,7 @@ impl PodClass {
             anti_affinity: PodAffinity::default(),
             spread: Box::default(),
             images: Box::default(),
+            claims: Box::default(),
             devices: None,
         }
     }

@@ -3,23 +3,25 @@
 use crate::assume::Nominations;
 use crate::board::Best;
 use crate::cluster::Cluster;
-use crate::filter::Filters;
+use crate::filter::{Asked, Filters};
 use crate::intern::Symbol;
 use crate::node::{Supposed, Usage};
-use crate::profile::{Profile, Ties};
+use crate::plugin::{Plugins, Scores as _};
+use crate::profile::{Profile, ScorePlugin, Ties};
 use crate::request::PodClass;
 use crate::score::scoring::Scoring;
 use crate::score::{Scores, score};
 use crate::slot::{NodeId, PodSlot};
 use crate::verdict::Rejection;
+use crate::view::{NodeView, PodView};
 
 /// What an attempt reads.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Context<'a> {
+pub(crate) struct Context<'a, P> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) profile: &'a Profile,
     pub(crate) scoring: &'a Scoring,
     pub(crate) nominations: &'a Nominations,
+    pub(crate) plugins: &'a P,
 }
 
 /// The pod of an attempt.
@@ -47,9 +49,18 @@ pub(crate) enum Found {
     Nowhere(Vec<(NodeId, Rejection)>),
 }
 
-impl<'a> Context<'a> {
-    pub(crate) fn filters(&self, subject: &Subject<'a>) -> Filters<'a> {
-        Filters::new(self.cluster, &self.profile.filters, subject.class, subject.pinned)
+impl<P> Clone for Context<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Context<'_, P> {}
+
+impl<'a, P: Plugins> Context<'a, P> {
+    pub(crate) fn filters(&self, subject: &Subject<'a>) -> Filters<'a, P> {
+        let Subject { pod, class, pinned } = *subject;
+        Filters::new(self.cluster, &self.profile.filters, self.plugins, Asked { pod, class, pinned })
     }
 
     /// Filters every node.
@@ -91,7 +102,7 @@ impl<'a> Context<'a> {
 
     pub(crate) fn check_actual(
         &self,
-        filters: &mut Filters<'a>,
+        filters: &mut Filters<'a, P>,
         subject: &Subject<'a>,
         node: NodeId,
     ) -> Option<Rejection> {
@@ -103,7 +114,7 @@ impl<'a> Context<'a> {
     /// not come, and a pod that gathers with them must fit all the same.
     pub(crate) fn check(
         &self,
-        filters: &mut Filters<'a>,
+        filters: &mut Filters<'a, P>,
         subject: &Subject<'a>,
         node: NodeId,
         usage: &impl Usage,
@@ -113,7 +124,7 @@ impl<'a> Context<'a> {
         if !ahead.is_empty() {
             let mut supposed = suppose();
             for pod in &ahead {
-                supposed.add(self.cluster.class(*pod), &[]);
+                supposed.add(*pod, self.cluster.class(*pod), &[]);
                 filters.add(*pod, node);
             }
             let rejection = filters.check(node, &supposed);
@@ -127,8 +138,14 @@ impl<'a> Context<'a> {
         filters.check(node, usage)
     }
 
-    pub(crate) fn score(&self, class: &PodClass, nodes: &[NodeId]) -> Scores {
-        score(self.cluster, self.scoring, class, nodes)
+    /// Scores the feasible nodes.
+    pub(crate) fn score(&self, subject: &Subject<'_>, nodes: &[NodeId]) -> Scores {
+        let cluster = self.cluster;
+        let mut scores = score(cluster, self.scoring, subject.class, nodes);
+        let pod = PodView { cluster, class: subject.class, pod: subject.pod };
+        let views = nodes.iter().map(|node| NodeView { cluster, node: *node, supposed: None });
+        self.plugins.scores().columns(&pod, views, |name, points| scores.add(ScorePlugin::Own(name), points));
+        scores
     }
 
     /// The index of the node to take among the best.

@@ -12,8 +12,9 @@ use crate::explain::{Explanation, explain};
 use crate::gang::{GangAttempt, Gangs};
 use crate::impasse::Impasses;
 use crate::intern::Symbol;
+use crate::plugin::{Plugins, Volumes};
 use crate::pod_table::{Eviction, Place, PodRef};
-use crate::profile::{FilterPlugin, Profile, Sampling};
+use crate::profile::{FilterPlugin, Profile, Sampling, ScorePlugin};
 use crate::queue::{Queue, Waits};
 use crate::request::PodClass;
 use crate::rotation::Rotation;
@@ -27,8 +28,10 @@ use crate::wake::{Change, helps};
 ///
 /// The same events, calls and times give the same decisions, byte for byte. A clone is a fork: what it decides leaves
 /// the original as it is.
+///
+/// `P` are the caller's own plugins, see [`Plugins`]; there are none unless [`Scheduler::with_plugins`] says so.
 #[derive(Clone, Debug)]
-pub struct Scheduler {
+pub struct Scheduler<P = ()> {
     pub(crate) cluster: Cluster,
     pub(crate) profile: Profile,
     pub(crate) scoring: Scoring,
@@ -39,6 +42,7 @@ pub struct Scheduler {
     pub(crate) gangs: Gangs,
     /// Kept for a profile that samples nodes only.
     pub(crate) rotation: Rotation,
+    pub(crate) plugins: P,
     /// The latest time that a caller told.
     pub(crate) now: Duration,
 }
@@ -66,12 +70,29 @@ impl Scheduler {
     ///
     /// # Errors
     /// [`Error::LimitExceeded`] when the profile names more resources than can be told apart, [`Error::Invalid`] when
-    /// it samples a percentage of nodes that is not 1 to 100.
+    /// it samples a percentage of nodes that is not 1 to 100, or names a plugin of the caller's own, which would not be
+    /// there to run.
     pub fn new(profile: Profile) -> Result<Self> {
+        Self::with_plugins(profile, ())
+    }
+}
+
+impl<P: Plugins> Scheduler<P> {
+    /// A scheduler of an empty cluster, with plugins of the caller's own beside those of the profile.
+    ///
+    /// # Errors
+    /// As [`Scheduler::new`]: plugins of the caller's own run because they are given, the profile does not name them.
+    pub fn with_plugins(profile: Profile, plugins: P) -> Result<Self> {
+        let filters = profile.filters.iter().filter(|plugin| matches!(plugin, FilterPlugin::Own(_)));
+        let scores = profile.scores.keys().filter(|plugin| matches!(plugin, ScorePlugin::Own(_)));
+        if let Some(name) = filters.map(|plugin| plugin.name()).chain(scores.map(|plugin| plugin.name())).next() {
+            return Err(Error::invalid("profile", name, "plugins of the caller's own are given beside the profile"));
+        }
         if let Sampling::Percentage(percentage @ (0 | 101..)) = profile.sampling {
             return Err(Error::invalid("sampling", percentage.to_string(), "a percentage is 1 to 100"));
         }
         let mut cluster = Cluster::default();
+        cluster.takes_claims = <P::Volumes as Volumes>::TAKES_CLAIMS;
         cluster.shares_devices = profile.filters.contains(&FilterPlugin::GpuShare);
         let scoring = Scoring::new(&profile, &mut cluster.catalog, &mut cluster.interner)?;
         let queue = Queue::new(Waits::new(&profile));
@@ -85,6 +106,7 @@ impl Scheduler {
             nominations: Nominations::default(),
             gangs: Gangs::default(),
             rotation: Rotation::default(),
+            plugins,
             now: Duration::ZERO,
         })
     }
@@ -176,6 +198,19 @@ impl Scheduler {
         explain(&self.context(), &Subject { pod, class, pinned })
     }
 
+    /// The caller's own plugins.
+    pub fn plugins(&self) -> &P {
+        &self.plugins
+    }
+
+    /// The caller's own plugins, to be changed: what is kept of their answers is forgotten, and the pods that they refused
+    /// are tried again.
+    pub fn plugins_mut(&mut self) -> &mut P {
+        self.cluster.plugins_changed();
+        self.wake(&Change::Plugins);
+        &mut self.plugins
+    }
+
     /// How many pods stand where.
     pub fn counts(&self) -> Counts {
         let [active, backoff, unschedulable, gated] = self.queue.counts();
@@ -188,12 +223,13 @@ impl Scheduler {
         self.cluster.pods.resolve(pod).ok_or_else(missing)
     }
 
-    pub(crate) fn context(&self) -> Context<'_> {
+    pub(crate) fn context(&self) -> Context<'_, P> {
         Context {
             cluster: &self.cluster,
             profile: &self.profile,
             scoring: &self.scoring,
             nominations: &self.nominations,
+            plugins: &self.plugins,
         }
     }
 

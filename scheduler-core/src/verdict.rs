@@ -25,6 +25,54 @@ impl Code {
     }
 }
 
+/// What a plugin of the caller's own has against a node: one constant for each reason, so that saying it costs nothing.
+///
+/// ```
+/// use windlass_scheduler_core::{Code, Refusal};
+///
+/// const NO_LICENCE: Refusal =
+///     Refusal { plugin: "Licensed", code: Code::Unschedulable, reason: "node(s) had no licence left" };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Refusal {
+    /// The plugin's name.
+    pub plugin: &'static str,
+    /// Whether evictions may help.
+    pub code: Code,
+    /// In words that follow a number of nodes, as kube-scheduler's do.
+    pub reason: &'static str,
+}
+
+impl Refusal {
+    /// What kube-scheduler says where a claim's volume cannot be reached from the node.
+    pub const VOLUME_NODE_AFFINITY: Self = Self::volume("VolumeBinding", "node(s) had volume node affinity conflict");
+    /// What it says where no volume is there for a claim that waits for its first pod.
+    pub const VOLUME_NOT_FOUND: Self =
+        Self::volume("VolumeBinding", "node(s) didn't find available persistent volumes to bind");
+    /// What it says where the storage that the node reaches is full.
+    pub const VOLUME_NO_SPACE: Self = Self::volume("VolumeBinding", "node(s) did not have enough free storage");
+    /// What it says where a claim is not bound, and not to wait for its first pod.
+    pub const VOLUME_UNBOUND: Self = Self::volume("VolumeBinding", "pod has unbound immediate PersistentVolumeClaims");
+    /// What it says where a claim names a volume that is not there.
+    pub const VOLUME_MISSING: Self =
+        Self::volume("VolumeBinding", "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)");
+    /// What it says where the volume is in another zone.
+    pub const VOLUME_ZONE: Self = Self::volume("VolumeZone", "node(s) had no available volume zone");
+    /// What it says where as many volumes are attached as the driver can. Evictions may help.
+    pub const VOLUME_LIMIT: Self =
+        Self { plugin: "NodeVolumeLimits", code: Code::Unschedulable, reason: "node(s) exceed max volume count" };
+    /// What it says where a claim that one pod may use at a time is in use. Evictions may help.
+    pub const VOLUME_IN_USE: Self = Self {
+        plugin: "VolumeRestrictions",
+        code: Code::Unschedulable,
+        reason: "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode",
+    };
+
+    const fn volume(plugin: &'static str, reason: &'static str) -> Self {
+        Self { plugin, code: Code::UnschedulableAndUnresolvable, reason }
+    }
+}
+
 /// A node's rejection by one plugin, small enough to be made for every node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Rejection {
@@ -40,6 +88,7 @@ pub(crate) enum Rejection {
     PodAntiAffinity,
     ExistingPodAntiAffinity,
     Devices(Code),
+    Own(&'static Refusal),
 }
 
 /// Which resources fall short: pods, cpu, memory, ephemeral storage, then the class's scalars in order.
@@ -84,6 +133,7 @@ impl Rejection {
             Self::SpreadLabelMissing | Self::Spread => FilterPlugin::PodTopologySpread,
             Self::PodAffinity | Self::PodAntiAffinity | Self::ExistingPodAntiAffinity => FilterPlugin::InterPodAffinity,
             Self::Devices(_) => FilterPlugin::GpuShare,
+            Self::Own(refusal) => FilterPlugin::Own(refusal.plugin),
         }
     }
 
@@ -91,6 +141,7 @@ impl Rejection {
         match self {
             Self::Ports | Self::Spread | Self::PodAntiAffinity | Self::ExistingPodAntiAffinity => Code::Unschedulable,
             Self::Resources { code, .. } | Self::Devices(code) => code,
+            Self::Own(refusal) => refusal.code,
             Self::NodeUnschedulable
             | Self::NodeName
             | Self::Taint { .. }
@@ -114,6 +165,7 @@ impl Rejection {
             Self::ExistingPodAntiAffinity => "node(s) didn't satisfy existing pods anti-affinity rules",
             Self::Devices(Code::Unschedulable) => "node(s) didn't have enough left of their devices",
             Self::Devices(_) => "node(s) didn't have the devices that the pod asks for",
+            Self::Own(refusal) => refusal.reason,
             Self::Taint { key, value } => {
                 let (key, value) = (cluster.interner.text(key), cluster.interner.text(value));
                 return vec![format!("node(s) had untolerated taint {{{key}: {value}}}")];

@@ -22,11 +22,23 @@ pub(crate) enum Change<'a> {
     PodLeft(&'a PodClass),
     /// Labels of a namespace changed, or it came or went.
     Namespace,
+    /// The caller's own plugins may answer differently.
+    Plugins,
 }
+
+/// All of the caller's own filters, and what answers for volumes. What they look at is not known here: every change may
+/// help a pod that one of them refused, as upstream has it of plugins without hints.
+const OWN: FilterPlugin = FilterPlugin::Own("");
 
 impl Change<'_> {
     /// The plugins whose verdict the change may lift.
     pub(crate) fn concerns(&self) -> PluginSet {
+        let mut plugins = self.concerns_of_kubernetes();
+        plugins.insert(OWN);
+        plugins
+    }
+
+    fn concerns_of_kubernetes(&self) -> PluginSet {
         match self {
             Self::NodeAdded(_) | Self::NodeChanged(..) => PluginSet::of(&FilterPlugin::ALL),
             Self::NodeRemoved => PluginSet::of(&[FilterPlugin::PodTopologySpread]),
@@ -39,6 +51,7 @@ impl Change<'_> {
                 FilterPlugin::GpuShare,
             ]),
             Self::Namespace => PluginSet::of(&[FilterPlugin::InterPodAffinity]),
+            Self::Plugins => PluginSet::default(),
         }
     }
 }
@@ -46,6 +59,7 @@ impl Change<'_> {
 /// Whether a pod that `rejected_by` stood against should be tried again after a change.
 pub(crate) fn helps(cluster: &Cluster, class: &PodClass, rejected_by: PluginSet, change: &Change<'_>) -> bool {
     rejected_by.is_empty()
+        || rejected_by.contains(OWN)
         || FilterPlugin::ALL.into_iter().filter(|plugin| rejected_by.contains(*plugin)).any(|plugin| match change {
             Change::NodeAdded(node) => node_helps(cluster, class, plugin, *node, None),
             Change::NodeChanged(node, before) => node_helps(cluster, class, plugin, *node, Some(before)),
@@ -54,6 +68,7 @@ pub(crate) fn helps(cluster: &Cluster, class: &PodClass, rejected_by: PluginSet,
             Change::PodPlaced(other) => placed_helps(cluster, class, plugin, other),
             Change::PodLeft(other) => left_helps(cluster, class, plugin, other),
             Change::Namespace => plugin == FilterPlugin::InterPodAffinity,
+            Change::Plugins => false,
         })
 }
 
@@ -86,6 +101,8 @@ fn node_helps(
             before.is_none_or(|before| before.labels != now.labels || before.taints != now.taints)
         }
         FilterPlugin::InterPodAffinity => before.is_none_or(|before| before.labels != now.labels),
+        // It answers with refusals of the caller's own.
+        FilterPlugin::VolumeBinding | FilterPlugin::Own(_) => false,
         FilterPlugin::GpuShare => before.is_none_or(|before| before.devices != now.devices),
     }
 }

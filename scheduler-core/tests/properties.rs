@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use windlass_scheduler_core::{Decision, PodRef, Profile, Ties};
+use windlass_scheduler_core::{
+    Code, Decision, Dependence, Filter, NodeView, Own, PodRef, PodView, Profile, Refusal, Scale, Score, Ties,
+};
 use world::{Outcome, Step, World};
 
 /// Runs in which pods differ, runs in which the same few come again and again, and runs in which they differ in what
@@ -46,7 +48,7 @@ fn run_of(pods: BoxedStrategy<u64>) -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn run(profile: Profile, steps: &[Step], mut check: impl FnMut(&World, &Decision)) -> World {
-    let mut world = World::new(profile);
+    let mut world = World::new(profile, ());
     for step in steps {
         world.step(*step, &mut check);
     }
@@ -91,6 +93,56 @@ fn assert_plain(world: &World, decision: &Decision) {
     }
 }
 
+/// What a plugin says that it depends on; its answer never depends on more than the node.
+#[derive(Clone, Copy, Debug)]
+struct Apart(Dependence);
+
+impl Filter for Apart {
+    fn dependence(&self) -> Dependence {
+        self.0
+    }
+
+    /// At most two pods of the same application on a node.
+    fn check(&self, pod: &PodView<'_>, node: &NodeView<'_>) -> Result<(), &'static Refusal> {
+        const CROWDED: Refusal = Refusal { plugin: "Apart", code: Code::Unschedulable, reason: "node(s) were crowded" };
+        let same = node.pods().filter(|other| other.label("app") == pod.label("app"));
+        if same.count() < 2 { Ok(()) } else { Err(&CROWDED) }
+    }
+}
+
+/// Nodes with little memory left for large pods.
+#[derive(Clone, Copy, Debug)]
+struct Tight(Dependence);
+
+impl Score for Tight {
+    fn name(&self) -> &'static str {
+        "Tight"
+    }
+
+    fn weight(&self) -> u32 {
+        2
+    }
+
+    fn scale(&self) -> Scale {
+        Scale::Given
+    }
+
+    fn dependence(&self) -> Dependence {
+        self.0
+    }
+
+    fn points(&self, pod: &PodView<'_>, node: &NodeView<'_>) -> i64 {
+        let left = node.allocatable("memory") - node.requested("memory") - pod.requests("memory");
+        100 - (left >> 27)
+    }
+}
+
+/// The world as plugins see it whose answers are kept, or that are asked anew about every node.
+fn with_own(dependence: Dependence) -> World<Own<(Apart,), (Tight,)>> {
+    let plugins = Own { filters: (Apart(dependence),), scores: (Tight(dependence),), volumes: () };
+    World::new(Profile::default(), plugins)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -106,11 +158,22 @@ proptest! {
             .into_iter()
             .filter(|step| !matches!(step, Step::RemoveNode(_)))
             .collect();
-        let mut world = World::new(Profile::default());
+        let mut world = World::new(Profile::default(), ());
         for step in steps {
-            let preempts = matches!(world.peek(), Decision::Preempt { .. }) && matches!(step, Step::Decide(_));
+            let preempts = matches!(step, Step::Decide(_)) && matches!(world.peek(), Decision::Preempt { .. });
             let step = if preempts { Step::Decide(Outcome::Rollback) } else { step };
             world.step(step, &mut assert_plain);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_own_plugins_is_what_they_would_say(steps in steps()) {
+        let (mut kept, mut asked) = (with_own(Dependence::Node), with_own(Dependence::Everything));
+        for step in steps {
+            let (mut one, mut other) = (None, None);
+            kept.step(step, &mut |_, decision| one = Some(decision.clone()));
+            asked.step(step, &mut |_, decision| other = Some(decision.clone()));
+            prop_assert_eq!(one, other);
         }
     }
 

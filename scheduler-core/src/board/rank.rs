@@ -4,8 +4,9 @@ use super::Board;
 use super::counter::{Counter, Role};
 use super::group::Group;
 use crate::profile::ScorePlugin;
+use crate::scale::{fewer_is_better, more_is_better};
 use crate::score::scoring::Scoring;
-use crate::score::{interpod, node, spread};
+use crate::score::{interpod, spread};
 use crate::slot::NodeId;
 
 /// The key of a group, and how many nodes fit there.
@@ -101,8 +102,8 @@ impl Board {
         for (plugin, weight) in &scoring.plugins {
             let column = |index: usize| groups.iter().map(|(key, _)| key[index]).collect();
             let points = match plugin {
-                ScorePlugin::TaintToleration => node::fewer_is_better(column(0)),
-                ScorePlugin::NodeAffinity if !class.node_preferred.is_empty() => node::more_is_better(column(1)),
+                ScorePlugin::TaintToleration => fewer_is_better(column(0)),
+                ScorePlugin::NodeAffinity if !class.node_preferred.is_empty() => more_is_better(column(1)),
                 ScorePlugin::PodTopologySpread if self.of_role(is_soft).next().is_some() => self.spread(groups),
                 ScorePlugin::InterPodAffinity => {
                     let sum = |(key, _): &Member<'_>| -> i64 {

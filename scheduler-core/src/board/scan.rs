@@ -7,10 +7,10 @@ use std::cmp::Reverse;
 
 use super::group::Group;
 use super::rank::Member;
-use super::{Board, Own};
+use super::{Board, Ground, Own};
 use crate::bounds::{Ask, BLOCK, POINTS_MAX, Scaled};
-use crate::cluster::Cluster;
 use crate::filter::{ports, resources};
+use crate::plugin::Plugins;
 use crate::profile::{FitStrategy, ScorePlugin};
 use crate::request::PodClass;
 use crate::resources::{CPU, MEMORY};
@@ -18,8 +18,8 @@ use crate::score::scoring::Scoring;
 use crate::slot::NodeId;
 
 /// The best node of each group so far.
-struct Leaders<'a> {
-    cluster: &'a Cluster,
+struct Leaders<'a, P> {
+    ground: &'a Ground<'a, P>,
     class: &'a PodClass,
     own: Own,
     board: &'a Board,
@@ -46,7 +46,8 @@ pub(crate) enum Scan {
 
 impl Board {
     /// Looks for the best node for a class of this shape.
-    pub(crate) fn scan(&self, cluster: &Cluster, scoring: &Scoring, class: &PodClass) -> Scan {
+    pub(crate) fn scan<P: Plugins>(&self, ground: &Ground<'_, P>, class: &PodClass) -> Scan {
+        let Ground { cluster, scoring, .. } = *ground;
         let Some(ask) = ask(scoring, class).filter(|_| !self.needs_sizes()) else { return Scan::Unbounded };
         let ask = cluster.nodes.bounds().scale(&ask);
         let of = |(block, extra)| cluster.nodes.bounds().of(&ask, block, extra).into_iter().fold(i16::MIN, i16::max);
@@ -54,7 +55,7 @@ impl Board {
         let admitted = |group: &Group| !group.ranking.is_empty() && self.admits(&group.key);
         let start = Leader { points: i64::MIN, node: None };
         let mut leaders = Leaders {
-            cluster,
+            ground,
             class,
             own: Own::new(scoring, class),
             board: self,
@@ -84,11 +85,11 @@ impl Board {
     }
 }
 
-impl Leaders<'_> {
+impl<P: Plugins> Leaders<'_, P> {
     /// Looks at every node of a block whose bound leaves it a chance.
     fn open(&mut self, ask: &Scaled, block: usize) {
         let Some(extra) = self.board.extra.get(block) else { return };
-        let bounds = self.cluster.nodes.bounds().of(ask, block, extra);
+        let bounds = self.ground.cluster.nodes.bounds().of(ask, block, extra);
         let least = self.best.iter().flatten().map(|leader| leader.points).min().unwrap_or(i64::MAX);
         let least = i16::try_from(least.max(0)).unwrap_or(i16::MAX);
         for (row, bound) in (block * BLOCK..).zip(bounds).filter(|(_, bound)| *bound >= least) {
@@ -104,13 +105,17 @@ impl Leaders<'_> {
         let Some(group) = self.board.groups.of_row(row) else { return };
         let Some(leader) = self.best[group] else { return };
         let node = NodeId::at(row);
-        let usage = self.cluster.nodes.actual(node);
+        let cluster = self.ground.cluster;
+        let usage = cluster.nodes.actual(node);
         let fits = ports::check(self.class, &usage).is_none()
-            && resources::check(self.cluster, self.class, node, &usage).is_none();
+            && resources::check(cluster, self.class, node, &usage).is_none()
+            && self.ground.lets(self.class, node);
         if !fits {
             return;
         }
-        let points = self.own.points(self.cluster, self.class, node) + self.board.fixed[row].image_points;
+        let points = self.own.points(cluster, self.class, node)
+            + self.board.fixed[row].image_points
+            + self.ground.points(self.class, node);
         let before = leader.node.is_none_or(|leading| node < leading);
         if points > leader.points || (points == leader.points && before) {
             self.best[group] = Some(Leader { points, node: Some(node) });

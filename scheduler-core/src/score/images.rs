@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::request::PodClass;
-use crate::score::scoring::POINTS_MAX;
+use crate::scale::POINTS_MAX;
 use crate::slot::NodeId;
 
 const MEBIBYTE: i64 = 1024 * 1024;

@@ -3,7 +3,8 @@
 use crate::cluster::Cluster;
 use crate::filter::interpod::selects;
 use crate::request::{AffinityTerm, PodClass};
-use crate::score::scoring::{POINTS_MAX, Scoring};
+use crate::scale::POINTS_MAX;
+use crate::score::scoring::Scoring;
 use crate::slot::{NodeId, PodSlot};
 use crate::topology::TopologyId;
 

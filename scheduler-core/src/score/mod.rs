@@ -35,14 +35,25 @@ pub(crate) fn score(cluster: &Cluster, scoring: &Scoring, class: &PodClass, node
             ScorePlugin::InterPodAffinity => interpod::score(cluster, scoring, class, nodes),
             ScorePlugin::NodeResourcesBalancedAllocation => resources::balanced(cluster, scoring, class, nodes),
             ScorePlugin::ImageLocality => Some(images::score(cluster, class, nodes)),
+            // They are added by whoever knows them.
+            ScorePlugin::Own(_) => None,
             ScorePlugin::GpuShare => Some(nodes.iter().map(|node| scoring.gpu.points(cluster, class, *node)).collect()),
         };
         let Some(mut points) = points else { continue };
-        for (points, total) in points.iter_mut().zip(&mut scores.totals) {
+        for points in &mut points {
             *points *= weight;
-            *total += *points;
         }
-        scores.columns.push((*plugin, points));
+        scores.add(*plugin, points);
     }
     scores
+}
+
+impl Scores {
+    /// Adds a plugin's weighted points.
+    pub(crate) fn add(&mut self, plugin: ScorePlugin, points: Vec<i64>) {
+        for (total, points) in self.totals.iter_mut().zip(&points) {
+            *total += points;
+        }
+        self.columns.push((plugin, points));
+    }
 }

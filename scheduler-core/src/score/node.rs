@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::request::PodClass;
-use crate::score::scoring::POINTS_MAX;
+use crate::scale::{fewer_is_better, more_is_better};
 use crate::slot::NodeId;
 use crate::taint::TaintEffect;
 
@@ -17,14 +17,6 @@ pub(crate) fn intolerable(cluster: &Cluster, class: &PodClass, node: NodeId) -> 
     soft.map(|taint| i64::from(!class.tolerations.iter().any(|toleration| toleration.tolerates(taint)))).sum()
 }
 
-pub(crate) fn fewer_is_better(mut counts: Vec<i64>) -> Vec<i64> {
-    let most = counts.iter().copied().max().unwrap_or(0);
-    for count in &mut counts {
-        *count = if most == 0 { POINTS_MAX } else { POINTS_MAX - POINTS_MAX * *count / most };
-    }
-    counts
-}
-
 pub(crate) fn affinity(cluster: &Cluster, class: &PodClass, nodes: &[NodeId]) -> Option<Vec<i64>> {
     let preferring = !class.node_preferred.is_empty();
     preferring.then(|| more_is_better(nodes.iter().map(|node| preferred(cluster, class, *node)).collect()))
@@ -36,14 +28,4 @@ pub(crate) fn preferred(cluster: &Cluster, class: &PodClass, node: NodeId) -> i6
     let terms = class.node_preferred.iter();
     let matching = terms.filter(|(_, term)| term.matches(spec.name_symbol, &spec.labels, &cluster.interner));
     matching.map(|(weight, _)| *weight).sum()
-}
-
-pub(crate) fn more_is_better(mut weights: Vec<i64>) -> Vec<i64> {
-    let most = weights.iter().copied().max().unwrap_or(0);
-    if most > 0 {
-        for weight in &mut weights {
-            *weight = POINTS_MAX * *weight / most;
-        }
-    }
-    weights
 }

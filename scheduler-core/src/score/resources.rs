@@ -4,7 +4,8 @@ use crate::cluster::Cluster;
 use crate::profile::FitStrategy;
 use crate::request::PodClass;
 use crate::resources::{CPU, MEMORY, ResourceId};
-use crate::score::scoring::{POINTS_MAX, Scoring};
+use crate::scale::POINTS_MAX;
+use crate::score::scoring::Scoring;
 use crate::slot::NodeId;
 
 /// The points for the room that is left, for one pod.

@@ -1,4 +1,4 @@
-//! What all scores share: the range of points, and the profile's settings with resource names resolved.
+//! What all scores share: the profile's settings with resource names resolved.
 
 use std::sync::Arc;
 
@@ -7,9 +7,6 @@ use crate::intern::Interner;
 use crate::profile::{FitStrategy, Profile, ScorePlugin};
 use crate::resources::{Catalog, ResourceId};
 use crate::score::gpu::Strategy;
-
-/// The best that one plugin gives a node, before its weight.
-pub(crate) const POINTS_MAX: i64 = 100;
 
 /// The scores of a profile with its resource names resolved to columns.
 #[derive(Clone, Debug)]

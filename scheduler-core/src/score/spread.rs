@@ -4,8 +4,8 @@ use crate::cluster::Cluster;
 use crate::filter::spread::{includes, matching_pods};
 use crate::intern::Symbol;
 use crate::request::{PodClass, SpreadConstraint, WhenUnsatisfiable};
+use crate::scale::POINTS_MAX;
 use crate::score::logarithm::ln;
-use crate::score::scoring::POINTS_MAX;
 use crate::slot::NodeId;
 
 /// Counted node by node, not by domain: every node is a domain of its own.

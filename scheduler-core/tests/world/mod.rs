@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use windlass_pod::{Namespace, Node, Pod};
-use windlass_scheduler_core::{Decision, Event, Profile, Scheduler};
+use windlass_scheduler_core::{Decision, Event, Plugins, Profile, Scheduler};
 
 use crate::wire::decode;
 
@@ -32,8 +32,8 @@ pub(crate) enum Outcome {
 }
 
 /// The objects as the API server would have them, and the scheduler that was told of them.
-pub(crate) struct World {
-    pub(crate) scheduler: Scheduler,
+pub(crate) struct World<P = ()> {
+    pub(crate) scheduler: Scheduler<P>,
     pub(crate) namespaces: Vec<Value>,
     pub(crate) nodes: BTreeMap<String, Value>,
     pub(crate) pods: BTreeMap<String, Value>,
@@ -41,9 +41,9 @@ pub(crate) struct World {
     made: usize,
 }
 
-impl World {
-    pub(crate) fn new(profile: Profile) -> Self {
-        let mut scheduler = Scheduler::new(profile).expect("the profile is valid");
+impl<P: Plugins + Clone> World<P> {
+    pub(crate) fn new(profile: Profile, plugins: P) -> Self {
+        let mut scheduler = Scheduler::with_plugins(profile, plugins).expect("the profile is valid");
         let namespaces = vec![
             json!({"metadata": {"name": "blue", "labels": {"team": "x"}}}),
             json!({"metadata": {"name": "green", "labels": {"team": "y"}}}),
