@@ -25,6 +25,7 @@ use crate::resources::{CPU, MEMORY};
 use crate::scale::POINTS_MAX;
 use crate::score::scoring::Scoring;
 use crate::score::{gpu, images, node as node_score, resources as resource_score};
+use crate::shared::Shared;
 use crate::slot::NodeId;
 use crate::view::{NodeView, PodView};
 use counter::Counters;
@@ -41,27 +42,32 @@ const IDLE_MAX: u64 = 1 << 10;
 /// The boards that are kept.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Boards {
-    boards: BTreeMap<(Kind, ClassId), Box<Board>>,
+    boards: BTreeMap<(Kind, ClassId), Kept>,
     /// Counts the questions.
     clock: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    board: Shared<Board>,
+    last_used: u64,
 }
 
 /// One class's view of the nodes.
 #[derive(Clone, Debug)]
 pub(crate) struct Board {
     class: Arc<PodClass>,
-    last_used: u64,
     /// How much of the log has been taken in.
     position: u64,
     epoch: u64,
     own: Own,
-    fixed: Vec<Fixed>,
+    fixed: Shared<Vec<Fixed>>,
     counters: Counters,
     groups: Groups,
     admitted: Admitted,
     kind: Kind,
     /// What is added to the bound of a row's points.
-    extra: Vec<[i16; BLOCK]>,
+    extra: Shared<Vec<[i16; BLOCK]>>,
 }
 
 /// What a board is made for.
@@ -94,17 +100,20 @@ impl Boards {
     ) -> Option<&Board> {
         self.clock += 1;
         let id = (kind, id);
-        let known = self.boards.get(&id).is_some_and(|board| Arc::ptr_eq(&board.class, class));
+        let known = self.boards.get(&id).is_some_and(|kept| Arc::ptr_eq(&kept.board.class, class));
         if !known {
             self.boards.remove(&id);
             self.make_room(ground.cluster)?;
             let board = Board::new(ground, class, kind)?;
-            self.boards.insert(id, Box::new(board));
+            self.boards.insert(id, Kept { board: Shared::new(board), last_used: 0 });
         }
-        let board = self.boards.get_mut(&id).expect("it was there, or has just been made");
-        board.last_used = self.clock;
-        board.refresh(ground)?;
-        if kind == Kind::Class {
+        let Kept { board, last_used } = self.boards.get_mut(&id).expect("it was there, or has just been made");
+        *last_used = self.clock;
+        // What forks share is copied only where there is something to take in.
+        if board.is_behind(ground.cluster) {
+            board.refresh(ground)?;
+        }
+        if kind == Kind::Class && !board.is_admitted() {
             board.admit(ground.scoring);
         }
         Some(board)
@@ -114,8 +123,8 @@ impl Boards {
     fn make_room(&mut self, cluster: &Cluster) -> Option<()> {
         let rows = cluster.nodes.rows().max(1);
         while (self.boards.len() + 1) * rows > ROWS_MAX {
-            let (id, board) = self.boards.iter().min_by_key(|(_, board)| board.last_used)?;
-            if self.clock - board.last_used < IDLE_MAX {
+            let (id, kept) = self.boards.iter().min_by_key(|(_, kept)| kept.last_used)?;
+            if self.clock - kept.last_used < IDLE_MAX {
                 return None;
             }
             let id = *id;
@@ -208,16 +217,15 @@ impl Board {
         let Ground { cluster, scoring, plugins } = *ground;
         let mut board = Self {
             class: Arc::clone(class),
-            last_used: 0,
             position: cluster.log.end(),
             epoch: cluster.epoch(),
             own: Own::new(scoring, class),
-            fixed: vec![Fixed::default(); cluster.nodes.rows()],
+            fixed: Shared::new(vec![Fixed::default(); cluster.nodes.rows()]),
             counters: Counters::new(cluster, scoring, class)?,
             groups: Groups::new(cluster.nodes.rows()),
             admitted: Admitted::default(),
             kind,
-            extra: vec![[NOWHERE; BLOCK]; cluster.nodes.rows().div_ceil(BLOCK)],
+            extra: Shared::new(vec![[NOWHERE; BLOCK]; cluster.nodes.rows().div_ceil(BLOCK)]),
         };
         let image_weight = scoring.weight(crate::profile::ScorePlugin::ImageLocality);
         if board.own.most() + plugins.scores().most() + POINTS_MAX * image_weight > group::POINTS_MAX {
@@ -242,14 +250,16 @@ impl Board {
         Some(board)
     }
 
+    fn is_behind(&self, cluster: &Cluster) -> bool {
+        (self.position, self.epoch) != (cluster.log.end(), cluster.epoch())
+    }
+
     /// Takes in what changed; `None` when the class can no longer be expressed.
     fn refresh<P: Plugins>(&mut self, ground: &Ground<'_, P>) -> Option<()> {
         let cluster = ground.cluster;
         let entries = cluster.log.since(self.position).filter(|_| self.epoch == cluster.epoch());
         let Some(entries) = entries else {
-            let last_used = self.last_used;
             *self = Self::new(ground, &Arc::clone(&self.class), self.kind)?;
-            self.last_used = last_used;
             return Some(());
         };
         let mut changed: Vec<NodeId> = Vec::new();

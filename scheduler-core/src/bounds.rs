@@ -6,6 +6,8 @@
 //! Amounts are 256ths of a hundredth of what is allocatable, in 16 bits: eight rows fit into the registers that every
 //! processor has, and a point is what a shift leaves. Every amount is rounded down, so that no bound is too low.
 
+use crate::shared::Pages;
+
 /// Rows of a block, which are computed together.
 pub(crate) const BLOCK: usize = 64;
 /// The bound of a row on which the pod surely does not fit; that of any other is not negative.
@@ -22,15 +24,25 @@ const FULL: u16 = 2 * WHOLE;
 /// What rounding may take from a difference of two shares.
 const ROUNDING: u16 = 4;
 
+/// The rows of a block; one that was never noted is full.
+#[derive(Clone, Debug)]
+struct Block([u16; BLOCK]);
+
+impl Default for Block {
+    fn default() -> Self {
+        Self([FULL; BLOCK])
+    }
+}
+
 /// cpu (0) and memory (1) of every node row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bounds {
     rows: usize,
     /// Shares of what is allocatable.
-    requested: [Vec<[u16; BLOCK]>; 2],
-    scored: [Vec<[u16; BLOCK]>; 2],
+    requested: [Pages<Block>; 2],
+    scored: [Pages<Block>; 2],
     /// The unit divided by what is allocatable.
-    inverse: [Vec<[u16; BLOCK]>; 2],
+    inverse: [Pages<Block>; 2],
     /// No more than the least that a row has of a resource; 0 before the first row.
     units: [i64; 2],
     /// Shares that the scores count as more than what is requested.
@@ -71,7 +83,7 @@ impl Bounds {
     pub(crate) fn push(&mut self) {
         if self.rows.is_multiple_of(BLOCK) {
             for column in self.requested.iter_mut().chain(&mut self.scored).chain(&mut self.inverse) {
-                column.push([FULL; BLOCK]);
+                column.push(Block::default());
             }
         }
         self.rows += 1;
@@ -88,7 +100,7 @@ impl Bounds {
                 *unit = 1 << amount.ilog2();
                 kept = false;
             }
-            column[row / BLOCK][row % BLOCK] = below(float(*unit) / float(amount) * f64::from(u16::MAX));
+            column[row / BLOCK].0[row % BLOCK] = below(float(*unit) / float(amount) * f64::from(u16::MAX));
         }
         kept
     }
@@ -99,7 +111,7 @@ impl Bounds {
         for which in 0..2 {
             let whole = f64::from(WHOLE) / float(allocatable[which].max(1));
             let share = |amount: i64| below(float(amount) * whole).min(FULL);
-            let (one, two) = (&mut self.requested[which][cell.0][cell.1], &mut self.scored[which][cell.0][cell.1]);
+            let (one, two) = (&mut self.requested[which][cell.0].0[cell.1], &mut self.scored[which][cell.0].0[cell.1]);
             self.differing -= usize::from(one != two);
             (*one, *two) = (share(requested[which]), share(scored[which]));
             self.differing += usize::from(one != two);
@@ -136,9 +148,9 @@ impl Bounds {
 
     /// `SAME` where the scores count what is requested, and nothing more.
     fn compute<const SAME: bool>(&self, ask: &Scaled, block: usize, extra: &[i16; BLOCK]) -> [i16; BLOCK] {
-        let [cpu_used, memory_used] = self.requested.each_ref().map(|column| &column[block]);
-        let [cpu_scored, memory_scored] = self.scored.each_ref().map(|column| &column[block]);
-        let [cpu_inverse, memory_inverse] = self.inverse.each_ref().map(|column| &column[block]);
+        let [cpu_used, memory_used] = self.requested.each_ref().map(|column| &column[block].0);
+        let [cpu_scored, memory_scored] = self.scored.each_ref().map(|column| &column[block].0);
+        let [cpu_inverse, memory_inverse] = self.inverse.each_ref().map(|column| &column[block].0);
         let mut out = [0; BLOCK];
         for row in 0..BLOCK {
             let cpu = cpu_used[row].saturating_add(ask.requested[0].of(cpu_inverse[row]));

@@ -1,9 +1,9 @@
 //! Pod classes: pods with equal demands share one compiled form.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::request::PodClass;
+use crate::shared::{Atlas, Pages};
 
 /// A class in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,8 +12,9 @@ pub(crate) struct ClassId(u32);
 /// The classes of the pods that are there; a class goes with its last pod.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Classes {
-    index: HashMap<Arc<PodClass>, ClassId>,
-    entries: Vec<Entry>,
+    index: Atlas<Arc<PodClass>, ClassId>,
+    /// By number; a number that is free keeps its last class.
+    entries: Pages<Option<Entry>>,
     free: Vec<ClassId>,
 }
 
@@ -38,17 +39,18 @@ impl Classes {
     /// Finds or adds a class, and counts one pod in it. A new class counts as one in its shape, in turn.
     pub(crate) fn acquire(&mut self, class: PodClass) -> ClassId {
         if let Some(id) = self.index.get(&class) {
-            self.entries[id.index()].pods += 1;
-            return *id;
+            let id = *id;
+            self.entry_mut(id).pods += 1;
+            return id;
         }
         let shape = class.shape().map(|shape| self.acquire(shape));
         let class = Arc::new(class);
         let entry = Entry { class: Arc::clone(&class), pods: 1, attempts: 0, shape };
         let id = if let Some(id) = self.free.pop() {
-            self.entries[id.index()] = entry;
+            self.entries[id.index()] = Some(entry);
             id
         } else {
-            self.entries.push(entry);
+            self.entries.push(Some(entry));
             ClassId(u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 classes fit in memory"))
         };
         self.index.insert(class, id);
@@ -57,12 +59,13 @@ impl Classes {
 
     /// Takes one pod out of a class.
     pub(crate) fn release(&mut self, id: ClassId) {
-        let entry = &mut self.entries[id.index()];
+        let entry = self.entry_mut(id);
         entry.pods -= 1;
         if entry.pods == 0 {
-            self.index.remove(&entry.class);
+            let (class, shape) = (Arc::clone(&entry.class), entry.shape);
+            self.index.remove(&class);
             self.free.push(id);
-            if let Some(shape) = entry.shape {
+            if let Some(shape) = shape {
                 self.release(shape);
             }
         }
@@ -70,7 +73,7 @@ impl Classes {
 
     /// Counts an attempt to place a pod of a class, and tells how many there were before.
     pub(crate) fn attempt(&mut self, id: ClassId) -> u32 {
-        let attempts = &mut self.entries[id.index()].attempts;
+        let attempts = &mut self.entry_mut(id).attempts;
         let before = *attempts;
         *attempts = before.saturating_add(1);
         before
@@ -78,10 +81,18 @@ impl Classes {
 
     /// The class's shape; a class that requests nothing is its own.
     pub(crate) fn shape(&self, id: ClassId) -> ClassId {
-        self.entries[id.index()].shape.unwrap_or(id)
+        self.entry(id).shape.unwrap_or(id)
     }
 
     pub(crate) fn get(&self, id: ClassId) -> &Arc<PodClass> {
-        &self.entries[id.index()].class
+        &self.entry(id).class
+    }
+
+    fn entry(&self, id: ClassId) -> &Entry {
+        self.entries[id.index()].as_ref().expect("numbers are given to classes")
+    }
+
+    fn entry_mut(&mut self, id: ClassId) -> &mut Entry {
+        self.entries[id.index()].as_mut().expect("numbers are given to classes")
     }
 }

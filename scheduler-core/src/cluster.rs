@@ -11,6 +11,7 @@ use crate::node::{NodeTable, Usage as _};
 use crate::pod_table::{Place, PodRecord, PodTable};
 use crate::request::{AffinityTerm, Deletion, PodClass, PreemptionPolicy};
 use crate::resources::Catalog;
+use crate::shared::Shared;
 use crate::slot::{NodeId, PodSlot};
 
 /// Everything that decisions are made from.
@@ -21,15 +22,15 @@ pub(crate) struct Cluster {
     pub(crate) nodes: NodeTable,
     pub(crate) pods: PodTable,
     pub(crate) classes: Classes,
-    pub(crate) namespaces: BTreeMap<Symbol, Labels>,
-    budgets: BTreeMap<(Arc<str>, Arc<str>), DisruptionBudget>,
-    pub(crate) priority_classes: BTreeMap<Arc<str>, PriorityClass>,
+    pub(crate) namespaces: Shared<BTreeMap<Symbol, Labels>>,
+    budgets: Shared<BTreeMap<BudgetKey, DisruptionBudget>>,
+    pub(crate) priority_classes: Shared<BTreeMap<Arc<str>, PriorityClass>>,
     no_labels: Labels,
     /// Pods on nodes with required anti-affinity, and with any pod affinity at all.
-    refusing: BTreeSet<PodSlot>,
-    social: BTreeSet<PodSlot>,
+    refusing: Shared<BTreeSet<PodSlot>>,
+    social: Shared<BTreeSet<PodSlot>>,
     /// Pods whose node was removed, by its name.
-    orphans: BTreeMap<Arc<str>, BTreeSet<PodSlot>>,
+    orphans: Shared<BTreeMap<Arc<str>, BTreeSet<PodSlot>>>,
     pub(crate) log: Log<Entry>,
     /// Nodes on which a pod's start time changed.
     pub(crate) started: Log<NodeId>,
@@ -38,11 +39,14 @@ pub(crate) struct Cluster {
     /// Whether something answers for volume claims; otherwise no class has any.
     pub(crate) takes_claims: bool,
     /// The devices of pods that ask for some.
-    devices: BTreeMap<PodSlot, Box<[u16]>>,
+    devices: Shared<BTreeMap<PodSlot, Box<[u16]>>>,
     budget_changes: u64,
     namespace_changes: u64,
     plugin_changes: u64,
 }
+
+/// A disruption budget's namespace and name.
+type BudgetKey = (Arc<str>, Arc<str>);
 
 /// How many pods of a set may be disrupted now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +125,8 @@ impl Cluster {
     pub(crate) fn give_devices(&mut self, pod: PodSlot, devices: Option<Box<[u16]>>) {
         match devices {
             Some(devices) => self.devices.insert(pod, devices),
-            None => self.devices.remove(&pod),
+            None if self.devices.contains_key(&pod) => self.devices.remove(&pod),
+            None => None,
         };
     }
 
@@ -133,7 +138,7 @@ impl Cluster {
     /// Gives a pod the devices that fit best, unless it has as many as it asks for.
     fn choose_devices(&mut self, pod: PodSlot, node: NodeId, class: &PodClass) {
         let Some(ask) = &class.devices else {
-            self.devices.remove(&pod);
+            self.give_devices(pod, None);
             return;
         };
         if self.devices_of(pod).len() != usize::from(ask.count) {
@@ -194,7 +199,7 @@ impl Cluster {
     }
 
     /// Sets a disruption budget, by namespace and name, or forgets it.
-    pub(crate) fn set_budget(&mut self, key: (Arc<str>, Arc<str>), budget: Option<DisruptionBudget>) {
+    pub(crate) fn set_budget(&mut self, key: BudgetKey, budget: Option<DisruptionBudget>) {
         self.budget_changes += 1;
         match budget {
             Some(budget) => self.budgets.insert(key, budget),
@@ -225,7 +230,7 @@ impl Cluster {
     pub(crate) fn adopt(&mut self, pod: PodSlot, place: Place) {
         let left = self.detach(pod);
         if left.is_some() && place.node().is_some_and(|node| Some(node) != left) || place == Place::Pending {
-            self.devices.remove(&pod);
+            self.give_devices(pod, None);
         }
         self.attach(pod, place);
     }
@@ -246,8 +251,10 @@ impl Cluster {
         if let Some(node) = node {
             self.nodes.detach(node, pod, &class, self.devices.get(&pod).map_or(&[], |devices| devices));
             self.record(node, pod, -1);
-            self.refusing.remove(&pod);
-            self.social.remove(&pod);
+            if self.social.contains(&pod) {
+                self.refusing.remove(&pod);
+                self.social.remove(&pod);
+            }
         }
         node
     }
@@ -268,7 +275,7 @@ impl Cluster {
 
     /// Forgets a pod that is on no node.
     pub(crate) fn forget(&mut self, pod: PodSlot) -> PodRecord {
-        self.devices.remove(&pod);
+        self.give_devices(pod, None);
         let record = self.pods.remove(pod);
         self.classes.release(record.class);
         record

@@ -1,6 +1,7 @@
 //! Devices that pods share: what is free of each on a node, and what a pod asks for.
 
 use crate::intern::Symbol;
+use crate::shared::Pages;
 
 /// A whole device, in thousandths.
 pub(crate) const WHOLE: i64 = 1000;
@@ -137,7 +138,7 @@ fn kind_of(ask: &DeviceAsk) -> u16 {
 
 /// The racks of all node rows; no row has one before some node has devices or some pod takes one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Racks(Vec<Rack>);
+pub(crate) struct Racks(Pages<Rack>);
 
 impl Racks {
     pub(crate) fn of(&self, row: usize) -> Option<&Rack> {
@@ -151,9 +152,7 @@ impl Racks {
     }
 
     pub(crate) fn open(&mut self, row: usize) -> &mut Rack {
-        if self.0.len() <= row {
-            self.0.resize(row + 1, Rack::default());
-        }
+        self.0.grow(row + 1);
         &mut self.0[row]
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::Decision;
 use crate::intern::Symbol;
+use crate::shared::Shared;
 use crate::slot::PodSlot;
 
 /// The label by which a pod names its group.
@@ -28,8 +29,8 @@ pub(crate) struct Gangs {
     /// The groups that were applied.
     needed: BTreeMap<GroupKey, usize>,
     /// Of every group that a pod names, applied or not.
-    members: BTreeMap<GroupKey, BTreeSet<PodSlot>>,
-    named: BTreeMap<PodSlot, GroupKey>,
+    members: Shared<BTreeMap<GroupKey, BTreeSet<PodSlot>>>,
+    named: Shared<BTreeMap<PodSlot, GroupKey>>,
     /// Members that gates of their own hold back, or that are leaving.
     held: BTreeSet<PodSlot>,
 }
@@ -56,7 +57,8 @@ impl Gangs {
 
     pub(crate) fn forget(&mut self, pod: PodSlot) {
         self.held.remove(&pod);
-        let Some(group) = self.named.remove(&pod) else { return };
+        let Some(group) = self.named.get(&pod).copied() else { return };
+        self.named.remove(&pod);
         if let Some(pods) = self.members.get_mut(&group) {
             pods.remove(&pod);
             if pods.is_empty() {

@@ -14,6 +14,7 @@ use crate::preempt::{self, Candidate, Helpless, Key, Search};
 use crate::queue::PluginSet;
 use crate::request::{PodClass, PreemptionPolicy, WhenUnsatisfiable};
 use crate::schedule::{Context, Subject};
+use crate::shared::Shared;
 use crate::slot::NodeId;
 use crate::verdict::Rejection;
 
@@ -23,16 +24,21 @@ const ROWS_MAX: usize = 1 << 20;
 /// The impasses that are kept.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Impasses {
-    list: BTreeMap<ClassId, Box<Impasse>>,
+    list: BTreeMap<ClassId, Kept>,
     /// Counts the questions.
     clock: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    impasse: Shared<Impasse>,
+    last_used: u64,
 }
 
 /// One class's impasse.
 #[derive(Clone, Debug)]
 pub(crate) struct Impasse {
     class: Arc<PodClass>,
-    last_used: u64,
     seen: Seen,
     /// By row; `None` where the class fits, and where there is no node.
     answers: Vec<Option<Answer>>,
@@ -81,14 +87,16 @@ impl Impasses {
     ) -> Option<&Impasse> {
         self.clock += 1;
         let clock = self.clock;
-        let impasse = self.list.get_mut(&id)?;
+        let Kept { impasse, .. } = self.list.get_mut(&id)?;
         let same = std::ptr::eq(Arc::as_ptr(&impasse.class), subject.class);
-        if !same || !is_local(context, subject.class) || impasse.refresh(context, subject).is_none() {
+        let usable = same && is_local(context, subject.class);
+        // What forks share is copied only where there is something to take in.
+        if !usable || (impasse.seen != Seen::now(context) && impasse.refresh(context, subject).is_none()) {
             self.list.remove(&id);
             return None;
         }
-        let impasse = self.list.get_mut(&id)?;
-        impasse.last_used = clock;
+        let Kept { impasse, last_used } = self.list.get_mut(&id)?;
+        *last_used = clock;
         Some(impasse)
     }
 
@@ -106,11 +114,11 @@ impl Impasses {
             return;
         }
         while (self.list.len() + 1) * rows > ROWS_MAX {
-            let oldest = self.list.iter().min_by_key(|(_, impasse)| impasse.last_used).map(|(id, _)| *id);
+            let oldest = self.list.iter().min_by_key(|(_, kept)| kept.last_used).map(|(id, _)| *id);
             oldest.map(|id| self.list.remove(&id));
         }
-        let impasse = Impasse::new(context, class, self.clock, rejected, search);
-        self.list.insert(id, Box::new(impasse));
+        let impasse = Impasse::new(context, class, rejected, search);
+        self.list.insert(id, Kept { impasse: Shared::new(impasse), last_used: self.clock });
     }
 }
 
@@ -127,13 +135,11 @@ impl Impasse {
     fn new<P: Plugins>(
         context: &Context<'_, P>,
         class: &Arc<PodClass>,
-        clock: u64,
         rejected: &[(NodeId, Rejection)],
         search: &Search,
     ) -> Self {
         let mut impasse = Self {
             class: Arc::clone(class),
-            last_used: clock,
             seen: Seen::now(context),
             answers: vec![None; context.cluster.nodes.rows()],
             fitting: BTreeSet::new(),
@@ -154,9 +160,6 @@ impl Impasse {
     /// Asks the nodes again on which something changed; `None` when that is not known.
     fn refresh<P: Plugins>(&mut self, context: &Context<'_, P>, subject: &Subject<'_>) -> Option<()> {
         let now = Seen::now(context);
-        if self.seen == now {
-            return Some(());
-        }
         if (self.seen.epoch, self.seen.budgets) != (now.epoch, now.budgets) {
             return None;
         }

@@ -3,8 +3,9 @@
 //! A [`Symbol`] is only compared for equality or used to order storage; no decision depends on its number, except that
 //! the numbers themselves follow from the order of events and are therefore the same in every replay.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use crate::shared::{Atlas, Pages};
 
 /// An interned string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,8 +14,8 @@ pub(crate) struct Symbol(u32);
 /// The table of interned strings. It only grows: distinct label values of a cluster's lifetime stay.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interner {
-    index: HashMap<Arc<str>, Symbol>,
-    entries: Vec<Entry>,
+    index: Atlas<Arc<str>, Symbol>,
+    entries: Pages<Option<Entry>>,
 }
 
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ impl Interner {
         let symbol = Symbol(u32::try_from(self.entries.len()).expect("fewer than 2^32 distinct strings fit in memory"));
         let text: Arc<str> = text.into();
         self.index.insert(Arc::clone(&text), symbol);
-        self.entries.push(Entry { integer: text.parse().ok(), text });
+        self.entries.push(Some(Entry { integer: text.parse().ok(), text }));
         symbol
     }
 
@@ -41,11 +42,15 @@ impl Interner {
     }
 
     pub(crate) fn text(&self, symbol: Symbol) -> &Arc<str> {
-        &self.entries[symbol.0 as usize].text
+        &self.entry(symbol).text
     }
 
     pub(crate) fn integer(&self, symbol: Symbol) -> Option<i64> {
-        self.entries[symbol.0 as usize].integer
+        self.entry(symbol).integer
+    }
+
+    fn entry(&self, symbol: Symbol) -> &Entry {
+        self.entries[symbol.0 as usize].as_ref().expect("symbols are handed out for strings")
     }
 }
 

@@ -46,7 +46,8 @@
 //! # Explaining
 //! [`Scheduler::explain`] says of every node what stands against it, or which plugin gave it how many points, which
 //! node is nearest to fitting and what it lacks. [`Scheduler::what_if`] says so of a pod that nobody has created yet.
-//! A clone of the scheduler is a fork that can be played forward.
+//! [`Scheduler::fork`] makes one that can be played forward: it shares the state with the original, and copies the pages
+//! that it changes.
 //!
 //! # Pod groups
 //! A [`PodGroup`] says how many pods with its name in the label `scheduling.x-k8s.io/pod-group` are needed at least.
@@ -156,6 +157,7 @@ mod scale;
 mod schedule;
 mod scheduler;
 mod score;
+mod shared;
 mod slot;
 mod taint;
 mod topology;

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use crate::class::ClassId;
 use crate::request::PodClass;
+use crate::shared::Shared;
 use crate::slot::NodeId;
 
-/// Entries that are kept; who is further behind starts over.
+/// Entries that are kept at least; who is further behind starts over.
 const ENTRIES_MAX: usize = 1 << 15;
+/// Entries of a page.
+const PAGE: usize = 256;
 
 /// A pod came to a node (1) or left it (-1).
 #[derive(Clone, Debug)]
@@ -26,33 +29,40 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct Log<T> {
     start: u64,
-    entries: VecDeque<T>,
+    /// Each but the last is full.
+    pages: VecDeque<Shared<Vec<T>>>,
 }
 
 impl<T> Default for Log<T> {
     fn default() -> Self {
-        Self { start: 0, entries: VecDeque::new() }
+        Self { start: 0, pages: VecDeque::new() }
     }
 }
 
-impl<T> Log<T> {
+impl<T: Clone> Log<T> {
     pub(crate) fn push(&mut self, entry: T) {
-        if self.entries.len() == ENTRIES_MAX {
-            self.entries.pop_front();
-            self.start += 1;
+        if self.pages.back().is_none_or(|page| page.len() == PAGE) {
+            // One more than what is kept, since the last has but one entry.
+            if self.pages.len() > ENTRIES_MAX / PAGE {
+                self.pages.pop_front();
+                self.start += PAGE as u64;
+            }
+            self.pages.push_back(Shared::new(Vec::with_capacity(PAGE)));
         }
-        self.entries.push_back(entry);
+        self.pages.back_mut().expect("a page was there, or was made").push(entry);
     }
 
     /// The number that the next entry will have.
     pub(crate) fn end(&self) -> u64 {
-        self.start + self.entries.len() as u64
+        let Some(last) = self.pages.back() else { return self.start };
+        self.start + ((self.pages.len() - 1) * PAGE + last.len()) as u64
     }
 
     /// The entries from a number on; `None` when some of them are no longer kept.
     pub(crate) fn since(&self, position: u64) -> Option<impl Iterator<Item = &T>> {
-        let skipped = position.checked_sub(self.start)?;
-        Some(self.entries.iter().skip(usize::try_from(skipped).ok()?))
+        let skipped = usize::try_from(position.checked_sub(self.start)?).ok()?;
+        let pages = self.pages.iter().skip(skipped / PAGE);
+        Some(pages.flat_map(|page| page.iter()).skip(skipped % PAGE))
     }
 }
 
@@ -73,10 +83,12 @@ mod tests {
         log.push(entry.clone());
         assert_eq!(log.since(reached).map(Iterator::count), Some(2));
         assert_eq!(log.since(log.end()).map(Iterator::count), Some(0));
-        for _ in 0..ENTRIES_MAX - 1 {
+        for _ in 2..ENTRIES_MAX + PAGE {
             log.push(entry.clone());
         }
+        assert_eq!(log.since(reached + 1).map(Iterator::count), Some(ENTRIES_MAX + PAGE - 1));
+        log.push(entry);
         assert!(log.since(reached).is_none());
-        assert_eq!(log.since(reached + 1).map(Iterator::count), Some(ENTRIES_MAX));
+        assert_eq!(log.since(reached + PAGE as u64).map(Iterator::count), Some(ENTRIES_MAX + 1));
     }
 }

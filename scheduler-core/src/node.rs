@@ -9,6 +9,7 @@ use crate::intern::Symbol;
 use crate::labels::Labels;
 use crate::request::{HostPort, PodClass};
 use crate::resources::{AMOUNT_MAX, CPU, MEMORY, ResourceId};
+use crate::shared::{Atlas, Pages, Shared};
 use crate::slot::{NodeId, PodSlot};
 use crate::taint::Taint;
 use crate::topology::{Topologies, TopologyId};
@@ -31,19 +32,19 @@ pub(crate) struct CompiledNode {
 /// The table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NodeTable {
-    index: HashMap<Arc<str>, NodeId>,
+    index: Atlas<Arc<str>, NodeId>,
     free: Vec<NodeId>,
     /// What was last applied; `None` in a free row.
-    specs: Vec<Option<CompiledNode>>,
+    specs: Pages<Option<CompiledNode>>,
     /// One column a resource.
-    allocatable: Vec<Vec<i64>>,
-    requested: Vec<Vec<i64>>,
+    allocatable: Vec<Pages<i64>>,
+    requested: Vec<Pages<i64>>,
     /// cpu and memory as the scores count them.
-    scored: [Vec<i64>; 2],
-    ports: Vec<Vec<HostPort>>,
-    pods: Vec<Vec<PodSlot>>,
-    topologies: Topologies,
-    images: HashMap<Symbol, Image>,
+    scored: [Pages<i64>; 2],
+    ports: Pages<Vec<HostPort>>,
+    pods: Pages<Vec<PodSlot>>,
+    topologies: Shared<Topologies>,
+    images: Shared<HashMap<Symbol, Image>>,
     /// Grows with every node that is applied or removed.
     epoch: u64,
     bounds: Bounds,
@@ -149,6 +150,9 @@ impl NodeTable {
     }
 
     pub(crate) fn register_topology(&mut self, key: Symbol) -> Option<TopologyId> {
+        if let Some(known) = self.topologies.find(key) {
+            return Some(known);
+        }
         let empty = Labels::default();
         let rows = self.specs.iter().map(|spec| spec.as_ref().map_or(&empty, |spec| &spec.labels));
         self.topologies.register(key, rows)
@@ -305,8 +309,8 @@ impl NodeTable {
     fn grow_columns(&mut self, count: usize) {
         let rows = self.specs.len();
         while self.allocatable.len() < count {
-            self.allocatable.push(vec![0; rows]);
-            self.requested.push(vec![0; rows]);
+            self.allocatable.push(Pages::of(rows));
+            self.requested.push(Pages::of(rows));
         }
     }
 

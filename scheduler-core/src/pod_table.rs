@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::class::ClassId;
 use crate::request::Deletion;
+use crate::shared::{Atlas, Pages};
 use crate::slot::{NodeId, PodSlot};
 
 /// A pod that the scheduler knows: its namespace, name and uid.
@@ -103,10 +104,10 @@ pub(crate) struct PodRecord {
 /// The table of pods.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PodTable {
-    records: Vec<Option<PodRecord>>,
+    records: Pages<Option<PodRecord>>,
     free: Vec<PodSlot>,
-    by_name: HashMap<Arc<str>, HashMap<Arc<str>, PodSlot>>,
-    by_uid: HashMap<Arc<str>, PodSlot>,
+    by_name: HashMap<Arc<str>, Atlas<Arc<str>, PodSlot>>,
+    by_uid: Atlas<Arc<str>, PodSlot>,
     count: usize,
 }
 
@@ -172,7 +173,7 @@ impl PodTable {
         self.by_uid.remove(record.id.uid());
         if let Some(names) = self.by_name.get_mut(record.id.namespace()) {
             names.remove(record.id.name());
-            if names.is_empty() {
+            if names.len() == 0 {
                 self.by_name.remove(record.id.namespace());
             }
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::profile::{FilterPlugin, Profile};
+use crate::shared::{Pages, Shared};
 use crate::slot::PodSlot;
 
 /// A set of filter plugins.
@@ -107,11 +108,11 @@ impl Waits {
 pub(crate) struct Queue {
     waits: Waits,
     /// By slot.
-    entries: Vec<Option<Entry>>,
+    entries: Pages<Option<Entry>>,
     /// By priority, and there by when they came: pods mostly come in that order.
-    active: BTreeMap<Reverse<i32>, VecDeque<TimeKey>>,
-    backoff: BTreeSet<TimeKey>,
-    waiting: BTreeSet<TimeKey>,
+    active: BTreeMap<Reverse<i32>, Shared<VecDeque<TimeKey>>>,
+    backoff: Shared<BTreeSet<TimeKey>>,
+    waiting: Shared<BTreeSet<TimeKey>>,
     /// How many waiting pods were rejected by which plugins.
     waiting_for: BTreeMap<PluginSet, usize>,
     order: u64,
@@ -121,10 +122,10 @@ impl Queue {
     pub(crate) fn new(waits: Waits) -> Self {
         Self {
             waits,
-            entries: Vec::new(),
+            entries: Pages::default(),
             active: BTreeMap::new(),
-            backoff: BTreeSet::new(),
-            waiting: BTreeSet::new(),
+            backoff: Shared::default(),
+            waiting: Shared::default(),
             waiting_for: BTreeMap::new(),
             order: 0,
         }
@@ -158,17 +159,15 @@ impl Queue {
         let entry = Entry { state: State::Out, priority, since: now, order, attempts: 0, rejected_by };
         self.order += 1;
         let index = pod.0 as usize;
-        if self.entries.len() <= index {
-            self.entries.resize(index + 1, None);
-        }
+        self.entries.grow(index + 1);
         self.entries[index] = Some(entry);
         self.set(pod, state);
     }
 
     pub(crate) fn remove(&mut self, pod: PodSlot) {
         self.set(pod, State::Out);
-        if let Some(entry) = self.entries.get_mut(pod.0 as usize) {
-            *entry = None;
+        if self.contains(pod) {
+            self.entries[pod.0 as usize] = None;
         }
     }
 
@@ -181,7 +180,7 @@ impl Queue {
     }
 
     fn entry_mut(&mut self, pod: PodSlot) -> Option<&mut Entry> {
-        self.entries.get_mut(pod.0 as usize)?.as_mut()
+        self.contains(pod).then(|| self.entries[pod.0 as usize].as_mut())?
     }
 
     pub(crate) fn is_gated(&self, pod: PodSlot) -> bool {
@@ -278,7 +277,7 @@ impl Queue {
     /// Pods to try now, in backoff, waiting for an event, and gated.
     pub(crate) fn counts(&self) -> [usize; 4] {
         let gated = self.entries.iter().flatten().filter(|entry| entry.state == State::Gated).count();
-        [self.active.values().map(VecDeque::len).sum(), self.backoff.len(), self.waiting.len(), gated]
+        [self.active.values().map(|pods| pods.len()).sum(), self.backoff.len(), self.waiting.len(), gated]
     }
 
     fn set(&mut self, pod: PodSlot, state: State) {

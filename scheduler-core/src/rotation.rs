@@ -6,6 +6,7 @@
 use crate::intern::{Interner, Symbol};
 use crate::node::CompiledNode;
 use crate::profile::{Profile, Sampling};
+use crate::shared::Shared;
 use crate::slot::NodeId;
 
 /// In clusters smaller than this all nodes are looked at, and in larger ones at least so many are looked for.
@@ -23,9 +24,9 @@ struct Zone {
 /// The nodes in the order of their visits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rotation {
-    zones: Vec<(Zone, Vec<NodeId>)>,
+    zones: Shared<Vec<(Zone, Vec<NodeId>)>>,
     /// What the zones come to in turn.
-    order: Vec<NodeId>,
+    order: Shared<Vec<NodeId>>,
     outdated: bool,
     /// Where the next attempt begins.
     start: usize,
@@ -63,7 +64,7 @@ impl Rotation {
 
     /// Forgets a node, and its zone with the last node there.
     pub(crate) fn remove(&mut self, id: NodeId) {
-        for (_, nodes) in &mut self.zones {
+        for (_, nodes) in self.zones.iter_mut() {
             nodes.retain(|node| *node != id);
         }
         self.zones.retain(|(_, nodes)| !nodes.is_empty());

@@ -26,8 +26,7 @@ use crate::wake::{Change, helps};
 /// A kube-scheduler without a cluster: [`apply`](Scheduler::apply) what happens, ask for the [`next`](Scheduler::next)
 /// decision, and say whether it was carried out.
 ///
-/// The same events, calls and times give the same decisions, byte for byte. A clone is a fork: what it decides leaves
-/// the original as it is.
+/// The same events, calls and times give the same decisions, byte for byte. A clone is a [`fork`](Scheduler::fork).
 ///
 /// `P` are the caller's own plugins, see [`Plugins`]; there are none unless [`Scheduler::with_plugins`] says so.
 #[derive(Clone, Debug)]
@@ -196,6 +195,44 @@ impl<P: Plugins> Scheduler<P> {
 
     pub(crate) fn explain_class(&self, pod: Option<PodSlot>, class: &PodClass, pinned: Option<Symbol>) -> Explanation {
         explain(&self.context(), &Subject { pod, class, pinned })
+    }
+
+    /// A scheduler that is as this one is, to be played forward: what it is told and decides leaves this one as it is.
+    ///
+    /// It costs little however large the cluster is: the two share their state, and each copies what it changes by pages
+    /// of some hundred rows. So does the original while a fork is there; a fork that is dropped leaves no trace.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass_scheduler_core::windlass_pod::{Node, Pod, decode_yaml_as};
+    /// use windlass_scheduler_core::{Decision, Event, Profile, Scheduler};
+    ///
+    /// # let node: Node = decode_yaml_as(b"{apiVersion: v1, kind: Node, metadata: {name: n1},
+    /// #     status: {allocatable: {cpu: '2', memory: 4Gi, pods: '10'}}}")?;
+    /// # let mut scheduler = Scheduler::new(Profile::default())?;
+    /// # scheduler.apply(Event::NodeApplied(&node))?;
+    /// // How many more of these pods would fit?
+    /// let mut fork = scheduler.fork();
+    /// let mut placed = 0;
+    /// loop {
+    ///     let pod: Pod = decode_yaml_as(format!("{{apiVersion: v1, kind: Pod, metadata: {{name: p{placed}}}, spec:
+    ///         {{containers: [{{name: c, image: i, resources: {{requests: {{cpu: 600m}}}}}}]}}}}").as_bytes())?;
+    ///     fork.apply(Event::PodApplied(&pod))?;
+    ///     match fork.next(Duration::ZERO) {
+    ///         Decision::Bind { pod, .. } => fork.commit(&pod)?,
+    ///         _ => break,
+    ///     }
+    ///     placed += 1;
+    /// }
+    /// assert_eq!((placed, scheduler.counts().pods), (3, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn fork(&self) -> Self
+    where
+        P: Clone,
+    {
+        self.clone()
     }
 
     /// The caller's own plugins.

@@ -31,10 +31,16 @@ struct Topology {
 }
 
 impl Topologies {
+    /// A key that is registered.
+    pub(crate) fn find(&self, key: Symbol) -> Option<TopologyId> {
+        let index = self.0.iter().position(|topology| topology.key == key)?;
+        u16::try_from(index).ok().map(TopologyId)
+    }
+
     /// Finds or registers a key; `rows` are the labels of every node row. `None` when there are too many keys.
     pub(crate) fn register<'a>(&mut self, key: Symbol, rows: impl Iterator<Item = &'a Labels>) -> Option<TopologyId> {
-        if let Some(index) = self.0.iter().position(|topology| topology.key == key) {
-            return u16::try_from(index).ok().map(TopologyId);
+        if let Some(known) = self.find(key) {
+            return Some(known);
         }
         let id = TopologyId(u16::try_from(self.0.len()).ok()?);
         let mut topology = Topology {

@@ -167,6 +167,34 @@ proptest! {
     }
 
     #[test]
+    fn a_fork_and_its_original_do_not_see_each_other(steps in steps(), at in any::<prop::sample::Index>()) {
+        // The original takes all steps; so does one that is forked half-way, and whose fork goes another way meanwhile.
+        let (mut alone, mut forked) = (World::new(Profile::default(), ()), World::new(Profile::default(), ()));
+        let at = at.index(steps.len());
+        let mut fork = None;
+        for (index, step) in steps.iter().enumerate() {
+            if index == at {
+                fork = Some(forked.fork());
+            }
+            let (mut one, mut other) = (None, None);
+            alone.step(*step, &mut |_, decision| one = Some(decision.clone()));
+            forked.step(*step, &mut |_, decision| other = Some(decision.clone()));
+            prop_assert_eq!(one, other);
+            if let Some(fork) = &mut fork {
+                fork.step(steps[steps.len() - 1 - (index - at)], &mut assert_no_overcommitment);
+            }
+        }
+        prop_assert_eq!(alone.scheduler.counts(), forked.scheduler.counts());
+        // And the fork goes the way that one would have gone that was never shared.
+        let mut copy = World::new(Profile::default(), ());
+        steps[..at].iter().for_each(|step| copy.step(*step, &mut |_, _| {}));
+        for index in at..steps.len() {
+            copy.step(steps[steps.len() - 1 - (index - at)], &mut |_, _| {});
+        }
+        prop_assert_eq!(fork.map(|fork| fork.scheduler.counts()), Some(copy.scheduler.counts()));
+    }
+
+    #[test]
     fn what_is_kept_of_own_plugins_is_what_they_would_say(steps in steps()) {
         let (mut kept, mut asked) = (with_own(Dependence::Node), with_own(Dependence::Everything));
         for step in steps {

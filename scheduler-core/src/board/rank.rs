@@ -43,12 +43,19 @@ impl Best<'_> {
 }
 
 impl Board {
-    /// Works out again what the groups have in common, if that changed.
+    /// What there is to know of the groups and the counters.
+    fn seen(&self) -> (u64, u64) {
+        (self.groups.changes(), self.counters.changes())
+    }
+
+    /// Whether what the groups have in common is worked out already.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.admitted.seen == Some(self.seen()) && !self.needs_sizes()
+    }
+
+    /// Works out again what the groups have in common.
     pub(super) fn admit(&mut self, scoring: &Scoring) {
-        let seen = Some((self.groups.changes(), self.counters.changes()));
-        if self.admitted.seen == seen && !self.needs_sizes() {
-            return;
-        }
+        let seen = Some(self.seen());
         let opened = self.groups.all().iter().enumerate();
         let opened: Vec<(usize, &Group)> =
             opened.filter(|(_, group)| !group.ranking.is_empty() && self.admits(&group.key)).collect();

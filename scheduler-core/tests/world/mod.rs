@@ -55,9 +55,21 @@ impl<P: Plugins + Clone> World<P> {
         Self { scheduler, namespaces, nodes, pods, now: Duration::ZERO, made: 0 }
     }
 
+    /// The same world, to be played forward apart.
+    pub(crate) fn fork(&self) -> Self {
+        Self {
+            scheduler: self.scheduler.fork(),
+            namespaces: self.namespaces.clone(),
+            nodes: self.nodes.clone(),
+            pods: self.pods.clone(),
+            now: self.now,
+            made: self.made,
+        }
+    }
+
     /// What the next decision would be.
     pub(crate) fn peek(&self) -> Decision {
-        self.scheduler.clone().next(self.now)
+        self.scheduler.fork().next(self.now)
     }
 
     /// Takes a step. `check` sees every decision before it is carried out, with the world as it was decided on.
