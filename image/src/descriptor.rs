@@ -111,7 +111,7 @@ pub(crate) fn read_digest(value: &Value<'_>) -> Result<Digest, Fault> {
 pub(crate) fn read_media_type(value: &Value<'_>) -> Result<MediaType, Fault> {
     match value.string()? {
         "" => Err(Fault::new("is empty")),
-        text => Ok(MediaType::new(text)),
+        text => Ok(MediaType::read(text)),
     }
 }
 

@@ -5,7 +5,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher as StdHasher};
 use std::str::FromStr;
 
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha512};
+
+use crate::sha256::{self, Sha256};
 
 /// A registered hash algorithm.
 ///
@@ -102,11 +104,15 @@ impl Digest {
             return Err(error("has the wrong length for its algorithm"));
         }
         let mut bytes = [0; 64];
-        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-            let (Some(high), Some(low)) = (nibble(pair[0]), nibble(pair[1])) else {
-                return Err(error("has something other than lower-case hexadecimal digits"));
-            };
-            *byte = high << 4 | low;
+        // Digits are as good as random: a branch on one would be guessed wrongly every other time.
+        let mut seen = 0;
+        for (byte, [high, low]) in bytes.iter_mut().zip(hex.as_bytes().as_chunks().0) {
+            let (high, low) = (NIBBLES[usize::from(*high)], NIBBLES[usize::from(*low)]);
+            seen |= high | low;
+            *byte = high << 4 | low & 0xf;
+        }
+        if seen & NO_DIGIT != 0 {
+            return Err(error("has something other than lower-case hexadecimal digits"));
         }
         Ok(Self { algorithm, bytes })
     }
@@ -116,13 +122,18 @@ fn hex_digit(nibble: u8) -> char {
     char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 })
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+const NO_DIGIT: u8 = 0x80;
+
+/// What each byte is worth as a digit.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        nibbles[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
     }
-}
+    nibbles
+};
 
 impl FromStr for Digest {
     type Err = ParseDigestError;
@@ -185,10 +196,10 @@ impl ParseDigestError {
 }
 
 /// Computes a digest piece by piece.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Hasher(State);
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum State {
     Sha256(Sha256),
     Sha512(Sha512),
@@ -211,12 +222,27 @@ impl Hasher {
         }
     }
 
+    /// Adds a piece to each of several contents, in about half of the time that [`update`](Self::update) takes for as
+    /// many where the processor has instructions for SHA-256 and there are two contents, or has none and there are four.
+    pub fn update_together(pieces: &mut [(&mut Self, &[u8])]) {
+        for group in pieces.chunks_mut(sha256::LANES) {
+            let mut together = Vec::with_capacity(sha256::LANES);
+            for (hasher, piece) in group {
+                match &mut hasher.0 {
+                    State::Sha256(state) => together.push((state, *piece)),
+                    State::Sha512(state) => state.update(piece),
+                }
+            }
+            sha256::update_together(&mut together);
+        }
+    }
+
     /// The digest of all content added.
     pub fn finish(self) -> Digest {
         let mut bytes = [0; 64];
         let algorithm = match self.0 {
             State::Sha256(state) => {
-                bytes[..32].copy_from_slice(&state.finalize());
+                bytes[..32].copy_from_slice(&state.finish());
                 Algorithm::Sha256
             }
             State::Sha512(state) => {
@@ -225,6 +251,16 @@ impl Hasher {
             }
         };
         Digest { algorithm, bytes }
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let algorithm = match &self.0 {
+            State::Sha256(_) => Algorithm::Sha256,
+            State::Sha512(_) => Algorithm::Sha512,
+        };
+        f.debug_struct("Hasher").field("algorithm", &algorithm).finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,23 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MediaType(Cow<'static, str>);
 
+/// All that have a name here, the frequent ones first.
+static KNOWN: [MediaType; 13] = [
+    MediaType::LAYER_GZIP,
+    MediaType::DOCKER_LAYER_GZIP,
+    MediaType::LAYER_ZSTD,
+    MediaType::LAYER,
+    MediaType::MANIFEST,
+    MediaType::CONFIG,
+    MediaType::INDEX,
+    MediaType::DOCKER_MANIFEST,
+    MediaType::DOCKER_CONFIG,
+    MediaType::DOCKER_INDEX,
+    MediaType::DOCKER_LAYER,
+    MediaType::DOCKER_LAYER_ZSTD,
+    MediaType::EMPTY,
+];
+
 impl MediaType {
     /// An OCI image manifest.
     pub const MANIFEST: Self = Self::known("application/vnd.oci.image.manifest.v1+json");
@@ -42,6 +59,12 @@ impl MediaType {
     /// Keeps any text as a media type.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Cow::Owned(text.into()))
+    }
+
+    /// The type that a document names; those that are known need no memory.
+    pub(crate) fn read(text: &str) -> Self {
+        let known = KNOWN.iter().find(|known| known.as_str() == text);
+        known.cloned().unwrap_or_else(|| Self::new(text))
     }
 
     /// The type as it is written in documents.
@@ -134,6 +157,10 @@ mod tests {
 
     #[test]
     fn an_owned_text_equals_the_constant() {
-        assert_eq!(MediaType::new(MediaType::MANIFEST.as_str()), MediaType::MANIFEST);
+        for known in KNOWN.clone() {
+            assert_eq!(MediaType::new(known.as_str()), known);
+            assert!(matches!(MediaType::read(known.as_str()).0, Cow::Borrowed(text) if text == known.as_str()));
+        }
+        assert_eq!(MediaType::read("text/plain").as_str(), "text/plain");
     }
 }

@@ -18,6 +18,7 @@ enum Failure {
 type Parsed<T> = std::result::Result<T, Failure>;
 
 struct Parser<'a> {
+    text: &'a str,
     bytes: &'a [u8],
     at: usize,
     depth_left: usize,
@@ -30,11 +31,11 @@ pub(crate) fn parse<'a>(document: &'static str, bytes: &'a [u8], limits: &Limits
     if bytes.len() as u64 > limits.document_bytes {
         return Err(Error::LimitExceeded { limit: "document", max: limits.document_bytes });
     }
-    // Checked once for the whole document, so that every slice of it between ASCII bytes is a `str`.
-    if let Err(error) = std::str::from_utf8(bytes) {
-        return Err(Fault::new(format!("is not UTF-8 at byte {}", error.valid_up_to())).of(document));
-    }
+    // Checked once for the whole document.
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| Fault::new(format!("is not UTF-8 at byte {}", error.valid_up_to())).of(document))?;
     let mut parser = Parser {
+        text,
         bytes,
         at: 0,
         depth_left: limits.document_depth,
@@ -165,7 +166,7 @@ impl<'a> Parser<'a> {
                     start = self.at;
                 }
                 None | Some(0..0x20) => return Err(self.unexpected()),
-                Some(_) => self.at += 1,
+                Some(_) => self.at += plain_len(&self.bytes[self.at..]),
             }
         }
     }
@@ -266,7 +267,7 @@ impl<'a> Parser<'a> {
     }
 
     fn slice(&self, start: usize) -> &'a str {
-        std::str::from_utf8(&self.bytes[start..self.at]).expect("the document is UTF-8 and was cut at ASCII bytes")
+        &self.text[start..self.at] // cut at ASCII bytes
     }
 
     fn unexpected(&self) -> Failure {
@@ -281,11 +282,56 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// How many bytes at the beginning are neither a quotation mark nor a backslash nor a control character.
+fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = 0x80 * ONES;
+    // Marks bytes below `bound`. One that is marked wrongly has one that is marked rightly before it.
+    let below = |bytes: u64, bound: u64| bytes.wrapping_sub(bound * ONES) & !bytes & HIGH;
+    let is = |bytes: u64, byte: u8| below(bytes ^ (u64::from(byte) * ONES), 1);
+    let (words, rest) = bytes.as_chunks();
+    for (position, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let marks = is(word, b'"') | is(word, b'\\') | below(word, 0x20);
+        if marks != 0 {
+            return position * 8 + marks.trailing_zeros() as usize / 8;
+        }
+    }
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    bytes.len() - rest.len() + rest.iter().position(ends).unwrap_or(rest.len())
+}
+
 impl Failure {
     fn within(self, segment: &str) -> Self {
         match self {
             Self::Fault(fault) => Self::Fault(fault.within(segment)),
             limit @ Self::Limit(..) => limit,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn eight_at_once_end_where_one_at_a_time_does(
+            bytes in prop::collection::vec(
+                prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), Just(0x1f), Just(0x20), Just(0x21), Just(0xff)], 0..40,
+            ),
+            clean in 0..40_usize,
+        ) {
+            let mut bytes = bytes;
+            for byte in bytes.iter_mut().take(clean) {
+                if matches!(byte, b'"' | b'\\' | 0..0x20) {
+                    *byte = b'x';
+                }
+            }
+            let expected = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+            prop_assert_eq!(plain_len(&bytes), expected.unwrap_or(bytes.len()));
         }
     }
 }

@@ -57,11 +57,13 @@ impl<'a> Value<'a> {
 
     pub(crate) fn list<T>(&self, read: impl Fn(&Value<'a>) -> Read<T>) -> Read<Vec<T>> {
         match self {
-            Value::Array(values) => values
-                .iter()
-                .enumerate()
-                .map(|(position, value)| read(value).map_err(|fault| fault.within(&format!("[{position}]"))))
-                .collect(),
+            Value::Array(values) => {
+                let mut list = Vec::with_capacity(values.len());
+                for (position, value) in values.iter().enumerate() {
+                    list.push(read(value).map_err(|fault| fault.within(&format!("[{position}]")))?);
+                }
+                Ok(list)
+            }
             other => Err(other.instead_of("an array")),
         }
     }

@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("an_upload_on_another_host_is_refused", upload_elsewhere),
         Test::new("cve_2024_3727_digests_that_are_paths", digests),
         Test::new("endless_documents_end", endless),
+        Test::new("hostile_configurations_are_refused", configuration),
         Test::new("https_never_falls_back_to_http", fallback),
         Test::new("credential_helpers_are_run_by_name", helpers),
         Test::new("a_login_is_only_its_owners", login),
@@ -217,29 +218,58 @@ fn digests() {
 }
 
 fn endless() {
+    const TIMES: usize = 64;
     for (content, limit) in [(vec![b' '; (4 << 20) + 1], "document"), (b"[".repeat(100_000), "depth")] {
         let scene = scene(Server::plain());
         scene.server.store().manifests.insert("1".into(), (server::MANIFEST.into(), content));
         let error = scene.pull("a:1").unwrap_err().to_string();
         assert!(error.contains("exceeds the limit") && error.contains(limit), "{error}");
     }
-    // Tokens and texts of failures, whose length is not said.
-    for for_token in [true, false] {
+    // What does not say its length is read no further than its bound: what the sockets hold comes on top.
+    for (kind, status, bound) in [("a manifest", 200, 4 << 20), ("a token", 200, 1 << 20), ("a failure", 403, 1 << 20)]
+    {
         let scene = scene(Server::start(move |asked, _| {
             let host = &asked.headers["host"];
-            if for_token && asked.path() != "/token" {
-                return Some(
-                    Answer::new(401).with("www-authenticate", format!(r#"Bearer realm="http://{host}/token""#)),
-                );
+            if kind == "a token" && asked.path() != "/token" {
+                let realm = format!(r#"Bearer realm="http://{host}/token""#);
+                return Some(Answer::new(401).with("www-authenticate", realm));
             }
-            let mut body = format!("{:x}\r\n", 2 << 20).into_bytes();
-            body.resize(body.len() + (2 << 20), b' ');
-            body.extend_from_slice(b"\r\n0\r\n\r\n");
-            let status = if for_token { 200 } else { 403 };
-            Some(Answer::new(status).with("transfer-encoding", "chunked").content(body))
+            let answer = Answer::new(status).with("content-type", server::MANIFEST).content(vec![b' '; 1 << 20]);
+            Some(Answer { times: Some(TIMES), ..answer })
         }));
         let error = scene.pull("a:1").unwrap_err();
-        assert!(matches!(error, Error::LimitExceeded { max: 1_048_576, .. }), "{error:?}");
+        assert!(matches!(error, Error::LimitExceeded { max, .. } if max == bound), "{kind}: {error:?}");
+        let taken = scene.server.store().taken;
+        assert!(taken < TIMES << 19, "{kind}: {taken} bytes were taken");
+    }
+}
+
+fn configuration() {
+    use std::fmt::Write as _;
+    let sample = r#"{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]},"config":"#;
+    let labels = |count: usize, text: &str| {
+        let mut config = format!("{sample}{{\"Labels\":{{");
+        for number in 0..count {
+            write!(config, "\"{number}\":\"{text}\",").unwrap();
+        }
+        config + "\"\":\"\"}}}"
+    };
+    for (config, words) in [
+        (labels(1_000_000, ""), "document"),
+        (labels(200_000, ""), "number of values"),
+        (format!(r#"{sample}{{"User":"{}"}}}}"#, "0".repeat(5 << 20)), "document"),
+        (format!(r#"{sample}{{"User":["0"]}}}}"#), "config.User: must be a string"),
+        (format!(r#"{sample}{{"Env":[["A=1"]]}}}}"#), "config.Env[0]: must be a string"),
+    ] {
+        let scene = scene(Server::plain());
+        let manifest = server::manifest(&config, &[]).into_bytes();
+        let mut store = scene.server.store();
+        store.blobs.insert(Digest::of(config.as_bytes()).to_string(), config.into_bytes());
+        store.manifests.insert("1".into(), (server::MANIFEST.into(), manifest));
+        drop(store);
+        let error = scene.pull("a:1").unwrap_err().to_string();
+        assert!(error.contains(words), "{words}: {error}");
+        assert!(scene.layout.images().unwrap().is_empty());
     }
 }
 
@@ -254,6 +284,19 @@ fn fallback() {
     let error = scene.pull("a:1").unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
     assert!(scene.server.asked().is_empty());
+
+    // One host may be talked to in the clear; another that it points to may not.
+    let other = Server::plain();
+    let target = other.address.clone();
+    let server = Server::start(move |asked, _| {
+        let elsewhere = format!("http://{target}/blob");
+        asked.path().contains("/blobs/").then(|| Answer::new(307).with("location", elsewhere))
+    });
+    let scene = crate::scene(server);
+    scene.server.image("1", b"layer");
+    let error = scene.pull("a:1").unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+    assert!(other.asked().is_empty());
 }
 
 fn helpers() {

@@ -40,6 +40,8 @@ pub(crate) struct Answer {
     pub(crate) content: Vec<u8>,
     /// Bytes of the content that are sent before the connection is cut.
     pub(crate) cut: Option<usize>,
+    /// How many times the content comes; each is a piece of what has no length, and is counted.
+    pub(crate) times: Option<usize>,
     /// After so many bytes nothing comes any more, and the connection stays.
     pub(crate) stalls: Option<usize>,
 }
@@ -65,6 +67,8 @@ pub(crate) struct Store {
     pub(crate) blobs: BTreeMap<String, Vec<u8>>,
     pub(crate) manifests: BTreeMap<String, (String, Vec<u8>)>,
     uploads: BTreeMap<String, Vec<u8>>,
+    /// Bytes that were taken of what came many times.
+    pub(crate) taken: usize,
     /// Whether there is the call for referrers.
     pub(crate) referrers: bool,
     asked: Vec<Asked>,
@@ -189,6 +193,10 @@ fn serve(stream: TcpStream, store: &Mutex<Store>, twist: &Twist, stopped: &Atomi
         if answer.status == 0 {
             return;
         }
+        if let Some(times) = answer.times {
+            repeat(&mut writer, &answer, times, store);
+            return;
+        }
         let mut head = format!("HTTP/1.1 {} Said\r\n", answer.status);
         let said = |name: &str| answer.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
         if !said("content-length") && !said("transfer-encoding") && answer.status != 204 {
@@ -213,6 +221,27 @@ fn serve(stream: TcpStream, store: &Mutex<Store>, twist: &Twist, stopped: &Atomi
             return;
         }
     }
+}
+
+/// Sends content again and again, until the client has seen enough.
+fn repeat(writer: &mut TcpStream, answer: &Answer, times: usize, store: &Mutex<Store>) {
+    let mut head = format!("HTTP/1.1 {} Said\r\ntransfer-encoding: chunked\r\n", answer.status);
+    for (name, value) in &answer.headers {
+        write!(head, "{name}: {value}\r\n").unwrap();
+    }
+    head.push_str("\r\n");
+    let mut piece = format!("{:x}\r\n", answer.content.len()).into_bytes();
+    piece.extend([&answer.content[..], b"\r\n"].concat());
+    let mut sent = writer.write_all(head.as_bytes());
+    for _ in 0..times {
+        sent = sent.and_then(|()| writer.write_all(&piece));
+        if sent.is_err() {
+            return;
+        }
+        store.lock().unwrap().taken += answer.content.len();
+    }
+    // Whoever closed meanwhile wants no end, either.
+    drop(writer.write_all(b"0\r\n\r\n"));
 }
 
 fn digest_as(name: &str, content: &[u8]) -> String {

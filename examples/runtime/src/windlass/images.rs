@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use windlass_image::Error;
 use windlass_image::build::Cache;
+use windlass_image::{Descriptor, Error, Platform};
 
 use super::containers::Containers;
 use super::failure::{Failure, warn};
@@ -46,6 +46,30 @@ pub(super) fn tag(home: &Home, image: &str, names: &[String]) -> Result<u8, Fail
         home.layout.tag(&name, &found.descriptor).map_err(Failure::during(format_args!("name {name}")))?;
     }
     Ok(0)
+}
+
+/// Names an image that was made, and prints its id or all that is new of it.
+pub(super) fn name_and_tell(
+    home: &Home,
+    made: &Descriptor,
+    platform: &Platform,
+    names: &[String],
+    json: bool,
+) -> Result<(), Failure> {
+    for name in names {
+        home.layout.tag(name, made).map_err(Failure::during(format_args!("name {name}")))?;
+    }
+    let image = home.layout.image(made, platform).map_err(Failure::during("read what was made"))?;
+    let id = image.config.descriptor().digest.to_string();
+    if !json {
+        return out::line(&id);
+    }
+    let layers: Vec<_> = image
+        .layers()
+        .map(|(blob, diff_id)| json!({"digest": blob.digest.to_string(), "diff_id": diff_id.to_string()}))
+        .collect();
+    let digest = made.digest.to_string();
+    out::line(&json!({"id": id, "digest": digest, "names": names, "layers": layers}).to_string())
 }
 
 /// Removes names, and what no image needs any more.

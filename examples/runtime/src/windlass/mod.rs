@@ -46,6 +46,7 @@ mod prune;
 mod ps;
 mod record;
 mod registry;
+mod relayer;
 mod removal;
 mod report;
 mod request;
@@ -101,6 +102,8 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Verb::Images { json } => images::images(&Home::open(&root)?, json),
         Verb::Tag { image, names } => images::tag(&Home::open(&root)?, &image, &names),
         Verb::History { image, json } => history::history(&Home::open(&root)?, &image, json),
+        Verb::Flatten(request) => relayer::flatten(&Home::open(&root)?, &request),
+        Verb::Rebase(request) => relayer::rebase(&Home::open(&root)?, &request),
         Verb::Save(request) => archive::save(&Home::open(&root)?, &request),
         Verb::Load(request) => archive::load(&Home::open(&root)?, &request),
         Verb::Push(request) => registry::push(&Home::open(&root)?, &request),
@@ -187,6 +190,8 @@ fn of_container(root: &Path, verb: Verb) -> Result<u8, Failure> {
         | Verb::Images { .. }
         | Verb::Tag { .. }
         | Verb::History { .. }
+        | Verb::Flatten(_)
+        | Verb::Rebase(_)
         | Verb::Save(_)
         | Verb::Load(_)
         | Verb::Push(_)

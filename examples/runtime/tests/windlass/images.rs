@@ -206,3 +206,116 @@ pub(crate) fn what_nothing_names_is_collected() {
     assert!(Path::new(&home.root()).join("images/index.json").exists());
     assert_eq!(blobs(&home), 3);
 }
+
+/// What umoci unpacks an image of the home to: a line for each path, with what it is, holds and carries.
+fn unpacked(home: &Home, name: &str) -> Vec<String> {
+    let folder = home.folder().join("umoci").join(name);
+    let taken = folder.join("layout");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let from = format!("oci:{}:docker.io/library/{name}:latest", home.root().join("images").display());
+    let copied =
+        Command::new("skopeo").args(["copy", "--insecure-policy", "-q", &from]).arg(oci(&taken, "image")).output();
+    assert!(copied.as_ref().is_ok_and(|output| output.status.success()), "{copied:?}");
+    let mut umoci = Command::new("umoci");
+    umoci.args(["unpack", "--image"]).arg(format!("{}:image", taken.display())).arg(folder.join("bundle"));
+    let output = umoci.output().expect("umoci starts");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let script = "cd \"$0\" && find . -printf '%p %y %m %U:%G %n %T@ %l\\n' | sort && \
+                  find . -type f | sort | xargs sha256sum";
+    let listed = Command::new("sh").args(["-c", script]).arg(folder.join("bundle/rootfs")).output().expect("sh starts");
+    assert!(listed.status.success(), "{}", stderr(&listed));
+    // Of the root itself no layer says anything; umoci dates it when it makes it.
+    stdout(&listed).lines().filter(|line| !line.starts_with(". ")).map(str::to_owned).collect()
+}
+
+fn oci(folder: &Path, name: &str) -> String {
+    format!("oci:{}:{name}", folder.display())
+}
+
+/// An image that a Dockerfile makes of another.
+fn built(home: &Home, name: &str, dockerfile: &str) {
+    let context = home.folder().join(format!("context-{name}"));
+    std::fs::create_dir_all(&context).expect("a folder");
+    std::fs::write(context.join("Dockerfile"), dockerfile).expect("a file");
+    std::fs::write(context.join("own"), name).expect("a file");
+    let context = context.to_str().expect("UTF-8");
+    home.ok(&["build", "-q", "-t", name, "--source-date-epoch", "1000000000", context]);
+}
+
+fn skopeo(home: &Home, arguments: &[&str], name: &str) -> Value {
+    let place = format!("oci:{}:docker.io/library/{name}:latest", home.root().join("images").display());
+    let output = Command::new("skopeo").arg("inspect").args(arguments).arg(&place).output().expect("skopeo starts");
+    assert!(output.status.success(), "{}", stderr(&output));
+    parse(&stdout(&output))
+}
+
+pub(crate) fn flatten_keeps_every_file() {
+    let home = Home::new();
+    let made = "FROM box\nENV A=b\nCOPY own /d/own\nRUN ln /d/own /d/other && rm /etc/group && chmod 4711 /bin/nc || \
+                chmod 2750 /d\nRUN rm /d/own && mkdir -p /e/f && ln -s ../d /e/l\nCMD [\"cat\", \"/d/other\"]\n";
+    built(&home, "app", made);
+    let id = home.ok(&["flatten", "app", "-t", "flat", "-t", "again"]);
+    assert_eq!(home.inspect("flat")["id"], id.trim());
+    let said = skopeo(&home, &[], "flat");
+    assert_eq!(said["Layers"].as_array().map(Vec::len), Some(1), "{said}");
+    assert_eq!(skopeo(&home, &["--config"], "flat")["config"], skopeo(&home, &["--config"], "app")["config"]);
+    assert_eq!(unpacked(&home, "flat"), unpacked(&home, "app"));
+    assert_eq!(home.ok(&["run", "--rm", "again"]), "app");
+    // The same again, as a table of contents alone adds one: in each of the other forms.
+    assert_eq!(home.ok(&["flatten", "app", "-t", "twice"]), id);
+    for form in ["none", "zstd", "zstd:chunked", "estargz"] {
+        let told = home.ok(&["flatten", "--json", "--compression-format", form, "app", "-t", "other"]);
+        let told = parse(&told);
+        assert_eq!(told["names"], serde_json::json!(["docker.io/library/other:latest"]), "{form}");
+        assert_eq!(told["layers"].as_array().map(Vec::len), Some(1), "{form}");
+        assert_eq!(home.ok(&["run", "--rm", "other"]), "app", "{form}");
+    }
+    for (arguments, code, words) in [
+        (&["flatten", "app"][..], 2, "--tag"),
+        (&["flatten", "absent", "-t", "x"], 125, "no image absent"),
+        (&["flatten", "app", "-t", "fine", "-t", "Not Fine"], 125, "Not Fine"),
+    ] {
+        let (found, said) = home.fails(arguments);
+        assert!(found == code && said.contains(words), "{arguments:?}: {found} {said}");
+    }
+    assert!(!home.ok(&["images"]).contains("fine"), "of two names none was given, because one is wrong");
+}
+
+pub(crate) fn rebase_changes_what_lies_below() {
+    let home = Home::new();
+    // What tells of all its layers, as `box` does not.
+    home.ok(&["flatten", "box", "-t", "told"]);
+    built(&home, "old", "FROM told\nCOPY own /etc/base\nCOPY own /old\n");
+    built(&home, "new", "FROM told\nCOPY own /etc/base\n");
+    let own = "COPY own /own\nRUN rm /etc/group\nCMD [\"sh\", \"-c\", \"cat /own /etc/base\"]\n";
+    built(&home, "app", &format!("FROM old\n{own}"));
+    let told = home.ok(&["rebase", "--json", "--old-base", "old", "--new-base", "new", "app", "-t", "rebased"]);
+    let told = parse(&told);
+    assert_eq!(home.ok(&["run", "--rm", "rebased"]), "appnew");
+    // As if it had been built on the other base.
+    std::fs::rename(home.folder().join("context-app"), home.folder().join("context-expected")).expect("renamed");
+    std::fs::write(home.folder().join("context-expected/Dockerfile"), format!("FROM new\n{own}")).expect("a file");
+    let context = home.folder().join("context-expected");
+    let context = context.to_str().expect("UTF-8");
+    home.ok(&["build", "-q", "-t", "expected", "--source-date-epoch", "1000000000", context]);
+    assert_eq!(unpacked(&home, "rebased"), unpacked(&home, "expected"));
+    let (said, expected) = (skopeo(&home, &[], "rebased"), skopeo(&home, &[], "expected"));
+    assert_eq!(said["Layers"], expected["Layers"]);
+    assert_eq!(told["digest"], said["Digest"]);
+    let (config, expected) = (skopeo(&home, &["--config"], "rebased"), skopeo(&home, &["--config"], "expected"));
+    assert_eq!((&config["history"], &config["config"]), (&expected["history"], &expected["config"]));
+    let annotations = &skopeo(&home, &["--raw"], "rebased")["annotations"];
+    assert_eq!(annotations["org.opencontainers.image.base.name"], "docker.io/library/new:latest");
+    assert_eq!(annotations["org.opencontainers.image.base.digest"], skopeo(&home, &[], "new")["Digest"]);
+    // One layer has no base any more.
+    home.ok(&["flatten", "rebased", "-t", "flat"]);
+    assert!(skopeo(&home, &["--raw"], "flat")["annotations"].is_null());
+    for (arguments, words) in [
+        (["rebase", "--old-base", "new", "--new-base", "old", "app", "-t", "x"], "is not what the image begins with"),
+        (["rebase", "--old-base", "absent", "--new-base", "new", "app", "-t", "x"], "no image absent"),
+        (["rebase", "--old-base", "old", "--new-base", "absent", "app", "-t", "x"], "no image absent"),
+    ] {
+        let (code, said) = home.fails(&arguments);
+        assert!(code == 125 && said.contains(words), "{arguments:?}: {code} {said}");
+    }
+}

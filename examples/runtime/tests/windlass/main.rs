@@ -114,6 +114,8 @@ fn main() -> ExitCode {
         ("build::commands_are_isolated", build::commands_are_isolated),
         ("images::inspect_is_json_of_all_kinds", images::inspect_is_json_of_all_kinds),
         ("images::podman_loads_and_saves", images::podman_loads_and_saves),
+        ("images::flatten_keeps_every_file", images::flatten_keeps_every_file),
+        ("images::rebase_changes_what_lies_below", images::rebase_changes_what_lies_below),
     ];
     for (name, body) in peers {
         let test = with(name, body).needs(need::program("skopeo")).needs(need::program("umoci"));

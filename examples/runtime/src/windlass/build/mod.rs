@@ -8,7 +8,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
 use windlass_image::build::{Cache, Progress, Request, Reuse};
 use windlass_image::dockerfile::{Dockerfile, Ignore};
 use windlass_image::{Codec, Platform};
@@ -18,7 +17,7 @@ use super::clock::Time;
 use super::containers::Containers;
 use super::failure::{Failure, warn};
 use super::home::{self, Home};
-use super::out;
+use super::images;
 use super::registry::Needed;
 use crate::cause::chain;
 use executor::Runner;
@@ -65,22 +64,8 @@ pub(super) fn build(home: &Home, containers: &Containers, request: &Build) -> Re
     for name in &built.unused_arguments {
         warn(&format_args!("--build-arg {name}: no ARG asks for it"));
     }
-    for name in &names {
-        home.layout.tag(name, &built.image).map_err(Failure::during(format_args!("name {name}")))?;
-    }
+    images::name_and_tell(home, &built.image, &made.platform, &names, request.json)?;
     drop(lease);
-    let image = home.layout.image(&built.image, &made.platform).map_err(Failure::during("read what was built"))?;
-    let id = image.config.descriptor().digest.to_string();
-    if request.json {
-        let layers: Vec<_> = image
-            .layers()
-            .map(|(blob, diff_id)| json!({"digest": blob.digest.to_string(), "diff_id": diff_id.to_string()}))
-            .collect();
-        let digest = built.image.digest.to_string();
-        out::line(&json!({"id": id, "digest": digest, "names": names, "layers": layers}).to_string())?;
-    } else {
-        out::line(&id)?;
-    }
     Ok(0)
 }
 

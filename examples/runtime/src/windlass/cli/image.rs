@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::registry::{Fetching, PullPolicy};
+use super::registry::{CompressionFormat, Fetching, PullPolicy};
 use crate::windlass::option;
 use crate::windlass::record::NetworkMode;
 
@@ -102,4 +102,43 @@ pub(in crate::windlass) struct Pack {
     /// Arguments of the program that a container may replace
     #[arg(last = true)]
     pub args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Flatten {
+    #[command(flatten)]
+    pub made: Made,
+    /// How the layer is compressed; zstd:chunked and estargz let others fetch single files
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "gzip")]
+    pub compression_format: CompressionFormat,
+    /// The image, by name, id or digest
+    pub image: String,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Rebase {
+    #[command(flatten)]
+    pub made: Made,
+    /// The image whose layers this one begins with
+    #[arg(long, value_name = "IMAGE")]
+    pub old_base: String,
+    /// The image whose layers come in their place
+    #[arg(long, value_name = "IMAGE")]
+    pub new_base: String,
+    /// The image, by name, id or digest
+    pub image: String,
+}
+
+/// What becomes of an image that is made of another.
+#[derive(Debug, Args)]
+pub(in crate::windlass) struct Made {
+    /// A name for what is made, taken from any other image (repeatable)
+    #[arg(short, long, value_name = "NAME", required = true)]
+    pub tag: Vec<String>,
+    /// The date of what is made [default: none, so that the same images give the same bytes]
+    #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS")]
+    pub source_date_epoch: Option<u64>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
 }

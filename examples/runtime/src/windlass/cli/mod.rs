@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(super) use container::{Create, Limits, Options, Run};
-pub(super) use image::{Build, Load, Pack, Save};
+pub(super) use image::{Build, Flatten, Load, Made, Pack, Rebase, Save};
 pub(super) use registry::{CompressionFormat, Connection, Fetching, Login, Logout, Places, Pull, PullPolicy, Push};
 pub(super) use verbs::{
     Attach, Commit, Copy, Exec, Format, Inspect, Kill, Logs, Prune, Ps, Remove, Start, Stats, Stop, Tail, Update,
@@ -135,6 +135,10 @@ pub(super) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Makes an image with the same files in one layer, and prints its id
+    Flatten(Flatten),
+    /// Makes an image with the layers of another base below its own, and prints its id
+    Rebase(Rebase),
     /// Fetches an image from a registry, and verifies it
     Pull(Pull),
     /// Sends an image to a registry; what is there is not sent again

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use windlass_image::Codec;
+use windlass_image::build::Compression;
+use windlass_image::chunked::Format;
 
 /// How to talk to a registry.
 #[derive(Debug, Args)]
@@ -59,6 +62,18 @@ pub(in crate::windlass) enum CompressionFormat {
     #[value(name = "zstd:chunked")]
     ZstdChunked,
     Estargz,
+}
+
+impl From<CompressionFormat> for Compression {
+    fn from(format: CompressionFormat) -> Self {
+        match format {
+            CompressionFormat::None => Self::Plain(Codec::None),
+            CompressionFormat::Gzip => Self::Plain(Codec::Gzip),
+            CompressionFormat::Zstd => Self::Plain(Codec::Zstd),
+            CompressionFormat::ZstdChunked => Self::Chunked(Format::ZstdChunked),
+            CompressionFormat::Estargz => Self::Chunked(Format::Estargz),
+        }
+    }
 }
 
 /// When an image that a verb needs is fetched.

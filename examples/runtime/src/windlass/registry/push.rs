@@ -1,11 +1,10 @@
 //! `push`.
 
 use serde_json::json;
-use windlass_image::build::{Compression, Draft};
-use windlass_image::chunked::Format;
+use windlass_image::build::Draft;
 use windlass_image::client::Push;
 use windlass_image::registry::Pieces;
-use windlass_image::{Codec, Descriptor, Image, Reference};
+use windlass_image::{Descriptor, Image, Reference};
 
 use super::bars::Bars;
 use super::connect;
@@ -46,14 +45,7 @@ pub(in crate::windlass) fn push(home: &Home, request: &cli::Push) -> Result<u8, 
 }
 
 fn compressed(home: &Home, image: &Image, format: CompressionFormat) -> Result<Descriptor, Failure> {
-    let with = match format {
-        CompressionFormat::None => Compression::Plain(Codec::None),
-        CompressionFormat::Gzip => Compression::Plain(Codec::Gzip),
-        CompressionFormat::Zstd => Compression::Plain(Codec::Zstd),
-        CompressionFormat::ZstdChunked => Compression::Chunked(Format::ZstdChunked),
-        CompressionFormat::Estargz => Compression::Chunked(Format::Estargz),
-    };
     let mut draft = Draft::of(image);
-    draft.compress(&home.layout, with).map_err(Failure::during("compress the layers"))?;
+    draft.compress(&home.layout, format.into()).map_err(Failure::during("compress the layers"))?;
     draft.store(&home.layout).map_err(Failure::during("store the compressed image"))
 }
