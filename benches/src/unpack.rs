@@ -42,7 +42,7 @@ impl Unpack {
     /// What failed.
     pub fn run(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let format = match self.format {
-            Format::Dir => LayerFormat::Dir,
+            Format::Dir => LayerFormat::default(),
             Format::Erofs => LayerFormat::ErofsTar,
         };
         let options = StoreOptions { durability: Durability::None, format, ..StoreOptions::default() };

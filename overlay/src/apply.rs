@@ -25,12 +25,13 @@ use crate::entry::{Entry, Kind};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::layer_id::LayerId;
-use crate::options::{ApplyOptions, Devices, Whiteouts, Xattrs};
+use crate::options::{ApplyOptions, Devices, WhiteoutStyle, Whiteouts, Xattrs};
 use crate::path::SafePath;
+use crate::spelling::Spelling;
 use crate::sys::{self, Named as _};
 use crate::tar::Reader;
 use crate::unfinished::Unfinished;
-use crate::whiteout::{self, Marker, XattrNamespace};
+use crate::whiteout::{self, Marker};
 
 pub(crate) use image::{Archive, apply_to_image, merge};
 pub use notice::{Notice, NoticeKind};
@@ -65,22 +66,25 @@ pub struct Applied {
 /// Linux 5.6 (`openat2`). Owners other than the caller's need `CAP_CHOWN`, see [`crate::IdMap`].
 pub fn apply(stream: impl Read, target: &Path, options: &ApplyOptions) -> Result<Applied> {
     let directory = sys::open_directory(target)?;
-    let namespace = match options.whiteouts {
-        Whiteouts::Native => Some(sys::native_namespace(directory.as_fd(), target)?),
-        Whiteouts::Overlay(namespace) => Some(namespace),
+    let spelling = match options.whiteouts {
+        Whiteouts::Native => {
+            let namespace = sys::native_namespace(directory.as_fd(), target)?;
+            Some(Spelling { namespace, style: WhiteoutStyle::Device })
+        }
+        Whiteouts::Overlay(namespace, style) => Some(Spelling { namespace, style }),
         Whiteouts::Execute => None,
     };
-    apply_to(stream, directory, namespace, options)
+    apply_to(stream, directory, spelling, options)
 }
 
-/// Applies to an open directory, with deletions in the spelling of a namespace or executed.
+/// Applies to an open directory, with deletions spelled or executed.
 pub(crate) fn apply_to(
     stream: impl Read,
     directory: OwnedFd,
-    namespace: Option<XattrNamespace>,
+    spelling: Option<Spelling>,
     options: &ApplyOptions,
 ) -> Result<Applied> {
-    let mut destination = OnDisk { options, target: Target::new(directory, namespace, options)?, buffer: buffer() };
+    let mut destination = OnDisk { options, target: Target::new(directory, spelling, options)?, buffer: buffer() };
     let mut reader = Reader::new(Hashing::new(stream), options.limits);
     let (entries, notices) = entries(&mut reader, &mut destination, options)?;
     let bytes = reader.offset();

@@ -72,6 +72,7 @@ mod probe;
 mod record;
 mod scan;
 mod snapshot;
+mod spelling;
 mod store;
 mod subtree;
 mod sys;
@@ -90,7 +91,7 @@ pub use limits::{Limit, Limits};
 pub use mount::{DetachedMount, MountGuard};
 pub use options::{
     ApplyOptions, Copies, Devices, Durability, Emptying, IdMap, IdRange, ImageTier, Index, Inodes, LayerFormat,
-    LowerTier, MountOptions, StoreOptions, Syncing, Whiteouts, Xattrs,
+    LowerTier, MountOptions, StoreOptions, Syncing, WhiteoutStyle, Whiteouts, Xattrs,
 };
 pub use path::{PathError, SafePath};
 pub use probe::{Feature, Probe, Support, probe};

@@ -63,10 +63,24 @@ pub enum Whiteouts {
     /// Overlay's own spelling, with the attributes that the caller may write: `trusted.` where allowed, else `user.`.
     #[default]
     Native,
-    /// Overlay's own spelling with these attributes: a character device 0:0, an `overlay.opaque` attribute.
-    Overlay(XattrNamespace),
+    /// Overlay's own spelling with these attributes.
+    Overlay(XattrNamespace, WhiteoutStyle),
     /// The deletion itself: the target is no layer but a whole tree that the archive changes.
     Execute,
+}
+
+/// How a directory tree spells that something beneath is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum WhiteoutStyle {
+    /// A character device 0:0; overlay shows it to nobody, on every kernel.
+    #[default]
+    Device,
+    /// An empty file with the attribute `overlay.whiteout`, in a directory whose `overlay.opaque` is `x`: for where no
+    /// device can be made, or none survives, as in a tree that is itself in an overlay.
+    ///
+    /// # Kernel
+    /// Linux 6.8; an older one shows the file, so mounting is refused there.
+    Attribute,
 }
 
 /// What happens to the archive's extended attributes. Overlay's own are never taken from an archive.
@@ -121,12 +135,11 @@ pub struct StoreOptions {
 }
 
 /// What a layer is on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LayerFormat {
-    /// A directory tree: works everywhere, also without root.
-    #[default]
-    Dir,
+    /// A directory tree with deletions in this style: works everywhere, also without root.
+    Dir(WhiteoutStyle),
     /// One EROFS image around the archive's own bytes, which come out of it again unchanged. Nothing is unpacked, one
     /// file is synced and one file removed.
     ///
@@ -136,6 +149,12 @@ pub enum LayerFormat {
     /// As [`LayerFormat::ErofsTar`], and every chain of layers that is stacked becomes one more image, of metadata only,
     /// so that a mount has one lower directory however many layers there are.
     ErofsMerged,
+}
+
+impl Default for LayerFormat {
+    fn default() -> Self {
+        Self::Dir(WhiteoutStyle::Device)
+    }
 }
 
 /// How an image reaches the kernel.

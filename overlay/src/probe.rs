@@ -4,14 +4,16 @@ use std::fmt;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
 use crate::apply::apply_to_image;
 use crate::error::{Error, Result};
 use crate::mount::{Directories, Standing, mount, mount_image};
-use crate::options::{ApplyOptions, ImageTier, LowerTier, MountOptions, Syncing};
+use crate::options::{ApplyOptions, ImageTier, LowerTier, MountOptions, Syncing, WhiteoutStyle};
 use crate::path::SafePath;
+use crate::spelling::Spelling;
 use crate::sys::{self, Named as _, READ_DIRECTORY};
 use crate::tar::Writer;
 use crate::whiteout::XattrNamespace;
@@ -35,6 +37,8 @@ pub struct Probe {
 pub enum Feature {
     /// Writing a deletion as a character device 0:0.
     Whiteout,
+    /// Understanding a deletion that is an attribute of an empty file.
+    AttributeWhiteout,
     /// Mounting layers without a writable one.
     View,
     /// Mounting with a writable layer.
@@ -93,6 +97,11 @@ fn features(own: BorrowedFd<'_>) -> Result<Found> {
     let whiteout = rustix::fs::mknodat(own, "a/gone", FileType::CharacterDevice, Mode::empty(), 0);
     let mut features = vec![(Feature::Whiteout, support(whiteout.named("mknodat", Path::new("a/gone"))))];
     let found = sys::native_namespace(own, Path::new("a probe's directory"));
+    let by_attribute = match &found {
+        Ok(namespace) => attribute_whiteout(own, *namespace),
+        Err(error) => Err(Error::Unsupported { feature: "overlay's attributes", reason: error.to_string() }),
+    };
+    features.push((Feature::AttributeWhiteout, support(by_attribute)));
     let namespace = match &found {
         Ok(namespace) => *namespace,
         // Mounting does not depend on it.
@@ -133,6 +142,32 @@ fn features(own: BorrowedFd<'_>) -> Result<Found> {
     }
     features.extend(images(own)?);
     Ok((found.ok(), features))
+}
+
+/// Deletes a file by an attribute and looks whether a mount shows it.
+fn attribute_whiteout(own: BorrowedFd<'_>, namespace: XattrNamespace) -> Result<()> {
+    let name = child("deleted");
+    let object = name.as_path();
+    let (top, beneath) = (open(own, "a")?, open(own, "b")?);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(&beneath, object, flags, Mode::RUSR).named("create", object)?;
+    let spelling = Spelling { namespace, style: WhiteoutStyle::Attribute };
+    spelling.delete(top.as_fd(), top.as_fd(), &name, object)?;
+    let shared = |directory: &OwnedFd| directory.try_clone().named("dup", object);
+    let directories = |_| {
+        let lowers = vec![shared(&top)?, shared(&beneath)?];
+        let denied = MountAttrFlags::empty();
+        Ok(Directories { lowers, detached: Vec::new(), upper: None, denied, object: "a probe's directory".into() })
+    };
+    let mounted = OwnedFd::from(mount(directories, namespace, MountOptions::default())?);
+    match rustix::fs::statat(&mounted, object, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno).named("stat", object),
+        Ok(_) => Err(Error::Unsupported {
+            feature: "deletions as attributes",
+            reason: "the kernel shows the file that is deleted".to_owned(),
+        }),
+    }
 }
 
 /// Makes the image of an empty layer and mounts it in each way.
@@ -187,6 +222,7 @@ impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Whiteout => "deletions as devices",
+            Self::AttributeWhiteout => "deletions as attributes",
             Self::View => "read-only mounts",
             Self::Snapshot => "writable mounts",
             Self::Volatile => "volatile mounts",

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
-use crate::options::LayerFormat;
+use crate::options::{LayerFormat, WhiteoutStyle};
 use crate::path::SafePath;
 use crate::unfinished::Unfinished;
 
@@ -41,6 +41,8 @@ pub(crate) struct SnapshotRecord {
     pub layers: Vec<LayerId>,
     /// Its lower directories, topmost first.
     pub lowers: Vec<Lower>,
+    /// Whether one of them spells deletions as attributes, which not every kernel understands.
+    pub has_attributes: bool,
 }
 
 /// Whether a record is whole and may be trusted in this boot.
@@ -57,6 +59,8 @@ pub(crate) enum Lower {
     Chain(LayerId),
     /// What finishes the layer at this place, counted from the bottom.
     Finish(usize),
+    /// What lies beneath the layer at this place, whose deletions would be seen otherwise.
+    Cover(usize),
     /// The root of a view, which has no upper directory to hold its owner and mode.
     Top,
     /// An empty directory, because the kernel wants one.
@@ -67,8 +71,10 @@ impl LayerRecord {
     /// One fact a line.
     pub(crate) fn print(&self) -> String {
         let mut text = format!("layer 1\nentries {}\nbytes {}\n", self.entries, self.bytes);
-        if self.format != LayerFormat::Dir {
-            text.push_str("erofs-tar\n");
+        match self.format {
+            LayerFormat::Dir(WhiteoutStyle::Device) => {}
+            LayerFormat::Dir(WhiteoutStyle::Attribute) => text.push_str("attribute-whiteouts\n"),
+            LayerFormat::ErofsTar | LayerFormat::ErofsMerged => text.push_str("erofs-tar\n"),
         }
         if let Some(boot) = &self.boot {
             line(&mut text, &["boot", boot]);
@@ -98,6 +104,7 @@ impl LayerRecord {
                 ["entries", count] => record.entries = number(count)?,
                 ["bytes", count] => record.bytes = number(count)?,
                 ["erofs-tar"] => record.format = LayerFormat::ErofsTar,
+                ["attribute-whiteouts"] => record.format = LayerFormat::Dir(WhiteoutStyle::Attribute),
                 ["boot", boot] => record.boot = Some(boot.to_owned()),
                 ["opaque-root"] => unfinished.opaque_root = true,
                 ["parent", path] => drop(unfinished.parents.insert(unescape(path)?)),
@@ -119,6 +126,9 @@ impl SnapshotRecord {
             SnapshotKind::View => "view",
         };
         let mut text = format!("snapshot 1\n{kind}\n");
+        if self.has_attributes {
+            text.push_str("attribute-whiteouts\n");
+        }
         for layer in &self.layers {
             line(&mut text, &["layer", &layer.hex()]);
         }
@@ -127,6 +137,7 @@ impl SnapshotRecord {
                 Lower::Layer(layer) => line(&mut text, &["lower-layer", &layer.hex()]),
                 Lower::Chain(chain) => line(&mut text, &["lower-chain", &chain.hex()]),
                 Lower::Finish(place) => line(&mut text, &["lower-finish", &place.to_string()]),
+                Lower::Cover(place) => line(&mut text, &["lower-cover", &place.to_string()]),
                 Lower::Top => line(&mut text, &["lower-top"]),
                 Lower::Base => line(&mut text, &["lower-base"]),
             }
@@ -140,23 +151,26 @@ impl SnapshotRecord {
         let mut kind = None;
         let mut layers = Vec::new();
         let mut lowers = Vec::new();
+        let mut has_attributes = false;
         let layer = |hex| LayerId::from_hex(hex).map_err(|_| unreadable(hex));
         for words in lines(text, "snapshot")? {
             match words[..] {
                 ["active"] => kind = Some(SnapshotKind::Active),
                 ["view"] => kind = Some(SnapshotKind::View),
+                ["attribute-whiteouts"] => has_attributes = true,
                 ["layer", hex] => layers.push(layer(hex)?),
                 ["lower-layer", hex] => lowers.push(Lower::Layer(layer(hex)?)),
                 ["lower-chain", hex] => lowers.push(Lower::Chain(layer(hex)?)),
                 ["lower-finish", place] => {
                     lowers.push(Lower::Finish(place.parse().map_err(|_| unreadable(place))?));
                 }
+                ["lower-cover", place] => lowers.push(Lower::Cover(place.parse().map_err(|_| unreadable(place))?)),
                 ["lower-top"] => lowers.push(Lower::Top),
                 ["lower-base"] => lowers.push(Lower::Base),
                 _ => return Err(unreadable(&words.join(" "))),
             }
         }
-        Ok(Self { kind: kind.ok_or_else(|| unreadable("no kind"))?, layers, lowers })
+        Ok(Self { kind: kind.ok_or_else(|| unreadable("no kind"))?, layers, lowers, has_attributes })
     }
 }
 
@@ -229,20 +243,21 @@ mod tests {
         fn layers_are_remembered(
             entries: u64, bytes: u64, opaque_root: bool, boot in proptest::option::of("[0-9a-f-]{1,36}"),
             parents in btree_set(path(), 0..4), passed in btree_set(path(), 0..4),
-            is_image: bool, deleting in btree_set(path(), 0..4), links in btree_map(path(), path(), 0..4),
+            is_image: bool, is_attribute: bool, deleting in btree_set(path(), 0..4), links in btree_map(path(), path(), 0..4),
         ) {
             let unfinished = Unfinished { parents, passed, deleting, links, opaque_root };
-            let format = if is_image { LayerFormat::ErofsTar } else { LayerFormat::Dir };
+            let style = if is_attribute { WhiteoutStyle::Attribute } else { WhiteoutStyle::Device };
+            let format = if is_image { LayerFormat::ErofsTar } else { LayerFormat::Dir(style) };
             let record = LayerRecord { entries, bytes, unfinished, format, boot };
             prop_assert_eq!(LayerRecord::parse(&record.print()).unwrap(), record);
         }
 
         #[test]
-        fn snapshots_are_remembered(ids in vec(any::<[u8; 32]>(), 0..4), place: usize) {
+        fn snapshots_are_remembered(ids in vec(any::<[u8; 32]>(), 0..4), place: usize, has_attributes: bool) {
             let layers: Vec<LayerId> = ids.into_iter().map(LayerId::from_bytes).collect();
-            let own = [Lower::Finish(place), Lower::Chain(LayerId::from_bytes([1; 32])), Lower::Top, Lower::Base];
+            let own = [Lower::Finish(place), Lower::Cover(place), Lower::Chain(LayerId::from_bytes([1; 32])), Lower::Top, Lower::Base];
             let lowers = layers.iter().map(|id| Lower::Layer(*id)).chain(own).collect();
-            let record = SnapshotRecord { kind: SnapshotKind::View, layers, lowers };
+            let record = SnapshotRecord { kind: SnapshotKind::View, layers, lowers, has_attributes };
             prop_assert_eq!(SnapshotRecord::parse(&record.print()).unwrap(), record);
         }
     }

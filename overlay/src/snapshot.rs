@@ -93,6 +93,9 @@ impl Home {
         options: MountOptions,
         users: Option<BorrowedFd<'_>>,
     ) -> Result<DetachedMount> {
+        if self.record.has_attributes && !sys::kernel_has((6, 8)) {
+            return Err(by_attribute("the kernel is older than 6.8 and would show what is deleted"));
+        }
         mount(|standing| self.directories(is_writable, users, standing), self.namespace, options)
     }
 
@@ -183,9 +186,14 @@ impl Home {
             None => Origin::Upper,
             Some(Lower::Layer(layer)) => Origin::Layer(layer),
             Some(Lower::Chain(_)) => Origin::Chain,
-            Some(Lower::Finish(_) | Lower::Top | Lower::Base) => Origin::Finish,
+            Some(Lower::Finish(_) | Lower::Cover(_) | Lower::Top | Lower::Base) => Origin::Finish,
         }))
     }
+}
+
+/// Layers that this way of showing them would show wrongly.
+fn by_attribute(reason: &str) -> Error {
+    Error::Unsupported { feature: "deletions as attributes", reason: reason.to_owned() }
 }
 
 /// The changes that make one tree into another, by path, the root included: applied to the first with

@@ -35,7 +35,7 @@ use self::rooms::{Rooms, Work};
 use crate::apply::{Applied, Archive};
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
-use crate::options::{ApplyOptions, Durability, LayerFormat, StoreOptions};
+use crate::options::{ApplyOptions, Durability, LayerFormat, StoreOptions, WhiteoutStyle};
 use crate::path::SafePath;
 use crate::record::{LayerRecord, Lower, SnapshotKind, SnapshotRecord};
 use crate::scan::Usage;
@@ -168,7 +168,7 @@ impl LayerStore {
 
     fn image(&self, layer: LayerId) -> Result<(OwnedFd, LayerRecord)> {
         let record = self.layer(layer)?;
-        if record.format == LayerFormat::Dir {
+        if let LayerFormat::Dir(_) = record.format {
             return Err(Error::Unsupported {
                 feature: "the archive of a layer",
                 reason: format!("{layer} is a directory tree"),
@@ -383,7 +383,12 @@ impl LayerStore {
             work.directory(&finish::own_name(Lower::Base))?;
             lowers.push(Lower::Base);
         }
-        let record = SnapshotRecord { kind, layers: layers.iter().map(|(_, id, _)| *id).collect(), lowers };
+        let is_by_attribute = |(_, _, layer): &(OwnedFd, LayerId, LayerRecord)| {
+            layer.format == LayerFormat::Dir(WhiteoutStyle::Attribute) && !layer.unfinished.deleting.is_empty()
+        };
+        let has_attributes = layers.iter().any(is_by_attribute);
+        let ids = layers.iter().map(|(_, id, _)| *id).collect();
+        let record = SnapshotRecord { kind, layers: ids, lowers, has_attributes };
         work.write(rooms::RECORD, record.print().as_bytes())?;
         if self.options.durability != Durability::None {
             // What finishes a layer has about as many entries as it at most.

@@ -106,6 +106,17 @@ pub(crate) fn boot() -> Result<String> {
     std::fs::read_to_string(path).map(|text| text.trim().to_owned()).named("read", path)
 }
 
+/// Whether the kernel is this old or newer.
+pub(crate) fn kernel_has(version: (u32, u32)) -> bool {
+    release(&rustix::system::uname().release().to_string_lossy()).is_some_and(|found| found >= version)
+}
+
+/// The two first numbers of a release.
+fn release(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split(|letter: char| !letter.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
 /// Whether the object is a character device 0:0.
 pub(crate) fn is_whiteout(stat: &Stat) -> bool {
     file_type(stat) == rustix::fs::FileType::CharacterDevice && stat.st_rdev == 0
@@ -123,4 +134,24 @@ pub(crate) fn file_type(stat: &Stat) -> rustix::fs::FileType {
 
 pub(crate) fn is_directory(stat: &Stat) -> bool {
     file_type(stat) == rustix::fs::FileType::Directory
+}
+
+#[cfg(test)]
+mod tests {
+    use super::release;
+
+    #[test]
+    fn releases() {
+        let table = [
+            ("6.12.38+deb13-cloud-amd64", Some((6, 12))),
+            ("6.8", Some((6, 8))),
+            ("5.10.0-21-amd64", Some((5, 10))),
+            ("7.0-rc1", Some((7, 0))),
+            ("six", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(release(text), expected, "{text}");
+        }
+    }
 }

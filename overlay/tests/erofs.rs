@@ -257,7 +257,7 @@ fn chains() {
 fn mixed() {
     let layers = [vec![file("d/a", "1"), file("d/b", "1")], vec![delete("d/a"), file("c", "2")]];
     let directory = scratch();
-    let lower = store(directory.path(), LayerFormat::Dir).ingest(&archive(&layers[0])[..], &options()).unwrap();
+    let lower = store(directory.path(), LayerFormat::default()).ingest(&archive(&layers[0])[..], &options()).unwrap();
     let store = store(directory.path(), LayerFormat::ErofsTar);
     let upper = store.ingest(&archive(&layers[1])[..], &options()).unwrap();
     let view = store.view("v", &[lower, upper]).unwrap();

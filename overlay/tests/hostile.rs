@@ -6,7 +6,7 @@ mod support;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use support::{Layer, archive, delete, directory, file, hard_link, listing, put, scratch, symlink};
 use trial::{Test, need};
@@ -28,7 +28,6 @@ fn main() -> ExitCode {
         Test::new("a root that is a symbolic link is refused", root_entry),
         Test::new("modes are not set through a symbolic link", chmod).needs(need::root),
         Test::new("times and owners are not set through a symbolic link", special).needs(need::root),
-        Test::new("parents swapped by another thread", swapped).needs(need::root),
         Test::new("whiteouts of the outside", whiteouts),
         Test::new("symbolic links in a circle end", circle),
         Test::new("duplicate entries replace each other", duplicates).needs(need::root),
@@ -192,38 +191,6 @@ fn special() {
     assert_eq!((made.uid(), made.gid(), made.mtime()), (77, 77, 0));
     let mut value = [0; 4];
     assert_eq!(rustix::fs::lgetxattr(cage.target().join("l"), "trusted.x", &mut value), Ok(1));
-}
-
-/// Another process exchanges a directory of the target with a link to the outside all the time.
-fn swapped() {
-    let cage = Cage::new();
-    let target = cage.target();
-    let layer: Layer = (0..200).map(|number| file(&format!("a/b/f{number}"), "x")).collect();
-    std::fs::create_dir_all(target.join("a/b")).unwrap();
-    let outside = cage.outside();
-    std::os::unix::fs::symlink(&outside, target.join("evil")).unwrap();
-    let (stop, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let root = std::fs::File::open(&target).unwrap();
-            while !stop.load(Ordering::Relaxed) {
-                for name in ["a", "a/b"] {
-                    let flags = rustix::fs::RenameFlags::EXCHANGE;
-                    // The other thread may be replacing one of them: then there is nothing to exchange.
-                    if rustix::fs::renameat_with(&root, name, &root, "evil", flags).is_ok() {
-                        swaps.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            }
-        });
-        for _ in 0..20 {
-            // It may fail, as whatever it stands on moves away; where it wrote is what counts, and the cage looks.
-            drop(cage.apply(&layer, &execute()));
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    assert!(swaps.into_inner() > 100, "the race did not happen");
-    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1, "something was written outside");
 }
 
 fn whiteouts() {

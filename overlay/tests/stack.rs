@@ -9,14 +9,24 @@ use support::{archive, assert_same, by_descriptor, check, delete, directory, fil
 use support::{scratch, symlink, tree};
 use trial::{Test, need};
 use windlass_overlay::{
-    ApplyOptions, Copies, Devices, Durability, Error, Fault, Index, Inodes, LayerId, LayerStore, Limit, LowerTier,
-    MountOptions, Origin, RootKind, StoreOptions, Syncing, View, Whiteouts, apply,
+    ApplyOptions, Copies, Devices, Durability, Error, Fault, Feature, ImageTier, Index, Inodes, Kind, LayerFormat,
+    LayerId, LayerStore, Limit, LowerTier, MountOptions, Origin, RootKind, StoreOptions, Syncing, View, WhiteoutStyle,
+    Whiteouts, apply,
 };
 
 fn main() -> ExitCode {
     trial::main(vec![
         Test::new("executed layers equal the model", executed).needs(need::root),
-        Test::new("what the kernel shows equals the model", shown).needs(need::root),
+        Test::new("what the kernel shows equals the model", || shown(250, WhiteoutStyle::Device)).needs(need::root),
+        Test::new("what the kernel shows of deletions as attributes equals the model", || {
+            shown(80, WhiteoutStyle::Attribute);
+        })
+        .needs(need::root)
+        .needs(by_attribute),
+        Test::new("no device is in layers that delete by attribute", attributes).needs(need::root).needs(by_attribute),
+        Test::new("five hundred and one layers are one image, and too many directories", too_many)
+            .needs(need::root)
+            .needs(images),
         Test::new("a snapshot's own changes become a layer", changes).needs(need::root),
         Test::new("the difference of two trees applied to one gives the other", differences).needs(need::root),
         Test::new("changes of parts are told by walking, and refused otherwise", parts).needs(need::root),
@@ -44,11 +54,12 @@ fn options() -> ApplyOptions {
 }
 
 fn store(directory: &std::path::Path) -> LayerStore {
-    LayerStore::open_with(
-        &directory.join("store"),
-        StoreOptions { durability: Durability::None, ..StoreOptions::default() },
-    )
-    .unwrap()
+    store_of(directory, LayerFormat::default())
+}
+
+fn store_of(directory: &std::path::Path, format: LayerFormat) -> LayerStore {
+    let options = StoreOptions { durability: Durability::None, format, ..StoreOptions::default() };
+    LayerStore::open_with(&directory.join("store"), options).unwrap()
 }
 
 fn ingest(store: &LayerStore, layers: &[support::Layer]) -> Vec<LayerId> {
@@ -71,16 +82,16 @@ fn executed() {
 }
 
 fn directory_entry() -> (windlass_overlay::Change, std::sync::Arc<[u8]>) {
-    use windlass_overlay::{Change, Entry, Kind, Metadata, SafePath};
+    use windlass_overlay::{Change, Entry, Metadata, SafePath};
     let metadata = Metadata { mode: 0o755, ..Metadata::default() };
     (Change::Put(Entry { path: SafePath::root(), kind: Kind::Directory, metadata }), std::sync::Arc::default())
 }
 
-fn shown() {
+fn shown(cases: u32, style: WhiteoutStyle) {
     let (refused, shown) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
-    check(250, &layers(), |layers| {
+    check(cases, &layers(), |layers| {
         let directory = scratch();
-        let store = store(directory.path());
+        let store = store_of(directory.path(), LayerFormat::Dir(style));
         let view = match stacked(&store, &layers) {
             Ok(view) => view,
             Err(error) if is_refused(&error) => {
@@ -94,6 +105,86 @@ fn shown() {
     });
     let shown = shown.get();
     assert!(refused.get() < shown / 4, "{} stacks were refused, {shown} shown", refused.get());
+}
+
+/// Every way of deleting, without a device anywhere: in a lone layer, in one beneath another, in an opaque directory, through
+/// a lower layer's link, and after the fact.
+fn attributes() {
+    let layers = [
+        vec![directory("usr", 0o755), directory("usr/lib", 0o755), file("usr/lib/x", "1"), file("usr/lib/y", "1")],
+        vec![symlink("lib", "usr/lib"), delete("a/never"), delete("never"), file("a/kept", "1"), file("b/c/d", "1")],
+        vec![
+            delete("lib/x"),
+            file("lib/z", "1"),
+            delete("b/c/d"),
+            support::opaque("b/c"),
+            delete("b/c/e"),
+            delete("a/kept"),
+        ],
+        vec![file("a/kept", "again"), delete("b"), file("b/new", "1"), support::opaque("a")],
+    ];
+    let directory = scratch();
+    let store = store_of(directory.path(), LayerFormat::Dir(WhiteoutStyle::Attribute));
+    let ids = ingest(&store, &layers);
+    for id in &ids {
+        let tree = store.open_tree(*id).unwrap();
+        for (entry, _) in listing(&by_descriptor(&tree)) {
+            assert!(!matches!(entry.kind, Kind::Device(..)), "{}", entry.path);
+        }
+    }
+    for count in 0..=layers.len() {
+        let snapshot = store.snapshot(&format!("s{count}"), &ids[..count]).unwrap();
+        let mount = snapshot.mount(&MountOptions::default()).unwrap();
+        assert_same(listing(&by_descriptor(&mount)), tree(&layers[..count]).unwrap().entries());
+        drop(mount);
+        let at = directory.path().join(format!("copy{count}"));
+        std::fs::create_dir(&at).unwrap();
+        snapshot.root(&at, &[RootKind::Copy], &MountOptions::default()).unwrap();
+        assert_same(listing(&at), tree(&layers[..count]).unwrap().entries());
+        if count == layers.len() {
+            let error = snapshot.root(&at, &[RootKind::FuseOverlay], &MountOptions::default()).unwrap_err();
+            assert!(matches!(error, Error::Unsupported { feature: "deletions as attributes", .. }), "{error}");
+        }
+    }
+}
+
+/// The kernel has one of these.
+fn has(features: &[Feature]) -> Result<(), String> {
+    let found = windlass_overlay::probe(scratch().path()).map_err(|error| error.to_string())?;
+    let works = features.iter().any(|feature| found.supports(*feature));
+    if works { Ok(()) } else { Err(format!("needs one of {features:?}: {found}")) }
+}
+
+fn images() -> Result<(), String> {
+    has(&[ImageTier::File, ImageTier::Loop].map(Feature::Images))
+}
+
+fn by_attribute() -> Result<(), String> {
+    has(&[Feature::AttributeWhiteout])
+}
+
+/// The kernel stacks five hundred directories: more of them are refused by their number, and merged they are one.
+fn too_many() {
+    let layers: Vec<support::Layer> = (0..501)
+        .map(|number| match number {
+            0 => vec![directory_entry(), directory("d", 0o755)],
+            500 => vec![delete("d/f7"), file("d/f8", "changed")],
+            number => vec![directory("d", 0o755), file(&format!("d/f{number}"), "1")],
+        })
+        .collect();
+    let directory = scratch();
+    for (name, format) in [("trees", LayerFormat::default()), ("merged", LayerFormat::ErofsMerged)] {
+        let store = store_of(&directory.path().join(name), format);
+        let view = store.view("v", &ingest(&store, &layers)).unwrap();
+        let mounted = view.mount(&MountOptions::default());
+        if format == LayerFormat::ErofsMerged {
+            let mount = mounted.unwrap();
+            assert_same(listing(&by_descriptor(&mount)), tree(&layers).unwrap().entries());
+        } else {
+            let error = mounted.unwrap_err();
+            assert!(matches!(error, Error::LimitExceeded { limit: Limit::LowerDirectories, max: 500 }), "{error}");
+        }
+    }
 }
 
 /// Whether a stack is one that layers refuse which were applied each by itself: none knows that what it uses as a

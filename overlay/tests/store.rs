@@ -17,7 +17,7 @@ use support::{Layer, archive, by_descriptor, delete, file, scratch};
 use trial::{Test, need};
 use windlass_overlay::{
     ApplyOptions, Durability, Error, Feature, IdMap, ImageTier, LayerFormat, LayerId, LayerStore, MountOptions,
-    Recovery, References, StoreOptions, Support, Whiteouts, probe, whiteout::XattrNamespace,
+    Recovery, References, StoreOptions, Support, WhiteoutStyle, Whiteouts, probe, whiteout::XattrNamespace,
 };
 
 fn main() -> ExitCode {
@@ -280,7 +280,11 @@ fn spelling() {
         XattrNamespace::Trusted => XattrNamespace::User,
         XattrNamespace::User => XattrNamespace::Trusted,
     };
-    for whiteouts in [Whiteouts::Execute, Whiteouts::Overlay(other)] {
+    for whiteouts in [
+        Whiteouts::Execute,
+        Whiteouts::Overlay(other, WhiteoutStyle::Device),
+        Whiteouts::Overlay(store.namespace(), WhiteoutStyle::Attribute),
+    ] {
         let error = store.ingest(&layer("a")[..], &ApplyOptions { whiteouts, ..options() }).unwrap_err();
         assert!(matches!(error, Error::Invalid { field: "whiteouts", .. }), "{error}");
     }
@@ -378,7 +382,8 @@ fn probing() {
     let found = probe(directory.path()).unwrap();
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "the probe leaves nothing");
     assert_eq!(found.namespace, Some(XattrNamespace::Trusted));
-    for feature in [Feature::Whiteout, Feature::View, Feature::Snapshot, Feature::Volatile] {
+    for feature in [Feature::Whiteout, Feature::AttributeWhiteout, Feature::View, Feature::Snapshot, Feature::Volatile]
+    {
         assert!(found.supports(feature), "{found}");
     }
     assert_eq!(found.to_string().lines().count(), 1 + found.features.len());

@@ -15,12 +15,13 @@ use super::unlinkable;
 use crate::entry::{Entry, Timestamp};
 use crate::error::{Error, Result};
 use crate::limits::Limit;
-use crate::options::ApplyOptions;
+use crate::options::{ApplyOptions, WhiteoutStyle};
 use crate::path::SafePath;
+use crate::spelling::{Spelling, is_deletion};
 use crate::subtree::{Placed, remove_subtree};
 use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY};
 use crate::unfinished::Unfinished;
-use crate::whiteout::{self, XattrNamespace};
+use crate::whiteout;
 
 /// A directory, without any symbolic link on the way.
 #[derive(Debug, Clone)]
@@ -53,7 +54,7 @@ pub(super) struct NewFile {
 pub(super) struct Target {
     root: Directory,
     /// `None` where deletions are executed.
-    overlay: Option<XattrNamespace>,
+    overlay: Option<Spelling>,
     root_owner: Owner,
     links_max: usize,
     /// What new files have from the start; `None` where each is told.
@@ -67,7 +68,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(root: OwnedFd, overlay: Option<XattrNamespace>, options: &ApplyOptions) -> Result<Self> {
+    pub(super) fn new(root: OwnedFd, overlay: Option<Spelling>, options: &ApplyOptions) -> Result<Self> {
         let mut unfinished = Unfinished::default();
         if overlay.is_some() {
             unfinished.parents.insert(SafePath::root());
@@ -184,7 +185,7 @@ impl Target {
         }
         match stat(&from)? {
             Some(stat) if sys::is_directory(&stat) => return Err(unlinkable(offset)),
-            Some(stat) if self.overlay.is_some() && sys::is_whiteout(&stat) => return Err(unlinkable(offset)),
+            Some(stat) if self.is_deletion(&from, &stat)? => return Err(unlinkable(offset)),
             Some(_) => {}
             None if self.overlay.is_none() || self.is_hidden(&from.path)? => {
                 return Err(Error::LinkTarget { path: path.clone(), target: target.clone() });
@@ -211,17 +212,23 @@ impl Target {
         }
     }
 
+    /// Whether this layer only says at a place that something is deleted.
+    fn is_deletion(&self, place: &Place, found: &Stat) -> Result<bool> {
+        let Some(Spelling { namespace, .. }) = self.overlay else { return Ok(false) };
+        is_deletion(place.parent.as_fd(), &place.name, found, namespace, place.path.as_path())
+    }
+
     /// Whether a directory of this layer hides what lower layers have at a path.
     fn is_hidden(&self, path: &SafePath) -> Result<bool> {
-        let Some(namespace) = self.overlay else { return Ok(false) };
+        let Some(spelling) = self.overlay else { return Ok(false) };
         if self.unfinished.opaque_root {
             return Ok(true);
         }
         let mut above = path.parent();
         while let Some(directory) = above.filter(|directory| !directory.is_root()) {
             let opened = self.open(&directory, READ_DIRECTORY).named("open", directory.as_path())?;
-            let name = namespace.opaque().as_bytes();
-            if Object::Open(opened.as_fd()).get(name, directory.as_path())?.is_some() {
+            let name = spelling.namespace.opaque().as_bytes();
+            if Object::Open(opened.as_fd()).get(name, directory.as_path())?.as_deref() == Some(b"y") {
                 return Ok(true);
             }
             above = directory.parent();
@@ -234,7 +241,7 @@ impl Target {
         let place = self.locate(path)?;
         let object = place.path.as_path();
         let found = stat(&place)?;
-        let Some(namespace) = self.overlay else {
+        let Some(spelling) = self.overlay else {
             return match found {
                 Some(_) if !self.placed.contains(&place.path) => self.remove(&place),
                 Some(stat) if sys::is_directory(&stat) => self.renew(&place),
@@ -243,16 +250,17 @@ impl Target {
         };
         match found {
             None if self.unfinished.links.contains_key(&place.path) => Ok(()),
+            // Nothing beneath is seen here anyway, and the kernel would show the file.
+            None if spelling.style == WhiteoutStyle::Attribute && self.is_hidden(&place.path)? => Ok(()),
             None => {
                 self.unfinished.deleting.extend(place.path.parent());
-                rustix::fs::mknodat(&place.parent, place.name.as_path(), FileType::CharacterDevice, Mode::empty(), 0)
-                    .named("mknodat", object)
+                spelling.delete(self.root.descriptor.as_fd(), place.parent.as_fd(), &place.name, object)
             }
             Some(stat) if sys::is_directory(&stat) => {
                 self.unfinished.pass(&place.path);
                 let directory =
                     sys::open_beneath(place.parent.as_fd(), &place.name, READ_DIRECTORY).named("open", object)?;
-                set_opaque(directory.as_fd(), namespace, &place.path)
+                spelling.make_opaque(directory.as_fd(), object)
             }
             Some(_) => Ok(()),
         }
@@ -266,11 +274,12 @@ impl Target {
                 let opened = self.open(&directory.path, READ_DIRECTORY).named("open", directory.path.as_path())?;
                 self.keep_only_placed(opened.as_fd(), &directory.path)
             }
-            Some(_) if directory.path.is_root() => {
+            Some(spelling) if directory.path.is_root() => {
                 self.unfinished.opaque_root = true;
-                Ok(())
+                let opened = self.open(&directory.path, READ_DIRECTORY).named("open", directory.path.as_path())?;
+                spelling.forget(opened.as_fd(), directory.path.as_path())
             }
-            Some(namespace) => {
+            Some(spelling) => {
                 let opened = self.open(&directory.path, READ_DIRECTORY).named("open", directory.path.as_path())?;
                 // The directory itself is still lent its metadata; those beneath it are not.
                 let is_lent = self.unfinished.parents.remove(&directory.path);
@@ -278,7 +287,7 @@ impl Target {
                 if is_lent {
                     self.unfinished.parents.insert(directory.path.clone());
                 }
-                set_opaque(opened.as_fd(), namespace, &directory.path)
+                spelling.make_opaque(opened.as_fd(), directory.path.as_path())
             }
         }
     }
@@ -439,8 +448,8 @@ impl Target {
         let (parent, name, object) = (place.parent.as_fd(), &place.name, place.path.as_path());
         rustix::fs::mkdirat(parent, name.as_path(), Mode::RWXU).named("mkdirat", object)?;
         let opened = sys::open_beneath(parent, name, READ_DIRECTORY).named("open", object)?;
-        if let Some(namespace) = self.overlay.filter(|_| replaces) {
-            set_opaque(opened.as_fd(), namespace, &place.path)?;
+        if let Some(spelling) = self.overlay.filter(|_| replaces) {
+            spelling.make_opaque(opened.as_fd(), object)?;
         }
         Ok(opened)
     }
@@ -509,10 +518,6 @@ fn clear_attributes(directory: BorrowedFd<'_>, path: &SafePath) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn set_opaque(directory: BorrowedFd<'_>, namespace: XattrNamespace, path: &SafePath) -> Result<()> {
-    Object::Open(directory).set(namespace.opaque().as_bytes(), b"y").named("setxattr", path.as_path())
 }
 
 fn invalid_link(path: &SafePath) -> Error {

@@ -10,6 +10,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::limits::{Limit, Limits};
 use crate::path::SafePath;
+use crate::spelling::is_deletion;
 use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY};
 use crate::whiteout::XattrNamespace;
 
@@ -127,6 +128,7 @@ impl Stack<'_> {
         let mut here = SafePath::root();
         let mut answer = rustix::fs::fstat(directory).named("stat", path.as_path())?;
         let mut is_opaque = false;
+        let mut is_deleted = sys::is_whiteout(&answer);
         for part in path.components() {
             if !sys::is_directory(&answer) {
                 return Ok(Answer::Hidden);
@@ -142,8 +144,9 @@ impl Stack<'_> {
                 Err(Errno::NOENT) => return Ok(Answer::Below),
                 stat => stat.named("stat", here.as_path())?,
             };
+            is_deleted = is_deletion(parent.as_fd(), &name, &answer, self.namespace, here.as_path())?;
         }
-        Ok(if sys::is_whiteout(&answer) { Answer::Hidden } else { Answer::Here(answer) })
+        Ok(if is_deleted { Answer::Hidden } else { Answer::Here(answer) })
     }
 
     pub(crate) fn is_opaque(&self, directory: BorrowedFd<'_>, path: &SafePath) -> Result<bool> {

@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
-use super::{Snapshot, open_child};
+use super::{Snapshot, by_attribute, open_child};
 use crate::apply;
 use crate::diff::Change;
 use crate::entry::{Entry, Kind};
@@ -147,6 +147,9 @@ impl Snapshot {
     }
 
     fn mount_by_fuse(&self, at: &Path) -> Result<FuseGuard> {
+        if self.home.record.has_attributes {
+            return Err(by_attribute("fuse-overlayfs knows devices only"));
+        }
         let lease = self.exclusive()?;
         let (upper, work) = (self.upper()?, open_child(&self.home.directory, "work", &self.home.path)?);
         let process = rustix::process::getpid().as_raw_nonzero();

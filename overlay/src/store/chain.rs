@@ -46,7 +46,7 @@ impl LayerStore {
     fn fill_chain(&self, work: &Work, layers: &[(OwnedFd, LayerId, LayerRecord)], chain: LayerId) -> Result<()> {
         let mut images = Vec::with_capacity(layers.len());
         for (directory, id, record) in layers {
-            if record.format == LayerFormat::Dir {
+            if let LayerFormat::Dir(_) = record.format {
                 return Err(Error::Unsupported {
                     feature: "a merged image",
                     reason: format!("{id} is a directory tree; take it in again with this format"),
@@ -62,7 +62,7 @@ impl LayerStore {
         let options = ApplyOptions { devices: Devices::Create, xattrs: Xattrs::BestEffort, ..ApplyOptions::default() };
         merge(&borrowed, image.as_fd(), id, &options)?;
         let layers = layers.iter().map(|(_, id, _)| *id).collect();
-        let record = SnapshotRecord { kind: SnapshotKind::View, layers, lowers: Vec::new() };
+        let record = SnapshotRecord { kind: SnapshotKind::View, layers, lowers: Vec::new(), has_attributes: false };
         work.write(rooms::RECORD, record.print().as_bytes())?;
         if self.options.durability != Durability::None {
             sys::sync_tree(work.descriptor(), 2, work.path())?;

@@ -14,8 +14,9 @@ use super::{LayerStore, layer_name};
 use crate::apply::{Applied, apply_to, apply_to_image};
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
-use crate::options::{ApplyOptions, Durability, LayerFormat, Whiteouts};
+use crate::options::{ApplyOptions, Durability, LayerFormat, WhiteoutStyle, Whiteouts};
 use crate::record::LayerRecord;
+use crate::spelling::Spelling;
 use crate::sys::{self, Named as _};
 
 /// A layer that is written and checked, and not yet in its store; dropping it throws it away.
@@ -64,7 +65,11 @@ impl LayerStore {
     /// Those of [`crate::apply`]; nothing of the layer remains then.
     pub fn stage(&self, stream: impl Read, options: &ApplyOptions) -> Result<Staged> {
         let namespace = self.rooms.namespace;
-        if !matches!(options.whiteouts, Whiteouts::Native) && options.whiteouts != Whiteouts::Overlay(namespace) {
+        let style = match self.options.format {
+            LayerFormat::Dir(style) => style,
+            LayerFormat::ErofsTar | LayerFormat::ErofsMerged => WhiteoutStyle::Device,
+        };
+        if ![Whiteouts::Native, Whiteouts::Overlay(namespace, style)].contains(&options.whiteouts) {
             return Err(Error::Invalid {
                 field: "whiteouts",
                 value: format!("{:?}", options.whiteouts),
@@ -73,8 +78,9 @@ impl LayerStore {
         }
         let work = self.rooms.work()?;
         let applied = match self.options.format {
-            LayerFormat::Dir => {
-                work.directory("tree").and_then(|tree| apply_to(stream, tree, Some(namespace), options))
+            LayerFormat::Dir(_) => {
+                let spelling = Some(Spelling { namespace, style });
+                work.directory("tree").and_then(|tree| apply_to(stream, tree, spelling, options))
             }
             LayerFormat::ErofsTar | LayerFormat::ErofsMerged => {
                 work.file("image").and_then(|image| apply_to_image(stream, image.as_fd(), namespace, options))
@@ -100,7 +106,7 @@ impl LayerStore {
             let Applied { entries, bytes, unfinished, .. } = layer.applied();
             let (entries, bytes, unfinished) = (*entries, *bytes, unfinished.clone());
             let (format, objects) = match layer.format {
-                LayerFormat::Dir => (LayerFormat::Dir, entries),
+                format @ LayerFormat::Dir(_) => (format, entries),
                 LayerFormat::ErofsTar | LayerFormat::ErofsMerged => (LayerFormat::ErofsTar, 1),
             };
             let record = LayerRecord { entries, bytes, unfinished, format, boot: boot.clone() };

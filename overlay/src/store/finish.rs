@@ -16,9 +16,11 @@ use crate::apply::copy;
 use crate::entry::{Metadata, Timestamp};
 use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
+use crate::options::{LayerFormat, WhiteoutStyle};
 use crate::path::SafePath;
 use crate::record::{LayerRecord, Lower};
 use crate::scan::{self, Last, Stack};
+use crate::spelling::{Spelling, cover_at, is_deletion};
 use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY};
 use crate::unfinished::Unfinished;
 use crate::whiteout;
@@ -27,6 +29,7 @@ use crate::whiteout;
 pub(super) fn own_name(lower: Lower) -> String {
     match lower {
         Lower::Finish(place) => format!("finish-{place}"),
+        Lower::Cover(place) => format!("cover-{place}"),
         Lower::Top => "top".to_owned(),
         Lower::Base => "base".to_owned(),
         Lower::Layer(_) | Lower::Chain(_) => unreachable!("a layer is the store's own directory"),
@@ -57,8 +60,15 @@ pub(super) fn finish(rooms: &Rooms, work: &Work, layers: &[(OwnedFd, LayerId, La
         finisher.passed()?;
         finisher.parents()?;
         finisher.links()?;
-        finisher.deletions()?;
+        let cover = match record.format {
+            LayerFormat::Dir(WhiteoutStyle::Attribute) => finisher.cover(&own_name(Lower::Cover(place)))?,
+            LayerFormat::Dir(WhiteoutStyle::Device) | LayerFormat::ErofsTar | LayerFormat::ErofsMerged => {
+                finisher.deletions()?;
+                None
+            }
+        };
         let own = finisher.end()?;
+        lowers.splice(0..0, cover.map(|cover| (Lower::Cover(place), cover)));
         lowers.insert(0, (Lower::Layer(*layer), tree));
         lowers.splice(0..0, own.map(|own| (Lower::Finish(place), own)));
     }
@@ -216,6 +226,29 @@ impl Finisher<'_> {
         Ok(())
     }
 
+    /// Directories right beneath those of the layer in which files say what is deleted: the kernel compares them with what
+    /// is beneath, and shows them where that is nothing.
+    fn cover(&self, name: &str) -> Result<Option<OwnedFd>> {
+        let mut cover = None;
+        for path in &self.unfinished.deleting {
+            let is_merged = if path.is_root() {
+                !self.below.directories.is_empty()
+            } else {
+                self.below.find(path)?.is_some_and(|found| found.is_directory())
+            };
+            if is_merged {
+                continue;
+            }
+            let root = match cover.take() {
+                Some(root) => root,
+                None => self.work.directory(name)?,
+            };
+            cover_at(root.as_fd(), path)?;
+            cover = Some(root);
+        }
+        Ok(cover)
+    }
+
     /// Restores the times that making names has changed.
     fn end(self) -> Result<Option<OwnedFd>> {
         let Some(own) = self.own else { return Ok(None) };
@@ -293,7 +326,13 @@ impl Finisher<'_> {
             let target = to.join(&name).expect("the kernel gives single names");
             let name = SafePath::parse(&name).expect("the kernel gives single names");
             let found = scan::stat(directory.as_fd(), &name, &source)?;
-            if sys::is_whiteout(&found) && self.below.find(&target)?.is_none() {
+            let namespace = self.layer.namespace;
+            let is_deleted = is_deletion(directory.as_fd(), &name, &found, namespace, source.as_path())?;
+            if is_deleted && self.below.find(&target)?.is_none() {
+                continue;
+            }
+            if is_deleted && !sys::is_whiteout(&found) {
+                self.delete(&target)?;
                 continue;
             }
             if !sys::is_directory(&found) {
@@ -336,6 +375,20 @@ impl Finisher<'_> {
         let directory = sys::open_beneath(own.as_fd(), path, READ_DIRECTORY).named("open", path.as_path())?;
         let name = self.layer.namespace.opaque();
         Object::Open(directory.as_fd()).set(name.as_bytes(), b"y").named("setxattr", path.as_path())
+    }
+
+    /// Says by an attribute that something is deleted.
+    fn delete(&mut self, path: &SafePath) -> Result<()> {
+        if self.layer.find(path)?.is_some() {
+            return Err(ambiguous(path, TWICE));
+        }
+        let own = self.own.as_ref().expect("the directory of a deletion was ensured");
+        let (parent, name) = scan::place(own.as_fd(), path)?;
+        let spelling = Spelling { namespace: self.layer.namespace, style: WhiteoutStyle::Attribute };
+        match spelling.delete(own.as_fd(), parent.as_fd(), &name, path.as_path()) {
+            Err(error) if error.errno() == Some(Errno::EXIST.raw_os_error()) => Err(ambiguous(path, TWICE)),
+            deleted => deleted,
+        }
     }
 
     /// One more name of a layer's file, symbolic link or deletion, which costs no second copy.

@@ -20,6 +20,8 @@ pub(crate) type Attributes = BTreeMap<Box<[u8]>, Box<[u8]>>;
 pub(crate) enum Object<'a> {
     /// An open file or directory.
     Open(BorrowedFd<'a>),
+    /// A directory that is open as a place only.
+    Place(BorrowedFd<'a>),
     /// A name in a directory, not followed: symbolic links, devices and pipes are not opened.
     Name(BorrowedFd<'a>, &'a SafePath),
 }
@@ -27,7 +29,7 @@ pub(crate) enum Object<'a> {
 impl Object<'_> {
     fn path(self) -> PathBuf {
         match self {
-            Self::Open(descriptor) => super::proc_path(descriptor),
+            Self::Open(descriptor) | Self::Place(descriptor) => super::proc_path(descriptor),
             Self::Name(directory, name) => super::proc_path(directory).join(name.as_path()),
         }
     }
@@ -36,6 +38,7 @@ impl Object<'_> {
     pub(crate) fn set(self, name: &[u8], value: &[u8]) -> rustix::io::Result<()> {
         match self {
             Self::Open(descriptor) => rustix::fs::fsetxattr(descriptor, name, value, XattrFlags::empty()),
+            Self::Place(_) => rustix::fs::setxattr(self.path(), name, value, XattrFlags::empty()),
             Self::Name(..) => rustix::fs::lsetxattr(self.path(), name, value, XattrFlags::empty()),
         }
     }
@@ -48,6 +51,7 @@ impl Object<'_> {
             let room = rustix::buffer::spare_capacity(&mut value);
             let read = match self {
                 Self::Open(descriptor) => rustix::fs::fgetxattr(descriptor, name, room),
+                Self::Place(_) => rustix::fs::getxattr(self.path(), name, room),
                 Self::Name(..) => rustix::fs::lgetxattr(self.path(), name, room),
             };
             match read {
@@ -66,6 +70,7 @@ impl Object<'_> {
             let room = rustix::buffer::spare_capacity(&mut names);
             let listed = match self {
                 Self::Open(descriptor) => rustix::fs::flistxattr(descriptor, room),
+                Self::Place(_) => rustix::fs::listxattr(self.path(), room),
                 Self::Name(..) => rustix::fs::llistxattr(self.path(), room),
             };
             match listed {
@@ -88,6 +93,7 @@ impl Object<'_> {
     pub(crate) fn remove(self, name: &[u8], object: &Path) -> Result<()> {
         let removed = match self {
             Self::Open(descriptor) => rustix::fs::fremovexattr(descriptor, name),
+            Self::Place(_) => rustix::fs::removexattr(self.path(), name),
             Self::Name(..) => rustix::fs::lremovexattr(self.path(), name),
         };
         match removed {
