@@ -58,6 +58,13 @@ fn main() -> ExitCode {
         root("v2_a_process_that_cannot_freeze_in_time", || freeze_in_no_time(Version::V2, &[]))
             .needs(has(Version::V2, &[])),
     ]);
+    for (name, version, controllers) in [
+        ("v1_what_does_not_freeze_keeps_nobody_frozen", Version::V1, V1),
+        ("v2_what_does_not_freeze_keeps_nobody_frozen", Version::V2, &[]),
+    ] {
+        let test = Test::new(name, move || freeze_missed(version, controllers)).needs(need::root);
+        tests.push(test.needs(has(version, controllers)).needs(need::program("python3")).needs(x86));
+    }
     support::main(tests)
 }
 
@@ -320,4 +327,44 @@ fn freeze_in_no_time(version: Version, controllers: &[Controller]) {
         }
         scratch.thaw().unwrap();
     }
+}
+
+/// The number of the call below is that of this processor.
+fn x86() -> Result<(), String> {
+    if cfg!(target_arch = "x86_64") { Ok(()) } else { Err("needs the number of userfaultfd".to_owned()) }
+}
+
+/// A process that stands in a system call until it is killed: the kernel reads a page there which nobody provides.
+const STUCK: &str = "
+import ctypes, fcntl, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+sys.stdin.read(1)
+faults = libc.syscall(323, os.O_CLOEXEC)
+fcntl.ioctl(faults, 0xc018aa3f, bytearray(struct.pack('QQQ', 0xaa, 0, 0)))
+page = libc.mmap(None, ctypes.c_size_t(4096), 3, 0x22, -1, ctypes.c_long(0))
+fcntl.ioctl(faults, 0xc020aa00, bytearray(struct.pack('QQQQ', page, 4096, 1, 0)))
+reader, writer = os.pipe()
+os.write(1, b'.')
+libc.write(writer, ctypes.c_void_p(page), 1)
+os.write(1, b'!')
+";
+
+fn freeze_missed(version: Version, controllers: &[Controller]) {
+    let scratch = Scratch::new(&only(version), controllers);
+    let _spinning = Actor::within(&scratch, "spin 600000");
+    let mut stuck = Actor::of(std::process::Command::new("python3").args(["-c", STUCK]));
+    scratch.add(stuck.pid()).unwrap();
+    stuck.go();
+    assert_eq!(stuck.news(), Some(b'.'));
+    let call = format!("/proc/{}/syscall", stuck.pid());
+    eventually("it is in its call", || std::fs::read_to_string(&call).is_ok_and(|call| call.starts_with("1 ")));
+    let missed = scratch.freeze(Duration::from_millis(300));
+    assert!(matches!(missed, Err(Error::TimedOut { .. })), "{missed:?}");
+    // Who could be frozen is not left so.
+    let before = usage(&scratch);
+    eventually("the other runs", || usage(&scratch) > before + Duration::from_millis(20));
+    assert!(!scratch.is_frozen().unwrap());
+    scratch.kill_and_wait(SOON).unwrap();
+    assert_eq!(stuck.wait().signal(), Some(9));
 }

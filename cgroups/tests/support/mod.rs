@@ -162,8 +162,12 @@ impl Actor {
     }
 
     fn spawn(command: &mut Command, role: &str) -> Self {
-        let child =
-            command.env(ROLE, role).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::of(command.env(ROLE, role))
+    }
+
+    /// Another program, which waits for a byte too.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         Self { child }
     }
 
