@@ -126,14 +126,17 @@ fn kill_and_zombies(all: &Hierarchies, controllers: &[Controller]) {
 }
 
 fn kill_ends_a_bomb(all: &Hierarchies, controllers: &[Controller]) {
-    let scratch = Scratch::new(all, controllers);
-    scratch.apply(&Resources { pids: Pids { max: Some(Limit::At(40)) }, ..Resources::default() }).unwrap();
-    let mut actor = Actor::within(&scratch, "bomb");
-    actor.news().unwrap();
-    eventually("it multiplies", || scratch.pids().unwrap().len() > 10);
-    scratch.kill_and_wait(SOON).unwrap();
-    assert_eq!(scratch.pids().unwrap(), [0; 0]);
-    scratch.remove().unwrap();
+    // Whether one multiplies in the very moment in which it is killed is chance: often enough, some do.
+    for _ in 0..15 {
+        let scratch = Scratch::new(all, controllers);
+        scratch.apply(&Resources { pids: Pids { max: Some(Limit::At(60)) }, ..Resources::default() }).unwrap();
+        let mut actor = Actor::within(&scratch, "bomb");
+        actor.news().unwrap();
+        eventually("it multiplies", || scratch.pids().unwrap().len() > 30);
+        scratch.kill_and_wait(SOON).unwrap();
+        assert_eq!(scratch.pids().unwrap(), [0; 0]);
+        scratch.remove().unwrap();
+    }
 }
 
 fn kill_ends_what_is_in_v1_only() {
@@ -352,7 +355,7 @@ os.write(1, b'!')
 
 fn freeze_missed(version: Version, controllers: &[Controller]) {
     let scratch = Scratch::new(&only(version), controllers);
-    let _spinning = Actor::within(&scratch, "spin 600000");
+    let spinning = Actor::within(&scratch, "spin 600000");
     let mut stuck = Actor::of(std::process::Command::new("python3").args(["-c", STUCK]));
     scratch.add(stuck.pid()).unwrap();
     stuck.go();
@@ -361,9 +364,13 @@ fn freeze_missed(version: Version, controllers: &[Controller]) {
     eventually("it is in its call", || std::fs::read_to_string(&call).is_ok_and(|call| call.starts_with("1 ")));
     let missed = scratch.freeze(Duration::from_millis(300));
     assert!(matches!(missed, Err(Error::TimedOut { .. })), "{missed:?}");
-    // Who could be frozen is not left so.
-    let before = usage(&scratch);
-    eventually("the other runs", || usage(&scratch) > before + Duration::from_millis(20));
+    // Who could be frozen is not left so. Its own time counts: what is stuck may go round in its call.
+    let used = || -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/schedstat", spinning.pid())).unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    };
+    let before = used();
+    eventually("the other runs", || used() > before + 20_000_000);
     assert!(!scratch.is_frozen().unwrap());
     scratch.kill_and_wait(SOON).unwrap();
     assert_eq!(stuck.wait().signal(), Some(9));

@@ -72,7 +72,6 @@ mod probe;
 mod record;
 mod scan;
 mod snapshot;
-mod spelling;
 mod store;
 mod subtree;
 mod sys;

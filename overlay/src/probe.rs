@@ -13,8 +13,7 @@ use crate::error::{Error, Result};
 use crate::mount::{Directories, Standing, mount, mount_image};
 use crate::options::{ApplyOptions, ImageTier, LowerTier, MountOptions, Syncing, WhiteoutStyle};
 use crate::path::SafePath;
-use crate::spelling::Spelling;
-use crate::sys::{self, Named as _, READ_DIRECTORY};
+use crate::sys::{self, Named as _, READ_DIRECTORY, Spelling};
 use crate::tar::Writer;
 use crate::whiteout::XattrNamespace;
 

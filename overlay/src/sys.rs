@@ -1,6 +1,7 @@
 //! System calls by the names of what they act on. What rustix has no safe call for is in `loop_device` and `namespace`.
 
 mod copy;
+mod deletion;
 mod directory;
 mod durable;
 mod lease;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::path::SafePath;
 
 pub(crate) use copy::copy;
+pub(crate) use deletion::{Spelling, cover_at, is_deletion};
 pub(crate) use directory::{names, unique_directory};
 pub(crate) use durable::sync_tree;
 pub(crate) use lease::{Lease, Sharing};

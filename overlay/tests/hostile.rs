@@ -512,10 +512,16 @@ fn no_suid() {
     apply(&layer[..], &target, &ApplyOptions::default()).unwrap();
     let store = windlass_overlay::LayerStore::open(&disk.join("store")).unwrap();
     let layer = store.ingest(&layer[..], &ApplyOptions::default()).unwrap();
-    let view = store.view("v", &[layer]).unwrap().mount(&windlass_overlay::MountOptions::default()).unwrap();
+    let view = store.view("v", &[layer]).unwrap();
+    let view = view.mount(&windlass_overlay::MountOptions::default()).unwrap();
     let snapshot = store.snapshot("s", &[layer]).unwrap();
     let snapshot = snapshot.mount(&windlass_overlay::MountOptions::default()).unwrap();
-    for root in [target, support::by_descriptor(&view), support::by_descriptor(&snapshot)] {
+    // What is attached nowhere honours no such bit anyway.
+    let [view_at, snapshot_at] = ["view", "snapshot"].map(|name| directory.path().join(name));
+    std::fs::create_dir(&view_at).unwrap();
+    std::fs::create_dir(&snapshot_at).unwrap();
+    let attached = [view.attach(&view_at).unwrap(), snapshot.attach(&snapshot_at).unwrap()];
+    for root in [&*target, attached[0].path(), attached[1].path()] {
         let program = root.join("id");
         assert_eq!(std::fs::metadata(&program).unwrap().mode() & 0o7777, 0o6755, "the layer is as its archive says");
         let output = std::process::Command::new(&program).args(["-u"]).output().unwrap();

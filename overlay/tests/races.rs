@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 /// What must neither be read nor change.
 const SECRET: &str = "alive";
 /// Files of each directory that is swapped.
-const FILES: usize = 60;
+const FILES: usize = 20;
 
 /// A folder with a canary, and the place for the tree whose directories are swapped.
 struct Cage {
@@ -54,9 +54,9 @@ impl Cage {
         self.directory.path().join(name)
     }
 
-    /// Does something again and again while `a` and `a/b` of a directory are exchanged with links to the outside, until it
-    /// was done often enough among enough exchanges; whatever it did, the canary is as it was.
-    fn race(&self, swapped: &Path, mut act: impl FnMut()) {
+    /// Does something so many times while `a` and `a/b` of a directory are exchanged with links to the outside, as often at
+    /// least; whatever it did, the canary is as it was.
+    fn race(&self, swapped: &Path, times: u64, mut act: impl FnMut()) {
         let link = swapped.join("evil");
         std::os::unix::fs::symlink(self.path("outside"), &link).unwrap();
         let (stop, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -75,7 +75,7 @@ impl Cage {
             });
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let deadline = std::time::Instant::now() + std::time::Duration::from_mins(2);
-                while (acted < 15 || swaps.load(Ordering::Relaxed) < 200) && std::time::Instant::now() < deadline {
+                while (acted < times || swaps.load(Ordering::Relaxed) < times) && std::time::Instant::now() < deadline {
                     act();
                     acted += 1;
                 }
@@ -86,7 +86,7 @@ impl Cage {
         if let Err(panicked) = panicked {
             std::panic::resume_unwind(panicked);
         }
-        assert!(acted >= 15 && swaps.into_inner() >= 200, "the race did not happen");
+        assert!(acted >= times && swaps.into_inner() >= times, "the race did not happen");
         assert!(listing(&self.path("outside")) == self.before, "the canary was touched");
     }
 }
@@ -120,14 +120,14 @@ fn applied() {
     let layer = archive(&tree());
     let options = ApplyOptions { whiteouts: Whiteouts::Execute, ..options() };
     // It may fail, as whatever it stands on moves away; where it wrote is what counts.
-    cage.race(&target, || drop(apply(&layer[..], &target, &options)));
+    cage.race(&target, 30, || drop(apply(&layer[..], &target, &options)));
 }
 
 fn copied_from() {
     let cage = Cage::new();
     let (_store, snapshot) = snapshot(&cage);
     let to = cage.path("to");
-    cage.race(&snapshot.path().join("upper"), || {
+    cage.race(&snapshot.path().join("upper"), 40, || {
         std::fs::create_dir(&to).unwrap();
         drop(snapshot.root(&to, &[RootKind::Copy], &MountOptions::default()));
         for (entry, content) in listing(&to) {
@@ -142,7 +142,7 @@ fn copied_to() {
     let (_store, snapshot) = snapshot(&cage);
     let to = cage.path("to");
     std::fs::create_dir(&to).unwrap();
-    cage.race(&to, || {
+    cage.race(&to, 40, || {
         // A copy wants an empty directory: what exchanges puts its own there again.
         for entry in std::fs::read_dir(&to).unwrap() {
             let path = entry.unwrap().path();
@@ -167,7 +167,7 @@ fn copied_to() {
 fn archived() {
     let cage = Cage::new();
     let (_store, snapshot) = snapshot(&cage);
-    cage.race(&snapshot.path().join("upper"), || {
+    cage.race(&snapshot.path().join("upper"), 400, || {
         // An archive that was broken off has what was written into it until then.
         let mut written = Vec::new();
         drop(snapshot.write_diff(&mut written));
@@ -189,7 +189,7 @@ fn removed() {
     let layer = archive(&tree());
     let gone = archive(&[support::delete("a"), file("a/b/f0", "")]);
     let options = ApplyOptions { whiteouts: Whiteouts::Execute, ..options() };
-    cage.race(&target, || {
+    cage.race(&target, 30, || {
         drop(apply(&layer[..], &target, &options));
         drop(apply(&gone[..], &target, &options));
         // Where the exchange left a link for good, there is nothing to exchange any more.

@@ -17,9 +17,8 @@ use crate::error::{Error, Result};
 use crate::limits::Limit;
 use crate::options::{ApplyOptions, WhiteoutStyle};
 use crate::path::SafePath;
-use crate::spelling::{Spelling, is_deletion};
 use crate::subtree::{Placed, remove_subtree};
-use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY};
+use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY, Spelling, is_deletion};
 use crate::unfinished::Unfinished;
 use crate::whiteout;
 

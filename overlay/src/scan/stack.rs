@@ -10,8 +10,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::limits::{Limit, Limits};
 use crate::path::SafePath;
-use crate::spelling::is_deletion;
-use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY};
+use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY, is_deletion};
 use crate::whiteout::XattrNamespace;
 
 /// Directories, topmost first.

@@ -16,8 +16,7 @@ use crate::error::{Error, Result};
 use crate::layer_id::LayerId;
 use crate::options::{ApplyOptions, Durability, LayerFormat, WhiteoutStyle, Whiteouts};
 use crate::record::LayerRecord;
-use crate::spelling::Spelling;
-use crate::sys::{self, Named as _};
+use crate::sys::{self, Named as _, Spelling};
 
 /// A layer that is written and checked, and not yet in its store; dropping it throws it away.
 #[derive(Debug)]

@@ -20,8 +20,7 @@ use crate::options::{LayerFormat, WhiteoutStyle};
 use crate::path::SafePath;
 use crate::record::{LayerRecord, Lower};
 use crate::scan::{self, Last, Stack};
-use crate::spelling::{Spelling, cover_at, is_deletion};
-use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY};
+use crate::sys::{self, Named as _, Object, PLACE, READ_DIRECTORY, Spelling, cover_at, is_deletion};
 use crate::unfinished::Unfinished;
 use crate::whiteout;
 

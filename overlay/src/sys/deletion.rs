@@ -6,10 +6,10 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::{Named as _, Object, READ_DIRECTORY, file_type, is_directory, is_whiteout, names, open_beneath};
 use crate::error::Result;
 use crate::options::WhiteoutStyle;
 use crate::path::SafePath;
-use crate::sys::{self, Named as _, Object, READ_DIRECTORY};
 use crate::whiteout::XattrNamespace;
 
 /// The value that makes a directory opaque.
@@ -67,13 +67,13 @@ impl Spelling {
         if self.style == WhiteoutStyle::Device {
             return Ok(());
         }
-        for name in sys::names(directory, path)? {
+        for name in names(directory, path)? {
             let name = SafePath::parse(&name).expect("the kernel gives single names");
             let stat = rustix::fs::statat(directory, name.as_path(), AtFlags::SYMLINK_NOFOLLOW).named("stat", path)?;
             if is_deletion(directory, &name, &stat, self.namespace, path)? {
                 rustix::fs::unlinkat(directory, name.as_path(), AtFlags::empty()).named("unlinkat", path)?;
-            } else if sys::is_directory(&stat) {
-                let below = sys::open_beneath(directory, &name, READ_DIRECTORY).named("open", path)?;
+            } else if is_directory(&stat) {
+                let below = open_beneath(directory, &name, READ_DIRECTORY).named("open", path)?;
                 self.forget(below.as_fd(), path)?;
             }
         }
@@ -89,8 +89,8 @@ pub(crate) fn is_deletion(
     namespace: XattrNamespace,
     path: &Path,
 ) -> Result<bool> {
-    if sys::file_type(stat) != FileType::RegularFile || stat.st_size != 0 {
-        return Ok(sys::is_whiteout(stat));
+    if file_type(stat) != FileType::RegularFile || stat.st_size != 0 {
+        return Ok(is_whiteout(stat));
     }
     Ok(Object::Name(directory, name).get(namespace.whiteout().as_bytes(), path)?.is_some())
 }
@@ -99,7 +99,7 @@ pub(crate) fn is_deletion(
 pub(crate) fn cover_at(root: BorrowedFd<'_>, path: &SafePath) -> Result<()> {
     let mut here = SafePath::root();
     for part in path.components() {
-        let parent = sys::open_beneath(root, &here, READ_DIRECTORY).named("open", here.as_path())?;
+        let parent = open_beneath(root, &here, READ_DIRECTORY).named("open", here.as_path())?;
         let name = SafePath::parse(part).expect("a part of a path is a path");
         here = here.join(part).expect("a part of a path is a name");
         match rustix::fs::mkdirat(parent, name.as_path(), Mode::RWXU) {
