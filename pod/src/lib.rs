@@ -4,15 +4,32 @@
 //! Kubernetes 1.34, and runs what they describe, without a server, a daemon or a clock.
 //!
 //! ```
-//! use windlass_pod::{Object, decode_yaml, defaults, validate};
+//! use std::time::Duration;
 //!
-//! let text = b"{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: default}, spec: {containers: [{name: c}]}}";
-//! let mut object: Object = decode_yaml(text).unwrap().remove(0);
-//! defaults::apply(&mut object);
-//! let violations: Vec<String> = validate(&object).iter().map(ToString::to_string).collect();
-//! assert_eq!(violations, ["spec.containers[0].image: Required value"]);
-//! let Object::Pod(pod) = object else { unreachable!() };
-//! assert_eq!(pod.spec.restart_policy.as_deref(), Some("Always"));
+//! use windlass_pod::kinds::Pod;
+//! use windlass_pod::lifecycle::{Action, Event, PodMachine, Settings};
+//! use windlass_pod::valid::{RestartPolicy, Valid};
+//! use windlass_pod::{decode_yaml_as, encode_json};
+//!
+//! // The wire: what a document says, with the fields that nobody here knows.
+//! let text = b"{kind: Pod, metadata: {name: web, namespace: a}, spec: {containers: [{name: c, x: 1}]}}";
+//! let pod: Pod = decode_yaml_as(text).unwrap();
+//! assert!(encode_json(&pod).contains(r#""x":1"#));
+//!
+//! // Defaulted and validated: everything that is wrong, or an object of which nothing is.
+//! let mut refused = Valid::new(pod).unwrap_err();
+//! assert_eq!(refused.to_string(), r#"Pod "web" is invalid: spec.containers[0].image: Required value"#);
+//! refused.object.spec.containers[0].image = Some("nginx".to_owned());
+//! let pod = Valid::new(*refused.object).unwrap();
+//! assert_eq!(pod.view().restart_policy(), RestartPolicy::Always);
+//!
+//! // Behaviour: what to do when something has happened, and what to report.
+//! let mut machine = PodMachine::new(pod.into_inner(), Settings::default());
+//! let now = Duration::from_secs(1000);
+//! assert_eq!(machine.handle(Event::Tick, now), [Action::CreateSandbox]);
+//! let actions = machine.handle(Event::SandboxReady { ips: vec!["10.0.0.1".to_owned()] }, now);
+//! assert_eq!(actions, [Action::Start { container: "c".to_owned(), attempt: 0 }]);
+//! assert_eq!(machine.status().phase.as_deref(), Some("Pending"));
 //! ```
 //!
 //! # How data flows
@@ -23,7 +40,8 @@
 //!   [`encode_yaml`] write them back with everything they had. [`decode_protobuf`] and [`encode_protobuf`] carry all
 //!   but unknown fields.
 //! - **Rules.** [`defaults::apply`] fills in what is not set, [`strategy`] does what the server does before it looks,
-//!   [`validate`] and [`validate_update`] return every [`Violation`], and [`warnings`](warnings::warnings) what is odd
+//!   [`validate`] and [`validate_update`] return every [`Violation`], [`valid::Valid`] holds an object without any and
+//!   reads its fields as types that cannot be wrong, and [`warnings`](warnings::warnings) what is odd
 //!   but taken. [`Quantity`], [`Selector`] and [`names`] are the values that rules speak of; [`difference`] tells where
 //!   two objects differ in meaning, [`patch`] makes one from another, [`managed`] keeps apart what several managers apply,
 //!   [`table`] prints objects as `kubectl get` does.
@@ -70,6 +88,8 @@ pub mod selector;
 pub mod status;
 pub mod strategy;
 pub mod table;
+mod taint;
+pub mod valid;
 mod validate;
 mod violation;
 pub mod warnings;

@@ -1,7 +1,8 @@
 //! Kubernetes documents and quantities.
 
 use windlass_pod::selector::Selector;
-use windlass_pod::{Quantity, decode_json, decode_yaml};
+use windlass_pod::valid::{PodView, Valid};
+use windlass_pod::{Object, Quantity, decode_json, decode_yaml};
 
 /// What a JSON object encodes to is read as the same object.
 pub(super) fn json(data: &[u8]) {
@@ -72,9 +73,49 @@ pub(super) fn admission(data: &[u8]) {
     let _ = windlass_pod::warnings::warnings(&object);
     let _ = windlass_pod::validate_update(&object, &object);
     let _ = windlass_pod::table::row(&object, windlass_pod::Time::from_unix_seconds(0));
+    read(&object);
     let text = object.encode_json();
     let again = decode_json(text.as_bytes()).expect("what was written is read");
     assert_eq!(windlass_pod::validate(&again), violations, "it is as valid as before");
+}
+
+/// Reads what is valid in the types that cannot be wrong: they hold for everything that validation lets through.
+fn read(object: &Object) {
+    match object.clone() {
+        Object::Pod(pod) => {
+            if let Ok(pod) = Valid::new(*pod) {
+                read_pod(pod.view());
+            }
+        }
+        Object::Deployment(deployment) => {
+            if let Ok(deployment) = Valid::new(*deployment) {
+                let _ = (deployment.replicas(), deployment.selector());
+                read_pod(deployment.template());
+            }
+        }
+        Object::Service(service) => {
+            if let Ok(service) = Valid::new(*service) {
+                let _ = (service.service_type(), service.selector());
+                for port in service.ports() {
+                    let _ = (port.number(), port.protocol(), port.target(), port.node_port());
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn read_pod(pod: PodView<'_>) {
+    let _ = pod.restart_policy();
+    for toleration in pod.tolerations() {
+        let _ = (toleration.effect(), toleration.bears());
+    }
+    for container in pod.init_containers().chain(pod.containers()) {
+        let _ = (container.name(), container.pull_policy(), container.is_sidecar());
+        for port in container.ports() {
+            let _ = (port.number(), port.host_port(), port.protocol());
+        }
+    }
 }
 
 /// Server-side apply, a configuration a line, by two managers in turns: what is applied is there, and applied again it

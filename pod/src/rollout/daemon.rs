@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::bounds::{Rounding, scaled};
 use super::revision::template_hash;
-use crate::kinds::{DaemonSet, DaemonSetStatus, Node, Pod, Taint, Toleration};
+use crate::kinds::{DaemonSet, DaemonSetStatus, Node, Pod, Taint};
+use crate::taint::tolerates;
 use crate::wire::text::Text as _;
 use crate::wire::time::Time;
 
@@ -36,16 +37,6 @@ pub struct DaemonStep {
     pub actions: Vec<DaemonAction>,
     /// What to report.
     pub status: DaemonSetStatus,
-}
-
-/// Whether a toleration takes a taint; an unset value is the empty one.
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let (key, effect) = (toleration.key.text(), toleration.effect.text());
-    (effect.is_empty() || effect == taint.effect.text())
-        && match toleration.operator.text() {
-            "Exists" => key.is_empty() || key == taint.key.text(),
-            _ => key == taint.key.text() && toleration.value.text() == taint.value.text(),
-        }
 }
 
 /// Taints that the pods of daemon sets never mind.

@@ -26,31 +26,44 @@ mod workload;
 use meta::Scope;
 pub use update::validate_update;
 
+use crate::error::Error;
+use crate::kinds::{self, Kind};
 use crate::object::Object;
 use crate::violation::{Violation, Violations};
 
-/// The kinds whose specification is validated; of others only the metadata is.
-const COVERED: [&str; 19] = [
-    "ConfigMap",
-    "CronJob",
-    "DaemonSet",
-    "Deployment",
-    "EndpointSlice",
-    "Endpoints",
-    "Job",
-    "LimitRange",
-    "Namespace",
-    "Node",
-    "PersistentVolumeClaim",
-    "Pod",
-    "PodDisruptionBudget",
-    "ReplicaSet",
-    "ReplicationController",
-    "ResourceQuota",
-    "Secret",
-    "Service",
-    "StatefulSet",
-];
+/// A kind whose specification is validated, not only its metadata.
+pub trait Covered: Kind + Into<Object> + TryFrom<Object, Error = Error> {}
+
+macro_rules! covered {
+    ($($kind:ident)*) => {
+        /// The names of the kinds that are [`Covered`].
+        const COVERED: &[&str] = &[$(stringify!($kind)),*];
+
+        $(impl Covered for kinds::$kind {})*
+    };
+}
+
+covered! {
+    ConfigMap
+    CronJob
+    DaemonSet
+    Deployment
+    EndpointSlice
+    Endpoints
+    Job
+    LimitRange
+    Namespace
+    Node
+    PersistentVolumeClaim
+    Pod
+    PodDisruptionBudget
+    ReplicaSet
+    ReplicationController
+    ResourceQuota
+    Secret
+    Service
+    StatefulSet
+}
 
 /// Kinds that live in no namespace.
 const CLUSTER_WIDE: [&str; 8] = [
@@ -75,7 +88,7 @@ pub fn covers(kind: &str) -> bool {
 }
 
 /// What is wrong with the fields that name a service's addresses and their families.
-pub(crate) fn cluster_ips_fields(spec: &crate::kinds::ServiceSpec, out: &mut Violations) {
+pub(crate) fn cluster_ips_fields(spec: &kinds::ServiceSpec, out: &mut Violations) {
     let root = at::At::root();
     service::addresses(spec, &root.field("spec"), out);
 }
