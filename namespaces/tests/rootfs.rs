@@ -257,7 +257,7 @@ fn targets() {
     let up = format!("../../../../../../../..{}", canary.display());
     std::os::unix::fs::symlink(up, folder.path().join("relative")).unwrap();
     fs::write(outside.path().join("file"), "content").unwrap();
-    let mut command = rooted("cat /x/y/z/file; find / -xdev -name inside", Rootfs::Path(folder.path().into()));
+    let mut command = rooted("cat /x/y/z/file", Rootfs::Path(folder.path().into()));
     command
         .mount(Mount::bind(outside.path().join("file"), "/x/y/z/file"))
         .mount(Mount::tmpfs("/absolute/inside"))
@@ -275,7 +275,7 @@ fn targets() {
     let inner = folder.path().join(canary.strip_prefix("/").unwrap());
     fs::create_dir_all(&inner).unwrap();
     let text = said(&mut command);
-    assert!(text.starts_with("content"), "{text}");
+    assert_eq!(text, "content");
     assert!(inner.join("inside").is_dir());
     assert!(inner.join("link").is_symlink());
     assert_eq!(fs::read_dir(&canary).unwrap().count(), 0);

@@ -9,5 +9,5 @@ pub mod need;
 mod test;
 mod user;
 
-pub use test::{Need, Test, main};
+pub use test::{Need, Test, main, several};
 pub use user::{GRANTED, as_user};

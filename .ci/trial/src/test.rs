@@ -59,8 +59,21 @@ impl Test {
 ///
 /// Kernel tests share one machine, so they run on one thread unless `--test-threads` says otherwise.
 pub fn main(tests: Vec<Test>) -> ExitCode {
+    run(tests, 1)
+}
+
+/// As [`main`], several at a time unless `--test-threads` says otherwise: for tests that mostly wait for the kernel, and
+/// of which none looks at what another one makes.
+pub fn several(tests: Vec<Test>) -> ExitCode {
+    run(tests, AT_A_TIME)
+}
+
+/// More than a small machine has processors: each waits for grace periods of the kernel most of the time.
+const AT_A_TIME: usize = 4;
+
+fn run(tests: Vec<Test>, threads: usize) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(1);
+    arguments.test_threads.get_or_insert(threads);
     let trials = if arguments.list {
         tests.iter().map(listed).collect()
     } else {
