@@ -22,6 +22,7 @@
 mod assemble;
 mod call;
 mod compile;
+mod names;
 mod policy;
 mod preset;
 

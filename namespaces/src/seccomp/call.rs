@@ -1,58 +1,42 @@
 //! The numbers of system calls.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
-
 use super::policy::Architecture;
 
 /// Set in the number of every call of x32.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
 
-/// Values by name; the hasher has no seed, and nothing iterates.
-type Names<T> = HashMap<&'static str, T, BuildHasherDefault<DefaultHasher>>;
-
-/// The calls of an architecture.
-///
-/// Source: the kernel's `syscall.tbl` of each, up to Linux 6.17.
-pub(super) struct Calls {
-    numbers: Names<u32>,
-    /// What goes through another call as well: that call's number and its first argument.
-    multiplexed: Names<(u32, u32)>,
+/// How a program makes a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By this number.
+    Number(u32),
+    /// By the number of another call (`socketcall` or `ipc` of 32-bit x86), with this first argument.
+    Through { call: u32, first: u32 },
 }
 
-impl Calls {
-    pub(super) fn of(architecture: Architecture) -> Self {
-        let mut numbers = Names::with_capacity_and_hasher(512, BuildHasherDefault::default());
-        let mut multiplexed = Names::default();
-        let everywhere = list(EVERYWHERE, 424);
-        match architecture {
-            Architecture::X86_64 => numbers.extend(list(X86_64, 0).chain(everywhere).chain([("uretprobe", 335)])),
-            Architecture::X32 => {
-                let marked = |(name, number)| (name, number | X32_BIT);
-                numbers.extend(list(X86_64, 0).chain(everywhere).map(marked));
-                for name in X32_LACKS.split_ascii_whitespace() {
-                    numbers.remove(name);
-                }
-                numbers.extend(list(X32_OWN, 512).map(marked));
-            }
-            Architecture::X86 => {
-                numbers.extend(list(X86, 0).chain(everywhere));
-                let through = |call, names| list(names, 1).map(move |(name, argument)| (name, (call, argument)));
-                multiplexed.extend(through(102, SOCKETCALL).chain(through(117, IPC)));
-            }
-            Architecture::Aarch64 => numbers.extend(list(AARCH64, 0).chain(everywhere)),
+/// Tells `tell` every call of an architecture by its name, each way once.
+///
+/// Source: the kernel's `syscall.tbl` of each, up to Linux 6.17.
+pub(super) fn each(architecture: Architecture, mut tell: impl FnMut(&'static str, Way)) {
+    let everywhere = list(EVERYWHERE, 424);
+    let mut all = |calls: &mut dyn Iterator<Item = (&'static str, u32)>| {
+        calls.for_each(|(name, number)| tell(name, Way::Number(number)));
+    };
+    match architecture {
+        Architecture::X86_64 => all(&mut list(X86_64, 0).chain(everywhere).chain([("uretprobe", 335)])),
+        Architecture::X32 => {
+            let lacks: Vec<&str> = X32_LACKS.split_ascii_whitespace().collect();
+            let shared = list(X86_64, 0).chain(everywhere).filter(|(name, _)| !lacks.contains(name));
+            let marked = |(name, number)| (name, number | X32_BIT);
+            all(&mut shared.chain(list(X32_OWN, 512)).map(marked));
         }
-        Self { numbers, multiplexed }
-    }
-
-    /// The number of a call.
-    pub(super) fn number(&self, name: &str) -> Option<u32> {
-        self.numbers.get(name).copied()
-    }
-
-    /// The number of the call (`socketcall` or `ipc` of 32-bit x86) that makes this one too, and its first argument.
-    pub(super) fn multiplexed(&self, name: &str) -> Option<(u32, u32)> {
-        self.multiplexed.get(name).copied()
+        Architecture::X86 => {
+            all(&mut list(X86, 0).chain(everywhere));
+            for (call, names) in [(102, SOCKETCALL), (117, IPC)] {
+                list(names, 1).for_each(|(name, first)| tell(name, Way::Through { call, first }));
+            }
+        }
+        Architecture::Aarch64 => all(&mut list(AARCH64, 0).chain(everywhere)),
     }
 }
 
@@ -189,6 +173,8 @@ const X32_OWN: &str = "\
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -197,9 +183,7 @@ mod tests {
             (Architecture::X86_64, "rseq", Some(334)),
             (Architecture::X86_64, "pidfd_send_signal", Some(424)),
             (Architecture::X86_64, "file_setattr", Some(469)),
-            (Architecture::X86, "socket", Some(359)),
             (Architecture::X86, "sched_rr_get_interval_time64", Some(423)),
-            (Architecture::X86, "accept", None),
             (Architecture::X32, "read", Some(0x4000_0000)),
             (Architecture::X32, "rt_sigaction", Some(0x4000_0200)),
             (Architecture::X32, "pwritev2", Some(0x4000_0223)),
@@ -208,14 +192,39 @@ mod tests {
             (Architecture::Aarch64, "kexec_file_load", Some(294)),
             (Architecture::Aarch64, "open", None),
         ] {
-            assert_eq!(Calls::of(architecture).number(name), number, "{architecture:?} {name}");
+            assert_eq!(ways(architecture, name), number.map(Way::Number).into_iter().collect::<Vec<_>>(), "{name}");
         }
-        let x86 = Calls::of(Architecture::X86);
-        assert_eq!(x86.number("socketcall"), Some(102));
-        assert_eq!(x86.number("ipc"), Some(117));
-        assert_eq!(x86.multiplexed("sendmmsg"), Some((102, 20)));
-        assert_eq!(x86.multiplexed("shmctl"), Some((117, 24)));
-        assert_eq!(x86.multiplexed("read"), None);
-        assert_eq!(Calls::of(Architecture::X86_64).multiplexed("socket"), None);
+        let through = |call, first| Way::Through { call, first };
+        for (name, expected) in [
+            ("socketcall", vec![Way::Number(102)]),
+            ("ipc", vec![Way::Number(117)]),
+            ("sendmmsg", vec![Way::Number(345), through(102, 20)]),
+            ("shmctl", vec![Way::Number(396), through(117, 24)]),
+            ("accept", vec![through(102, 5)]),
+            ("socket", vec![Way::Number(359), through(102, 1)]),
+            ("read", vec![Way::Number(3)]),
+        ] {
+            assert_eq!(ways(Architecture::X86, name), expected, "{name}");
+        }
+        assert_eq!(ways(Architecture::X86_64, "socket"), [Way::Number(41)]);
+    }
+
+    fn ways(architecture: Architecture, wanted: &str) -> Vec<Way> {
+        let mut ways = Vec::new();
+        each(architecture, |name, way| ways.extend((name == wanted).then_some(way)));
+        ways
+    }
+
+    #[test]
+    fn a_call_is_named_once_and_numbered_once() {
+        for architecture in [Architecture::X86_64, Architecture::X32, Architecture::X86, Architecture::Aarch64] {
+            let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
+            each(architecture, |name, way| {
+                if let Way::Number(number) = way {
+                    assert!(names.insert(name) && numbers.insert(number), "{architecture:?} {name} {number}");
+                }
+            });
+            assert!(names.len() > 300, "{architecture:?}");
+        }
     }
 }

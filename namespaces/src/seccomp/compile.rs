@@ -1,11 +1,11 @@
 //! A policy becomes a program for the kernel.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::assemble::{self, Assembly, CONDITIONS_MAX, Instruction, Width};
-use super::call::{Calls, X32_BIT};
+use super::call::X32_BIT;
+use super::names::{Asked, Names};
 use super::policy::{Action, Architecture, Comparison, Condition, Flag, Policy, Rule};
 use crate::error::{Error, Result};
 
@@ -64,7 +64,13 @@ impl Policy {
     /// program would be longer than the 4096 instructions that the kernel takes.
     pub fn compile(&self) -> Result<CompiledFilter> {
         check(self)?;
-        let tables: Vec<Table> = self.architectures.iter().map(|one| (*one, Calls::of(*one))).collect();
+        let mut names = Names::of(&self.rules);
+        let table = |architecture: &Architecture| {
+            let mut asked = names.asked(*architecture);
+            asked.retain(|one| one.rule.action != self.default_action);
+            (*architecture, asked)
+        };
+        let tables: Vec<Table<'_>> = self.architectures.iter().map(table).collect();
         let mut assembly = Assembly::default();
         let mut first = assembly.give(Action::KillThread.as_raw());
         for (token, segments) in self.audited(&tables) {
@@ -84,7 +90,7 @@ impl Policy {
         Ok(CompiledFilter {
             instructions: code.into(),
             flags: self.flags.iter().fold(0, |flags, one| flags | flag(one)),
-            unknown: self.unknown(&tables).into(),
+            unknown: names.unknown().into(),
             notifies: self.actions().any(|action| action == Action::Notify),
         })
     }
@@ -94,8 +100,11 @@ impl Policy {
     }
 
     /// What the kernel calls an architecture, with the decisions about its numbers.
-    fn audited(&self, tables: &[Table]) -> Vec<(u32, Vec<Segment>)> {
-        let calls = |wanted| tables.iter().find(|(architecture, _)| *architecture == wanted).map(|(_, calls)| calls);
+    fn audited(&self, tables: &[Table<'_>]) -> Vec<(u32, Vec<Segment>)> {
+        let calls = |wanted| {
+            let table = tables.iter().find(|(architecture, _)| *architecture == wanted);
+            table.map(|(_, asked)| asked.as_slice())
+        };
         let mut audited = Vec::new();
         let (x86_64, x32) = (calls(Architecture::X86_64), calls(Architecture::X32));
         if x86_64.is_some() || x32.is_some() {
@@ -114,7 +123,7 @@ impl Policy {
         audited
     }
 
-    fn or_killed(&self, calls: Option<&Calls>, width: Width, first: u32, end: u32) -> Vec<Segment> {
+    fn or_killed(&self, calls: Option<&[Asked<'_>]>, width: Width, first: u32, end: u32) -> Vec<Segment> {
         match calls {
             None => vec![Segment::plain(first, Action::KillThread.as_raw())],
             Some(calls) => {
@@ -125,10 +134,13 @@ impl Policy {
     }
 
     /// The decisions about all numbers from `first` on.
-    fn segments(&self, calls: &Calls, width: Width, first: u32) -> Vec<Segment> {
+    fn segments(&self, calls: &[Asked<'_>], width: Width, first: u32) -> Vec<Segment> {
         let default = self.default_action.as_raw();
-        let mut segments = vec![Segment::plain(first, default)];
-        for (number, decision) in self.decisions(calls) {
+        let mut segments = Vec::with_capacity(2 * calls.len() + 1);
+        segments.push(Segment::plain(first, default));
+        for same in calls.chunk_by(|one, next| one.number == next.number) {
+            let number = same[0].number;
+            let decision = decision(same);
             if segments.last().is_some_and(|last| last.first == number) {
                 segments.pop();
             }
@@ -137,36 +149,9 @@ impl Policy {
         }
         segments
     }
-
-    fn decisions(&self, calls: &Calls) -> BTreeMap<u32, Decision> {
-        let mut decisions: BTreeMap<u32, Decision> = BTreeMap::new();
-        let rules = self.rules.iter().filter(|rule| rule.action != self.default_action);
-        for (rule, name) in rules.flat_map(|rule| rule.names.iter().map(move |name| (rule, name))) {
-            if let Some((number, first)) = calls.multiplexed(name) {
-                let others = rule.conditions.iter().filter(|condition| condition.argument != 0).copied();
-                let which = Condition { argument: 0, comparison: Comparison::Equal(first.into()) };
-                let conditions = [which].into_iter().chain(others).collect();
-                decisions.entry(number).or_default().add(conditions, rule.action);
-            }
-            if let Some(number) = calls.number(name) {
-                decisions.entry(number).or_default().add(rule.conditions.clone(), rule.action);
-            }
-        }
-        decisions
-    }
-
-    fn unknown(&self, tables: &[Table]) -> Vec<String> {
-        let knows = |calls: &Calls, name: &str| calls.number(name).is_some() || calls.multiplexed(name).is_some();
-        let names = self.rules.iter().flat_map(|rule| &rule.names);
-        let unknown = names.filter(|name| !tables.iter().any(|(_, calls)| knows(calls, name)));
-        let mut unknown: Vec<String> = unknown.cloned().collect();
-        unknown.sort_unstable();
-        unknown.dedup();
-        unknown
-    }
 }
 
-type Table = (Architecture, Calls);
+type Table<'a> = (Architecture, Vec<Asked<'a>>);
 
 fn check(policy: &Policy) -> Result<()> {
     if policy.architectures.is_empty() {
@@ -185,6 +170,23 @@ fn check(policy: &Policy) -> Result<()> {
         return Err(Error::invalid("seccomp", value, "a rule has 32 conditions at most"));
     }
     Ok(())
+}
+
+/// What becomes of the number that all these rules are about.
+fn decision(asked: &[Asked<'_>]) -> Decision {
+    let mut decision = Decision::default();
+    for one in asked {
+        let conditions = one.rule.conditions.iter().copied();
+        let conditions = match one.through {
+            None => conditions.collect(),
+            Some(first) => {
+                let which = Condition { argument: 0, comparison: Comparison::Equal(first.into()) };
+                [which].into_iter().chain(conditions.filter(|condition| condition.argument != 0)).collect()
+            }
+        };
+        decision.add(conditions, one.rule.action);
+    }
+    decision
 }
 
 /// What becomes of one number.
