@@ -24,7 +24,7 @@
 //! - Values: [`Namespace`] and [`Source`], [`IdMapping`], [`Mount`], [`Rootfs`], [`CapabilitySets`], [`Rlimit`],
 //!   [`Scheduler`] and its like, [`Terminal`]; [`seccomp`] compiles a policy of system calls into a filter, [`landlock`]
 //!   holds rules for files, ports and signals. [`account`] finds users by the names of a root file system, [`subid`] the
-//!   ids that an ordinary user may map.
+//!   ids that an ordinary user may map; [`resctrl`] makes classes of service of caches and memory.
 //! - [`Command`] collects them; [`Command::plan`] checks them together and orders what has to be done into a [`Plan`]
 //!   of steps, plain data that prints a line a step. Every string is already as the kernel takes it.
 //! - [`Command::spawn`] makes the process with one `clone3`: into its new namespaces, with a pidfd, into its cgroup2
@@ -86,6 +86,7 @@ pub mod oci;
 mod opener;
 mod plan;
 pub mod pty;
+pub mod resctrl;
 mod rlimit;
 mod rootfs;
 mod scheduling;

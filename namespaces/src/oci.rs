@@ -31,6 +31,7 @@ mod linux;
 mod listener;
 mod mount;
 mod process;
+mod resctrl;
 #[cfg(test)]
 mod schema;
 mod seccomp;
@@ -56,6 +57,7 @@ use crate::hook::{HookInput, HookPoint};
 use crate::kind::{Namespace, Source};
 use crate::landlock::Ruleset;
 use crate::plan::Notice;
+use crate::resctrl::Class;
 use crate::rootfs::Rootfs;
 
 /// What a runtime knows beside the configuration.
@@ -102,6 +104,8 @@ pub struct Container {
     pub resources: Option<LinuxResources>,
     /// Where its control group shall be.
     pub cgroups_path: Option<PathBuf>,
+    /// The class of service that its process shall be in: the runtime makes it, and removes it.
+    pub class: Option<Class>,
     /// What annotates it.
     pub annotations: BTreeMap<String, String>,
     /// What was asked for and will not be given, beside what [`Child::notices`](crate::Child::notices) tells.
@@ -179,6 +183,7 @@ pub fn container(config: &Config, bundle: &Path, options: &Options) -> Result<Co
         listener,
         resources: linux.resources().clone(),
         cgroups_path: linux.cgroups_path().clone(),
+        class: class(config, &options.id)?,
         annotations: annotations(spec),
         notices,
     })
@@ -201,6 +206,14 @@ pub fn process(process: &ProcessConfig, running: Running<'_>) -> Result<Addition
     let linux = running.config.spec().linux().as_ref();
     let listener = linux.map(|linux| filter(&mut command, linux, &mut notices)).transpose()?.flatten();
     Ok(Additional { command, listener, notices })
+}
+
+/// The class of service that a configuration asks for, of the container of this name.
+///
+/// # Errors
+/// [`Error::Invalid`] for what the specification forbids.
+pub fn class(config: &Config, id: &str) -> Result<Option<Class>> {
+    resctrl::class(config, id)
 }
 
 /// The annotation that confines the program by Landlock, in the words of [`Ruleset`]'s `FromStr`.
@@ -242,9 +255,6 @@ fn not_honoured<T>(field: impl Into<String>, reason: &'static str) -> Result<T> 
 fn refuse(linux: &Linux, options: &Options) -> Result<()> {
     if mount_label(linux).is_some() && !options.modules.selinux {
         return not_honoured("linux.mountLabel", "the kernel has no SELinux");
-    }
-    if linux.intel_rdt().is_some() {
-        return not_honoured("linux.intelRdt", "no class of service is made");
     }
     Ok(())
 }

@@ -13,7 +13,10 @@ const fn library(shell: &'static [&'static str]) -> Rooms<'static> {
 
 /// What is checked. The last ones are workspaces of their own.
 const PACKAGES: [(&str, Rooms<'static>); 13] = [
-    ("namespaces", library(&["spawn", "child", "enter", "oci/listener", "opener", "pty", "net", "sys", "etc"])),
+    (
+        "namespaces",
+        library(&["spawn", "child", "enter", "oci/listener", "opener", "pty", "net", "sys", "etc", "resctrl/tree"]),
+    ),
     ("cgroups", library(&["hierarchy", "group", "delegate", "reader", "watch", "systemd", "sys"])),
     ("overlay", library(&["apply", "scan", "store", "snapshot", "mount", "probe", "sys"])),
     ("image", library(&["layout", "layer", "chunked", "archive", "pack", "build", "client"])),

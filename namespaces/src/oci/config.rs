@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 pub struct Config {
     spec: Spec,
     unknown_capabilities: Vec<String>,
+    /// Whether an earlier version's fields ask for counting what is used of caches and memory.
+    counts_use: bool,
 }
 
 /// The `process.json` of an additional process.
@@ -32,6 +34,23 @@ struct Beside {
     freebsd: Option<Value>,
     #[serde(default)]
     vm: Option<Value>,
+    #[serde(default)]
+    linux: Option<BesideLinux>,
+}
+
+#[derive(Deserialize, Default)]
+struct BesideLinux {
+    #[serde(default, rename = "intelRdt")]
+    intel_rdt: Option<BesideIntelRdt>,
+}
+
+/// Fields of version 1.2, which `oci-spec` 0.10 spells otherwise.
+#[derive(Deserialize, Default)]
+struct BesideIntelRdt {
+    #[serde(default, rename = "enableCMT")]
+    enable_cmt: bool,
+    #[serde(default, rename = "enableMBM")]
+    enable_mbm: bool,
 }
 
 impl Config {
@@ -53,10 +72,11 @@ impl Config {
             ("zos", spec.zos().is_some()),
             ("freebsd", beside.freebsd.is_some()),
         ];
-        match others.into_iter().find(|(_, given)| *given) {
-            Some((field, _)) => not_honoured(field, "it belongs to another platform"),
-            None => Ok(Self { spec, unknown_capabilities }),
+        if let Some((field, _)) = others.into_iter().find(|(_, given)| *given) {
+            return not_honoured(field, "it belongs to another platform");
         }
+        let rdt = beside.linux.and_then(|linux| linux.intel_rdt).unwrap_or_default();
+        Ok(Self { spec, unknown_capabilities, counts_use: rdt.enable_cmt || rdt.enable_mbm })
     }
 
     /// The configuration in the types of `oci-spec`.
@@ -67,6 +87,11 @@ impl Config {
     /// Names in `process.capabilities` that this library has no capability for.
     pub fn unknown_capabilities(&self) -> &[String] {
         &self.unknown_capabilities
+    }
+
+    /// Whether fields of an earlier version ask for counting what is used of caches and memory.
+    pub(super) fn counts_use(&self) -> bool {
+        self.counts_use
     }
 
     /// The process that the configuration begins with.

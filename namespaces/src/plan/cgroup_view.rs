@@ -33,11 +33,21 @@ pub(crate) fn hierarchies(mountinfo: &str, membership: &str) -> Vec<Hierarchy> {
 
 /// Where whole instances of procfs and sysfs are mounted.
 pub(crate) fn kernel_mounts(mountinfo: &str) -> Vec<PathBuf> {
+    places(mountinfo, &["proc", "sysfs"])
+}
+
+/// Where the whole of the kernel's file system of resource control is mounted: the last of its mounts is on top.
+pub(crate) fn resctrl(mountinfo: &str) -> Option<PathBuf> {
+    places(mountinfo, &["resctrl"]).pop()
+}
+
+/// Where whole file systems of these types are mounted.
+fn places(mountinfo: &str, types: &[&str]) -> Vec<PathBuf> {
     let place = |line: &str| {
         let (before, after) = line.split_once(" - ")?;
         let fields: Vec<&str> = before.split(' ').collect();
-        let is_kernels = after.starts_with("proc ") || after.starts_with("sysfs ");
-        (is_kernels && fields.get(3) == Some(&"/")).then(|| fields.get(4).map(|place| unescaped(place).into()))?
+        let is_kind = after.split_once(' ').is_some_and(|(kind, _)| types.contains(&kind));
+        (is_kind && fields.get(3) == Some(&"/")).then(|| fields.get(4).map(|place| unescaped(place).into()))?
     };
     mountinfo.lines().filter_map(place).collect()
 }
@@ -157,6 +167,9 @@ mod tests {
         let text = "1 0 0:1 / / rw - ext4 /dev/a rw\n2 1 0:2 / /proc rw - proc proc rw\n\
             3 1 0:3 / /a\\040b rw shared:7 - sysfs sysfs rw\n4 2 0:2 /sys /proc/sys ro - proc proc rw\n";
         assert_eq!(kernel_mounts(text), [PathBuf::from("/proc"), PathBuf::from("/a b")]);
+        assert_eq!(resctrl(text), None);
+        let text = "5 1 0:5 / /sys/fs/resctrl rw - resctrl resctrl rw\n6 1 0:5 /a /b rw - resctrl resctrl rw\n";
+        assert_eq!(resctrl(text), Some(PathBuf::from("/sys/fs/resctrl")));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::notify::Manager;
 use super::scope::Placeholder;
 use super::state::{LateHooks, State, Status};
 use super::store::{Place, Store};
-use super::{delete, home, machine};
+use super::{class, delete, home, machine};
 use crate::timestamp::Timestamp;
 
 /// What the command line says of a container to be made.
@@ -173,8 +173,16 @@ fn fill(
         }
     };
     command.gate(gate);
+    if log.tells_all() {
+        let plan = command.plan().map_err(Failure::during("the configuration"))?.to_string();
+        plan.lines().for_each(|step| log.debug(format_args!("{step}")));
+    }
+    let class = container.class.as_ref().map(|class| class::make(place, &mut state, class)).transpose()?;
     let mut child = spawn(&mut command, place, bundle, &mut state, doorman)?;
     drop(placeholder);
+    if let Some(class) = class {
+        class.add(child.pid()).map_err(Failure::during("enter the class of service"))?;
+    }
     for notice in container.notices.iter().chain(child.notices()) {
         log.notice(format_args!("{notice}"));
     }
@@ -263,6 +271,7 @@ fn first_state(request: &Request<'_>, bundle: &Bundle) -> Result<State> {
         annotations: annotations.map(|(key, value)| (key.clone(), value.clone())).collect(),
         init: None,
         group: None,
+        class: None,
         hooks: late_hooks(bundle.spec().hooks().as_ref())?,
     })
 }

@@ -11,7 +11,7 @@ use super::hooks::{self, Point};
 use super::log::Log;
 use super::state::{State, Status};
 use super::store::{Place, Store};
-use super::{container, identity};
+use super::{class, container, identity};
 
 /// How long the first process may take to be gone after it was killed.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,6 +54,9 @@ pub(super) fn remove(place: &Place, state: &State, site: Option<&Site>, log: &Lo
     }
     if let Some(site) = site {
         site.remove()?;
+    }
+    if let Some(class) = &state.class {
+        class::group(class).remove().map_err(Failure::during("remove the class of service"))?;
     }
     place.remove()?;
     if let Some(hooks) = state.hooks.as_ref().and_then(|hooks| hooks.poststop.as_ref()) {

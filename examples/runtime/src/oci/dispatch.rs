@@ -64,7 +64,7 @@ fn execute(words: &[OsString], log: &mut Log) -> Result<u8> {
     let Some((name, rest)) = global.arguments.split_first().filter(|_| !global.has("help")) else {
         return print(&cli::help(None));
     };
-    if name == "help" {
+    if name == "help" || name == "h" {
         return print(&cli::help(rest.first().and_then(|name| find(name))));
     }
     let verb = find(name).ok_or_else(|| Failure::usage(format!("no verb {:?}", name.display())))?;
@@ -75,6 +75,7 @@ fn execute(words: &[OsString], log: &mut Log) -> Result<u8> {
     let rights = rights(&global)?;
     let store = Store::new(root(&global, rights));
     let context = Context { words, global: &global, verb: parsed, log, store, rights };
+    log.debug(format_args!("{} {:?}", verb.name, context.verb));
     perform(verb.name, &context)
 }
 

@@ -9,7 +9,7 @@ use windlass_cgroups::{Event, Group};
 
 use super::failure::{Failure, Result};
 use super::identity::Identity;
-use super::state::Status;
+use super::state::{State, Status};
 use super::store::Store;
 use super::{container, group, usage};
 
@@ -27,7 +27,7 @@ pub(super) fn events(store: &Store, id: &str, print: Print) -> Result<()> {
         return Err(Failure::new(format!("container with id {id} is not running")));
     }
     let group = group::open(place.id(), state.group.as_ref())?;
-    let Print::Every(interval) = print else { return tell(id, "stats", Some(usage::usage(&group)?)) };
+    let Print::Every(interval) = print else { return tell(id, "stats", Some(usage::usage(&group, &state)?)) };
     let init = state.init.map(Identity::open).transpose()?.flatten();
     let Some(init) = init else { return Ok(()) };
     let mut watch = group.events().map_err(Failure::during("watch the container"))?;
@@ -52,15 +52,15 @@ pub(super) fn events(store: &Store, id: &str, print: Print) -> Result<()> {
             return Ok(());
         }
         if Instant::now() >= next {
-            stats(id, &group)?;
+            stats(id, &group, &state)?;
             next += interval;
         }
     }
 }
 
 /// Prints what is used now; a container that is removed meanwhile uses nothing.
-fn stats(id: &str, group: &Group) -> Result<()> {
-    match usage::usage(group) {
+fn stats(id: &str, group: &Group, state: &State) -> Result<()> {
+    match usage::usage(group, state) {
         Err(_) if group.is_gone() => Ok(()),
         usage => tell(id, "stats", Some(usage?)),
     }

@@ -21,7 +21,7 @@ use super::identity::Identity;
 use super::log::Log;
 use super::state::{State, Status};
 use super::store::{Place, Store};
-use super::{container, group, home, machine};
+use super::{class, container, group, home, machine};
 
 /// Runs a process in a container; returns its exit code, or 0 when it is left to itself.
 pub(super) fn exec(store: &Store, log: &Log, given: &Parsed) -> Result<u8> {
@@ -57,7 +57,11 @@ fn start(store: &Store, log: &Log, given: &Parsed) -> Result<u8> {
     }
     Passed::new(given.parsed("preserve-fds")?.unwrap_or(0))?.give(command);
     let signals = if stay == Stay::Attached { Some(Signals::take()?) } else { None };
-    let mut child = command.spawn().map_err(|error| explain(&program, &error).after("exec failed"))?;
+    let spawned = match &state.class {
+        None => command.spawn(),
+        Some(class) => command.spawn_paused(|paused| class::group(class).add(paused.pid())),
+    };
+    let mut child = spawned.map_err(|error| explain(&program, &error).after("exec failed"))?;
     for notice in additional.notices.iter().chain(child.notices()) {
         log.notice(format_args!("{notice}"));
     }

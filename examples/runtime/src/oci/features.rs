@@ -155,7 +155,11 @@ pub(super) fn features() -> Result<String> {
             "seccomp": seccomp(),
             "apparmor": { "enabled": takes(|config| config["process"]["apparmorProfile"] = "unconfined".into()) },
             "selinux": { "enabled": takes(|config| config["process"]["selinuxLabel"] = "a:b:c:d".into()) },
-            "intelRdt": { "enabled": takes(|config| config["linux"]["intelRdt"] = json!({ "closID": "x" })) },
+            "intelRdt": {
+                "enabled": takes(|config| config["linux"]["intelRdt"] = json!({ "closID": "x" })),
+                "schemata": takes(|config| config["linux"]["intelRdt"] = json!({ "schemata": ["L3:0=f"] })),
+                "monitoring": takes(|config| config["linux"]["intelRdt"] = json!({ "enableMonitoring": true })),
+            },
             "memoryPolicy": memory_policy(),
             "mountExtensions": { "idmap": { "enabled": takes(id_mapped) } },
             "netDevices": { "enabled": takes(|config| config["linux"]["netDevices"] = json!({ "eth0": {} })) },

@@ -290,6 +290,18 @@ impl Site {
         self.scope.as_ref().map_or(Ok(()), Scope::stop)
     }
 
+    /// The limit on memory that there is.
+    pub(super) fn memory_limit(&self) -> Result<Option<i64>> {
+        let Some(group) = self.group()? else { return Ok(None) };
+        for (version, name) in [(Version::V1, "memory.limit_in_bytes"), (Version::V2, "memory.max")] {
+            if let Some(text) = group.file(version, name).map_err(Failure::during(name))? {
+                // No limit is a word, or more than any machine has.
+                return Ok(text.trim().parse().ok().filter(|limit| *limit < i64::MAX >> 1));
+            }
+        }
+        Ok(None)
+    }
+
     /// Sets other limits, also with who else writes them.
     pub(super) fn update(&self, id: &ContainerId, resources: &Resources) -> Result<Report> {
         let group = self.group()?.ok_or_else(|| no_group(id))?;

@@ -192,6 +192,7 @@ mod tests {
             annotations: BTreeMap::new(),
             init: None,
             group: None,
+            class: None,
             hooks: None,
         }
     }

@@ -54,6 +54,11 @@ impl Log {
         Self { file: None, format: Format::Text, least: Level::Info }
     }
 
+    /// Whether anybody asked for what is done.
+    pub(super) fn tells_all(&self) -> bool {
+        self.least == Level::Debug
+    }
+
     /// What is done, for those who asked for it.
     pub(super) fn debug(&self, message: fmt::Arguments<'_>) {
         self.write(Level::Debug, message);

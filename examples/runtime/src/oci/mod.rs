@@ -2,6 +2,7 @@
 
 mod bundle;
 mod checkpoint;
+mod class;
 mod cli;
 mod console;
 mod container;

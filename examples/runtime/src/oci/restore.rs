@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use serde_json::Value;
+use windlass_namespaces::oci;
 use windlass_namespaces::{Command, Mount, Namespace, Signal, Source};
 
 use super::bundle::Bundle;
@@ -15,7 +16,6 @@ use super::cli::Parsed;
 use super::console::Stay;
 use super::create::{Begun, Request, begin, undo, write_pid};
 use super::criu::{self, Criu, DESCRIPTORS};
-use super::delete;
 use super::failure::{Failure, Result};
 use super::foreground::{Attended, Signals, attend};
 use super::group::Site;
@@ -23,6 +23,7 @@ use super::identity::{self, Identity};
 use super::log::Log;
 use super::state::State;
 use super::store::{Place, Store};
+use super::{class, delete};
 
 /// The file to which criu writes the number of the first process.
 const PID: &str = "criu.pid";
@@ -92,7 +93,14 @@ fn fill(
         }
     }
     command.args(&criu.arguments);
-    let mut child = command.spawn().map_err(|error| criu.absent(&error))?;
+    let class = oci::class(&bundle.config, place.id().as_str()).map_err(Failure::during("the configuration"))?;
+    let class = class.map(|class| class::make(place, &mut state, &class)).transpose()?;
+    let spawned = match &class {
+        None => command.spawn(),
+        // What it starts is in its class.
+        Some(class) => command.spawn_paused(|paused| class.add(paused.pid())),
+    };
+    let mut child = spawned.map_err(|error| criu.absent(&error))?;
     drop(placeholder);
     let status = child.wait().map_err(Failure::during("wait for criu"))?;
     if !status.success() {

@@ -29,6 +29,9 @@ pub(super) struct State {
     /// Its control group, once there may be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) group: Option<GroupState>,
+    /// Its class of service, once there may be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) class: Option<ClassState>,
     /// The hooks that are run after its creation, as in the configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hooks: Option<LateHooks>,
@@ -46,6 +49,18 @@ pub(super) struct GroupState {
     /// The scope that it is of systemd's, as `slice:prefix:name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) scope: Option<String>,
+}
+
+/// Where a container's class of service is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ClassState {
+    pub(super) directory: PathBuf,
+    /// Whether it goes with the container.
+    pub(super) own: bool,
+    /// Where the container's use is counted by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) monitor: Option<PathBuf>,
 }
 
 /// Hooks that are run after the creation, in the words of the configuration.

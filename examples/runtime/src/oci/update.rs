@@ -11,7 +11,7 @@ use super::group::Site;
 use super::log::Log;
 use super::state::Status;
 use super::store::Store;
-use super::{container, group};
+use super::{class, container, group};
 use crate::amount;
 
 /// A flag, where its value belongs below `linux.resources`, and what it looks like.
@@ -49,11 +49,10 @@ pub(super) fn update(store: &Store, log: &Log, given: &Parsed) -> Result<()> {
     if container::status(&place, &state)? == Status::Stopped {
         return Err(Failure::not_running(place.id().as_str()));
     }
-    for schema in ["l3-cache-schema", "mem-bw-schema"] {
-        if given.text(schema)?.is_some() {
-            return Err(Failure::new(format!(
-                "--{schema}: this machine does not let containers have Intel RDT groups"
-            )));
+    if let Some(schemata) = class::wanted(given)? {
+        class::change(place.id(), &state, &schemata)?;
+        if !names_limits(given) {
+            return Ok(());
         }
     }
     let mut wanted = wanted(given)?;
@@ -63,11 +62,29 @@ pub(super) fn update(store: &Store, log: &Log, given: &Parsed) -> Result<()> {
     if wanted.pids().as_ref().is_some_and(|pids| pids.limit() == 0) {
         wanted.set_pids(None);
     }
-    let resources = group::limits(&wanted)?;
     let site = Site::of(state.group.as_ref())?.ok_or_else(|| group::no_group(place.id()))?;
+    complete_swap(&mut wanted, &site)?;
+    let resources = group::limits(&wanted)?;
     let report = site.update(place.id(), &resources)?;
     log.debug(format_args!("{report:?}"));
     Ok(())
+}
+
+/// A limit on memory and swap together alone is one above the limit on memory that there is.
+fn complete_swap(wanted: &mut LinuxResources, site: &Site) -> Result<()> {
+    let Some(mut memory) = *wanted.memory() else { return Ok(()) };
+    if memory.limit().is_some() || memory.swap().is_none_or(|swap| swap <= 0) {
+        return Ok(());
+    }
+    memory.set_limit(site.memory_limit()?);
+    wanted.set_memory(Some(memory));
+    Ok(())
+}
+
+/// Whether anything is said of the container's group.
+fn names_limits(given: &Parsed) -> bool {
+    let flags = FLAGS.iter().map(|(flag, ..)| *flag).chain(["resources"]);
+    flags.filter_map(|flag| given.value(flag)).any(|value| !value.is_empty())
 }
 
 fn wanted(given: &Parsed) -> Result<LinuxResources> {

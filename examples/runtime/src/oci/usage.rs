@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use windlass_cgroups::{CpuStats, Group, HugetlbStats, IoStats, Limit, PidsStats, Version};
 
+use super::class;
 use super::failure::{Failure, Result};
+use super::state::State;
 
-/// The document about a group.
-pub(super) fn usage(group: &Group) -> Result<Value> {
+/// The document about a container and its group.
+pub(super) fn usage(group: &Group, state: &State) -> Result<Value> {
     let stats = group.stats().map_err(Failure::during("read the statistics"))?;
     let files = Files { group };
     Ok(json!({
@@ -18,7 +20,7 @@ pub(super) fn usage(group: &Group) -> Result<Value> {
         "pids": pids(stats.pids.as_ref()),
         "blkio": blkio(stats.io.as_ref()),
         "hugetlb": hugetlb(stats.hugetlb.as_deref().unwrap_or_default()),
-        "intel_rdt": {},
+        "intel_rdt": class::usage(state)?,
         "network_interfaces": null,
     }))
 }

@@ -313,7 +313,7 @@ fn update() {
 }
 
 /// A file of the group of a process, by its name in both versions.
-fn limit(pid: &str, controller: &str, v1: &str, v2: &str) -> String {
+pub(crate) fn limit(pid: &str, controller: &str, v1: &str, v2: &str) -> String {
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it lives");
     let group = |wanted: &str| {
         groups.lines().find_map(|line| {

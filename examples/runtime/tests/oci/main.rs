@@ -9,6 +9,7 @@ mod bundle;
 mod checkpoint;
 mod docker;
 mod documents;
+mod flags;
 mod hooks;
 mod image;
 mod kernel_files;
@@ -26,13 +27,12 @@ mod until;
 
 use std::process::ExitCode;
 
-use trial::Test;
-
 fn main() -> ExitCode {
     let modules = [
         lifecycle::tests,
         strictness::tests,
         documents::tests,
+        flags::tests,
         hooks::tests,
         terminal::tests,
         settings::tests,
@@ -46,7 +46,8 @@ fn main() -> ExitCode {
         leaks::tests,
         sweep::tests,
     ];
-    let mut tests: Vec<Test> = modules.into_iter().flat_map(|tests| tests()).collect();
-    tests.push(trial::as_user(&[("WINDLASS_OCI", env!("CARGO_BIN_EXE_windlass-oci"))]));
-    trial::main(tests)
+    // The longest begins first.
+    let again = trial::as_user(&[("WINDLASS_OCI", env!("CARGO_BIN_EXE_windlass-oci"))]);
+    let tests = [again].into_iter().chain(modules.into_iter().flat_map(|tests| tests()));
+    trial::several(tests.collect())
 }

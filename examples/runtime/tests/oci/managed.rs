@@ -32,7 +32,10 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("readiness_is_passed_on", readiness).needs(need::root),
         Test::new("readiness_of_a_run_in_the_foreground_is_passed_on", readiness_of_run).needs(need::root),
         Test::new("an_end_without_readiness_is_not_waited_for", never_ready).needs(need::root),
-        Test::new("exec_goes_where_the_container_moved_itself", exec_below).needs(need::root).needs(huge_pages),
+        Test::new("exec_goes_where_the_container_moved_itself", exec_below)
+            .needs(need::root)
+            .needs(huge_pages)
+            .needs(strict),
     ]
 }
 

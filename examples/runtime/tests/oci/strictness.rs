@@ -208,7 +208,7 @@ fn bad_config_beyond_runc() {
         }),
         ("a hook that is not absolute", |spec| spec["hooks"] = json!({"prestart": [{"path": "true"}]})),
         ("a soft limit above the hard one", |spec| spec["process"]["rlimits"][0]["soft"] = json!(2048)),
-        ("a cache partition without resctrl", |spec| spec["linux"]["intelRdt"] = json!({"l3CacheSchema": "L3:0=f"})),
+        ("a class of service with a path", |spec| spec["linux"]["intelRdt"] = json!({"closID": "a/b"})),
         ("a device of the network that is not there", |spec| spec["linux"]["netDevices"] = json!({"nosuch0": {}})),
         ("an unknown scheduler", |spec| spec["process"]["scheduler"] = json!({"policy": "SCHED_NONSENSE"})),
         ("an unknown class of I/O", |spec| spec["process"]["ioPriority"] = json!({"class": "IOPRIO_NONSENSE"})),
