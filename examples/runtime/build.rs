@@ -28,6 +28,10 @@ fn main() {
     for argument in [format!("-L{}", out.display()), "-static".to_owned(), "-no-pie".to_owned()] {
         println!("cargo:rustc-link-arg-bin=windlass-oci={argument}");
     }
+    if std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|architecture| architecture == "x86_64") {
+        // Where the kernel begins: see `src/sys/seal.rs`.
+        println!("cargo:rustc-link-arg-bin=windlass-oci=-Wl,-e,windlass_oci_begin");
+    }
 }
 
 /// The archive of a library, if the C compiler knows of one.

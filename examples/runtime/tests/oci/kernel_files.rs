@@ -17,6 +17,10 @@ pub(crate) fn tests() -> Vec<Test> {
     let test = |name, body: fn()| Test::new(name, body).needs(need::root);
     vec![
         test("cve_2019_5736_the_runtimes_own_mount_stays_read_only", sealed_mount).needs(strict),
+        test("the_first_calls_seal_the_program", sealed_first)
+            .needs(strict)
+            .needs(need::program("strace"))
+            .needs(x86_64),
         test("cve_2019_16884_proc_is_not_shadowed", shadowed_proc),
         test("cve_2019_19921_proc_is_no_link", linked_proc),
         test("cve_2023_28642_proc_is_no_link_to_another_mount", proc_on_a_mount).needs(strict),
@@ -71,6 +75,35 @@ int main(int count, char **words) {
     return 0;
 }
 "#;
+
+/// The first instructions are written for one architecture; elsewhere the program seals itself later.
+fn x86_64() -> Result<(), String> {
+    if cfg!(target_arch = "x86_64") { Ok(()) } else { Err("needs x86-64".to_owned()) }
+}
+
+/// Nothing is prepared for a program that is replaced at once.
+fn sealed_first() {
+    let bundle = Bundle::new();
+    let calls = |words: &[&str]| -> Vec<String> {
+        let trace = bundle.path("trace");
+        let run = bundle.command(words);
+        let mut strace = Command::new("strace");
+        // Itself, without the program that limits its time.
+        strace.arg("-o").arg(&trace).args(run.get_args().skip(2)).stdin(Stdio::null());
+        assert!(!strace.output().expect("strace starts").status.success());
+        let text = std::fs::read_to_string(trace).expect("strace writes it");
+        text.lines().filter_map(|line| line.split_once('(')).map(|(call, _)| call.to_owned()).collect()
+    };
+    for verb in ["run", "create", "exec"] {
+        assert_eq!(calls(&[verb, "absent"])[..4], ["execve", "open_tree", "mount_setattr", "execveat"], "{verb}");
+        let words = ["--log-format", "text", verb, "absent"];
+        assert_eq!(calls(&words)[..4], ["execve", "open_tree", "mount_setattr", "execveat"], "{verb}");
+    }
+    // A verb that makes no process is not replaced, and neither is one whose name only begins so.
+    for word in ["state", "runs", "creates", "execs", "exe", "ru"] {
+        assert!(!calls(&[word, "absent"]).contains(&"execveat".to_owned()), "{word}");
+    }
+}
 
 fn sealed_mount() {
     let bundle = Bundle::script("echo ready; exec sleep 600");
