@@ -25,6 +25,7 @@ mod progress;
 mod pull;
 mod push;
 mod session;
+mod together;
 mod transport;
 
 pub use blob::{BlobRanges, BlobReader};

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::jobs;
 use super::progress::Progress;
 use super::session::{Client, Found};
+use super::together::Table;
 use crate::codec::LayerReader;
 use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
@@ -19,7 +20,8 @@ use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::registry::Repository;
 
-const BUFFER: usize = 64 << 10;
+/// Each stream has two.
+const BUFFER: usize = 128 << 10;
 const INDEX_DEPTH: usize = 8;
 
 /// Which images of an index are pulled.
@@ -112,6 +114,7 @@ struct Puller<'p> {
     layout: &'p Layout,
     pull: &'p Pull<'p>,
     repository: Repository,
+    table: Table,
 }
 
 impl Client {
@@ -125,7 +128,7 @@ impl Client {
     pub fn pull(&self, layout: &Layout, pull: &Pull<'_>) -> Result<Descriptor> {
         let _lease = layout.lease()?;
         let Found { repository, mut descriptor, mut raw } = self.manifest(pull.reference)?;
-        let puller = Puller { client: self, layout, pull, repository };
+        let puller = Puller { client: self, layout, pull, repository, table: Table::default() };
         if let Platforms::One(platform) = &pull.platforms {
             for _ in 0..INDEX_DEPTH {
                 if !descriptor.media_type.is_index() {
@@ -260,10 +263,10 @@ impl Puller<'_> {
                 None => Box::new(&mut arriving),
             };
             sunk(sink, diff_id, &mut LayerReader::new(&mut whole, blob, &self.client.options.limits)?)?;
-        } else {
-            let mut buffer = vec![0; BUFFER];
-            while arriving.read(&mut buffer).map_err(|error| self.unread(blob, error))? > 0 {}
+            drop(whole);
+            return arriving.ingest.finish_verified();
         }
+        arriving.hashed(&self.table).map_err(|error| self.unread(blob, error))?;
         arriving.ingest.finish()
     }
 
@@ -289,16 +292,52 @@ struct Arriving<'p, 'l> {
     stopped: &'p AtomicBool,
 }
 
-impl Read for Arriving<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl Arriving<'_, '_> {
+    /// Writes all of it, and computes the digest together with other streams.
+    fn hashed(&mut self, table: &Table) -> io::Result<()> {
+        let lane = table.lane(self.ingest.lend_hasher(), vec![0; BUFFER]);
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let mut filled = 0;
+            let read = loop {
+                match self.arrive(&mut buffer[filled..]) {
+                    Ok(0) => break Ok(()),
+                    Ok(count) => filled += count,
+                    Err(error) => break Err(error),
+                }
+                if filled == BUFFER {
+                    break Ok(());
+                }
+            };
+            // What came before a failure is there for another attempt.
+            self.ingest.store(&buffer[..filled])?;
+            read?;
+            if filled == 0 {
+                break;
+            }
+            buffer = lane.add(buffer, filled);
+        }
+        self.ingest.give_back_hasher(lane.finish());
+        Ok(())
+    }
+
+    fn arrive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.stopped.load(Ordering::Acquire) {
             return Err(Error::Cancelled.into());
         }
         let count = self.reader.read(buffer)?;
-        self.ingest.write_all(&buffer[..count])?;
         if count > 0 {
             self.puller.pull.tell(Progress::Moved { digest: &self.blob.digest, bytes: count as u64 });
         }
+        Ok(count)
+    }
+}
+
+/// What is read is written, too; whoever reads it verifies it.
+impl Read for Arriving<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.arrive(buffer)?;
+        self.ingest.store(&buffer[..count])?;
         Ok(count)
     }
 }

@@ -95,27 +95,65 @@ impl<'l> Ingest<'l> {
     /// [`Error::SizeMismatch`] if something is missing: it stays for another attempt. [`Error::DigestMismatch`]: nothing
     /// of it is kept.
     pub fn finish(mut self) -> Result<()> {
-        if self.offset != self.size {
-            return Err(Error::SizeMismatch { digest: self.digest, expected: self.size, actual: self.offset });
-        }
+        self.check_size()?;
         let actual = self.hasher.clone().finish();
         if actual != self.digest {
             self.found_again = false;
             return Err(Error::DigestMismatch { expected: Box::new(self.digest), actual: Box::new(actual) });
         }
+        self.publish()
+    }
+
+    /// Gives the whole its name; its digest was computed on the way and is right.
+    pub(crate) fn finish_verified(self) -> Result<()> {
+        self.check_size()?;
+        self.publish()
+    }
+
+    fn check_size(&self) -> Result<()> {
+        if self.offset == self.size {
+            return Ok(());
+        }
+        Err(Error::SizeMismatch { digest: self.digest, expected: self.size, actual: self.offset })
+    }
+
+    fn publish(mut self) -> Result<()> {
         self.root.make_blob_directory(self.digest.algorithm())?;
         self.root.publish(&self.file, &self.name, &blob_path(&self.digest))?;
         self.finished = true;
         Ok(())
     }
+
+    /// The digest of what is there, for someone who goes on with it.
+    pub(crate) fn lend_hasher(&mut self) -> Hasher {
+        std::mem::replace(&mut self.hasher, Hasher::new(self.digest.algorithm()))
+    }
+
+    /// The digest of what is there now.
+    pub(crate) fn give_back_hasher(&mut self, hasher: Hasher) {
+        self.hasher = hasher;
+    }
+
+    /// Writes what someone else adds to the digest.
+    pub(crate) fn store(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.check_room(bytes)?;
+        self.file.write_all(bytes)?;
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn check_room(&self, bytes: &[u8]) -> io::Result<()> {
+        let actual = self.offset + bytes.len() as u64;
+        if actual <= self.size {
+            return Ok(());
+        }
+        Err(Error::SizeMismatch { digest: self.digest, expected: self.size, actual }.into())
+    }
 }
 
 impl Write for Ingest<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.offset + bytes.len() as u64 > self.size {
-            let actual = self.offset + bytes.len() as u64;
-            return Err(Error::SizeMismatch { digest: self.digest, expected: self.size, actual }.into());
-        }
+        self.check_room(bytes)?;
         let count = self.file.write(bytes)?;
         self.hasher.update(&bytes[..count]);
         self.offset += count as u64;
