@@ -4,9 +4,10 @@
 
 mod support;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use rustix::fs::RenameFlags;
 use support::{Layer, Listing, archive, file, listing, scratch};
@@ -54,30 +55,44 @@ impl Cage {
         self.directory.path().join(name)
     }
 
-    /// Does something so many times while `a` and `a/b` of a directory are exchanged with links to the outside, as often at
-    /// least; whatever it did, the canary is as it was.
-    fn race(&self, swapped: &Path, times: u64, mut act: impl FnMut()) {
-        let link = swapped.join("evil");
-        std::os::unix::fs::symlink(self.path("outside"), &link).unwrap();
+    /// Does something so many times while `a` and `a/b` of a directory are exchanged with a link to the outside, as often at
+    /// least; before each time, while nothing is exchanged, the directory is prepared. Whatever was done, the canary is as
+    /// it was.
+    fn race(&self, swapped: &Path, times: u64, mut prepare: impl FnMut(), mut act: impl FnMut()) {
         let (stop, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
-        let mut acted = 0;
+        let turn = AtomicU8::new(RESTS);
+        let wait_for = |state| {
+            while turn.load(Ordering::Acquire) != state {
+                std::thread::yield_now();
+            }
+        };
         let panicked = std::thread::scope(|scope| {
             scope.spawn(|| {
-                let root = std::fs::File::open(swapped).unwrap();
+                let (root, cage) = (File::open(swapped).unwrap(), File::open(self.directory.path()).unwrap());
                 while !stop.load(Ordering::Relaxed) {
+                    if turn.load(Ordering::Acquire) != EXCHANGES {
+                        turn.store(RESTS, Ordering::Release);
+                        std::thread::yield_now();
+                        continue;
+                    }
                     for name in ["a", "a/b"] {
                         // What acts may be replacing one of them: then there is nothing to exchange.
-                        if rustix::fs::renameat_with(&root, name, &root, "evil", RenameFlags::EXCHANGE).is_ok() {
+                        if rustix::fs::renameat_with(&root, name, &cage, "evil", RenameFlags::EXCHANGE).is_ok() {
                             swaps.fetch_add(1, Ordering::Relaxed);
                         }
                     }
                 }
             });
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                let deadline = std::time::Instant::now() + std::time::Duration::from_mins(2);
-                while (acted < times || swaps.load(Ordering::Relaxed) < times) && std::time::Instant::now() < deadline {
+                let mut acted = 0;
+                while acted < times || swaps.load(Ordering::Relaxed) < times {
+                    self.lay_out(swapped);
+                    prepare();
+                    turn.store(EXCHANGES, Ordering::Release);
                     act();
                     acted += 1;
+                    turn.store(SHOULD_REST, Ordering::Release);
+                    wait_for(RESTS);
                 }
             }));
             stop.store(true, Ordering::Relaxed);
@@ -86,10 +101,28 @@ impl Cage {
         if let Err(panicked) = panicked {
             std::panic::resume_unwind(panicked);
         }
-        assert!(acted >= times && swaps.into_inner() >= times, "the race did not happen");
         assert!(listing(&self.path("outside")) == self.before, "the canary was touched");
     }
+
+    /// The link lies ready, and none is in the directory.
+    fn lay_out(&self, swapped: &Path) {
+        let evil = self.path("evil");
+        for path in [&evil, &swapped.join("a"), &swapped.join("a/b")] {
+            if path.is_symlink() {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        if evil.exists() {
+            std::fs::remove_dir_all(&evil).unwrap();
+        }
+        std::os::unix::fs::symlink(self.path("outside"), &evil).unwrap();
+    }
 }
+
+/// What the thread that exchanges does, or is asked to.
+const RESTS: u8 = 0;
+const SHOULD_REST: u8 = 1;
+const EXCHANGES: u8 = 2;
 
 /// Files in `a` and in `a/b`.
 fn tree() -> Layer {
@@ -103,32 +136,40 @@ fn options() -> ApplyOptions {
     ApplyOptions { id_map: IdMap::CurrentUser, ..ApplyOptions::default() }
 }
 
-/// A snapshot of no layer, with the tree in its writable directory.
+/// A snapshot of no layer.
 fn snapshot(cage: &Cage) -> (LayerStore, Snapshot) {
     let of_store = StoreOptions { durability: Durability::None, ..StoreOptions::default() };
     let store = LayerStore::open_with(&cage.path("store"), of_store).unwrap();
     let snapshot = store.snapshot("s", &[]).unwrap();
-    let options = ApplyOptions { whiteouts: Whiteouts::Execute, ..options() };
-    apply(&archive(&tree())[..], &snapshot.path().join("upper"), &options).unwrap();
     (store, snapshot)
+}
+
+/// Writes the tree into a directory.
+fn fill(directory: &Path) {
+    let options = ApplyOptions { whiteouts: Whiteouts::Execute, ..options() };
+    apply(&archive(&tree())[..], directory, &options).unwrap();
 }
 
 fn applied() {
     let cage = Cage::new();
     let target = cage.path("target");
-    std::fs::create_dir_all(target.join("a/b")).unwrap();
+    std::fs::create_dir(&target).unwrap();
     let layer = archive(&tree());
     let options = ApplyOptions { whiteouts: Whiteouts::Execute, ..options() };
+    let prepare = || std::fs::create_dir_all(target.join("a/b")).unwrap();
     // It may fail, as whatever it stands on moves away; where it wrote is what counts.
-    cage.race(&target, 30, || drop(apply(&layer[..], &target, &options)));
+    cage.race(&target, 60, prepare, || drop(apply(&layer[..], &target, &options)));
 }
 
 fn copied_from() {
     let cage = Cage::new();
     let (_store, snapshot) = snapshot(&cage);
-    let to = cage.path("to");
-    cage.race(&snapshot.path().join("upper"), 40, || {
+    let (to, upper) = (cage.path("to"), snapshot.path().join("upper"));
+    let prepare = || {
+        fill(&upper);
         std::fs::create_dir(&to).unwrap();
+    };
+    cage.race(&upper, 100, prepare, || {
         drop(snapshot.root(&to, &[RootKind::Copy], &MountOptions::default()));
         for (entry, content) in listing(&to) {
             assert!(*content != *SECRET.as_bytes(), "{} was read outside", entry.path);
@@ -140,61 +181,47 @@ fn copied_from() {
 fn copied_to() {
     let cage = Cage::new();
     let (_store, snapshot) = snapshot(&cage);
+    fill(&snapshot.path().join("upper"));
     let to = cage.path("to");
     std::fs::create_dir(&to).unwrap();
-    cage.race(&to, 40, || {
-        // A copy wants an empty directory: what exchanges puts its own there again.
-        for entry in std::fs::read_dir(&to).unwrap() {
-            let path = entry.unwrap().path();
-            drop(std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path)));
+    let prepare = || {
+        // A copy wants an empty directory.
+        if to.join("a").exists() {
+            std::fs::remove_dir_all(to.join("a")).unwrap();
         }
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                // As soon as the copy has begun.
-                for _ in 0..100_000 {
-                    if to.join("a").exists() {
-                        drop(std::os::unix::fs::symlink(cage.path("outside"), to.join("evil")));
-                        break;
-                    }
-                    std::thread::yield_now();
-                }
-            });
-            drop(snapshot.root(&to, &[RootKind::Copy], &MountOptions::default()));
-        });
-    });
+    };
+    cage.race(&to, 60, prepare, || drop(snapshot.root(&to, &[RootKind::Copy], &MountOptions::default())));
 }
 
 fn archived() {
     let cage = Cage::new();
     let (_store, snapshot) = snapshot(&cage);
-    cage.race(&snapshot.path().join("upper"), 400, || {
-        // An archive that was broken off has what was written into it until then.
-        let mut written = Vec::new();
-        drop(snapshot.write_diff(&mut written));
-        written.resize(written.len().next_multiple_of(512) + 1024, 0);
-        let mut reader = tar::Reader::new(&written[..], Limits::default());
-        while let Ok(Some(Entry { path, kind, .. })) = reader.next_entry() {
-            let mut content = [0; 64];
-            if let (Kind::File { .. }, Ok(Some(chunk))) = (kind, reader.read_chunk(&mut content)) {
-                assert!(content[..chunk.length] != *SECRET.as_bytes(), "{path} was read outside");
+    let upper = snapshot.path().join("upper");
+    cage.race(
+        &upper,
+        300,
+        || fill(&upper),
+        || {
+            // An archive that was broken off has what was written into it until then.
+            let mut written = Vec::new();
+            drop(snapshot.write_diff(&mut written));
+            written.resize(written.len().next_multiple_of(512) + 1024, 0);
+            let mut reader = tar::Reader::new(&written[..], Limits::default());
+            while let Ok(Some(Entry { path, kind, .. })) = reader.next_entry() {
+                let mut content = [0; 64];
+                if let (Kind::File { .. }, Ok(Some(chunk))) = (kind, reader.read_chunk(&mut content)) {
+                    assert!(content[..chunk.length] != *SECRET.as_bytes(), "{path} was read outside");
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 fn removed() {
     let cage = Cage::new();
     let target = cage.path("target");
-    std::fs::create_dir_all(target.join("a/b")).unwrap();
-    let layer = archive(&tree());
-    let gone = archive(&[support::delete("a"), file("a/b/f0", "")]);
+    std::fs::create_dir(&target).unwrap();
+    let gone = archive(&[support::delete("a")]);
     let options = ApplyOptions { whiteouts: Whiteouts::Execute, ..options() };
-    cage.race(&target, 30, || {
-        drop(apply(&layer[..], &target, &options));
-        drop(apply(&gone[..], &target, &options));
-        // Where the exchange left a link for good, there is nothing to exchange any more.
-        if !target.join("evil").is_symlink() && !target.join("a").is_symlink() {
-            drop(std::os::unix::fs::symlink(cage.path("outside"), target.join("evil")));
-        }
-    });
+    cage.race(&target, 60, || fill(&target), || drop(apply(&gone[..], &target, &options)));
 }
