@@ -66,12 +66,26 @@ impl Lane<'_> {
 
     fn take_back(&self) -> (Hasher, Vec<u8>) {
         let mut waiting = lock(&self.table.waiting);
-        let is_there = waiting.iter().any(|piece| Arc::ptr_eq(&piece.owner, &self.shelf));
+        if self.is_alone(&waiting) {
+            drop(waiting);
+            // Others may be about to bring theirs: this thread has had the processor for a piece's time.
+            std::thread::yield_now();
+            waiting = lock(&self.table.waiting);
+        }
+        let is_there = waiting.iter().any(|piece| self.owns(piece));
         let group = if is_there { std::mem::take(&mut *waiting) } else { Vec::new() };
         drop(waiting);
         work(group);
         let done = self.shelf.changed.wait_while(lock(&self.shelf.done), |done| done.is_none());
         done.unwrap_or_else(PoisonError::into_inner).take().expect("it was waited for")
+    }
+
+    fn owns(&self, piece: &Piece) -> bool {
+        Arc::ptr_eq(&piece.owner, &self.shelf)
+    }
+
+    fn is_alone(&self, waiting: &[Piece]) -> bool {
+        matches!(waiting, [piece] if self.owns(piece))
     }
 }
 
