@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::measure::Skipped;
 
-/// Entries and directories of each layer, bottom first: 80,000 entries and 1.4 GB of archives together.
+/// Entries and directories of each layer, bottom first: 80,000 entries and 1 GB of archives together.
 const LAYERS: [(usize, usize); 3] = [(40_000, 3000), (26_000, 2000), (14_000, 1000)];
 /// Mean bytes of a file.
 const MEAN: u64 = 20_500;

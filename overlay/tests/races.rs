@@ -223,5 +223,7 @@ fn removed() {
     std::fs::create_dir(&target).unwrap();
     let gone = archive(&[support::delete("a")]);
     let options = ApplyOptions { whiteouts: Whiteouts::Execute, ..options() };
-    cage.race(&target, 60, || fill(&target), || drop(apply(&gone[..], &target, &options)));
+    // Little is there, so that what is looked at is mostly what is exchanged.
+    let prepare = || std::fs::create_dir_all(target.join("a/b")).unwrap();
+    cage.race(&target, 600, prepare, || drop(apply(&gone[..], &target, &options)));
 }
