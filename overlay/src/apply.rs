@@ -1,5 +1,6 @@
 //! Archives onto disk.
 
+mod attribute;
 mod beneath;
 mod birth;
 mod digest;

@@ -6,8 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
 
+use super::attribute;
 use super::digest::Hashing;
-use super::notice::{NoticeKind, Notices};
+use super::notice::Notices;
 use super::owner::{self, Owner};
 use super::{Applied, BUFFER, Destination, entries, expected};
 use crate::entry::{Entry, Kind};
@@ -21,7 +22,7 @@ use crate::options::{ApplyOptions, Xattrs};
 use crate::path::SafePath;
 use crate::sys::{self, Named as _};
 use crate::tar::Reader;
-use crate::whiteout::{self, XattrNamespace};
+use crate::whiteout::XattrNamespace;
 
 /// Writes an archive into an empty file, and makes the file an image of the layer.
 ///
@@ -180,18 +181,12 @@ impl InImage {
     }
 
     fn attributes(&self, entry: &Entry, owner: Owner, notices: &mut Notices) -> Result<Attributes> {
-        let mut xattrs = Vec::with_capacity(entry.metadata.xattrs.len());
-        for (name, value) in &entry.metadata.xattrs {
-            if whiteout::is_overlay_xattr(name) {
-                notices.add(NoticeKind::OverlayXattr, &entry.path);
-            } else if self.xattrs == Xattrs::Drop {
-                notices.add(NoticeKind::DroppedXattr, &entry.path);
-            } else if crate::erofs::is_xattr(name) {
-                xattrs.push((name.clone(), value.clone()));
-            } else if self.xattrs == Xattrs::BestEffort {
-                notices.add(NoticeKind::RefusedXattr, &entry.path);
+        let mut xattrs = Vec::new();
+        for (name, value) in attribute::wanted(entry, self.xattrs, notices) {
+            if crate::erofs::is_xattr(name) {
+                xattrs.push((name.into(), value.into()));
             } else {
-                return Err(Errno::OPNOTSUPP).named("setxattr", entry.path.as_path());
+                attribute::refused(entry, self.xattrs, Errno::OPNOTSUPP, notices)?;
             }
         }
         let (uid, gid) = owner::numbers(owner);

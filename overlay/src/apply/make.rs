@@ -4,7 +4,8 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 
-use super::notice::{NoticeKind, Notices};
+use super::attribute;
+use super::notice::Notices;
 use super::owner::Owner;
 use super::place::Place;
 use crate::entry::{DeviceKind, Entry, Kind, Timestamp};
@@ -12,7 +13,6 @@ use crate::error::Result;
 use crate::options::Xattrs;
 use crate::path::SafePath;
 use crate::sys::{self, Named as _, Object};
-use crate::whiteout;
 
 /// The mode of a file that only its owner reads until it is dressed.
 pub(super) const UNDRESSED: u32 = 0o600;
@@ -82,18 +82,9 @@ pub(super) fn special(place: &Place, entry: &Entry, owner: Owner, xattrs: Xattrs
 }
 
 fn attributes(object: Object<'_>, entry: &Entry, xattrs: Xattrs, notices: &mut Notices) -> Result<()> {
-    for (name, value) in &entry.metadata.xattrs {
-        if whiteout::is_overlay_xattr(name) {
-            notices.add(NoticeKind::OverlayXattr, &entry.path);
-            continue;
-        }
-        if xattrs == Xattrs::Drop {
-            notices.add(NoticeKind::DroppedXattr, &entry.path);
-            continue;
-        }
-        match object.set(name, value) {
-            Err(_) if xattrs == Xattrs::BestEffort => notices.add(NoticeKind::RefusedXattr, &entry.path),
-            set => set.named("setxattr", entry.path.as_path())?,
+    for (name, value) in attribute::wanted(entry, xattrs, notices) {
+        if let Err(errno) = object.set(name, value) {
+            attribute::refused(entry, xattrs, errno, notices)?;
         }
     }
     Ok(())
