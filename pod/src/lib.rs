@@ -53,6 +53,8 @@
 //!   [`probe::Prober`], [`backoff::Backoff`], [`lifecycle::PodMachine`]. Time is an argument everywhere: a
 //!   [`Duration`](std::time::Duration) since an epoch that the caller chooses.
 //!
+//! With the feature `k8s-openapi` every kind converts to and from Kubernetes' published types, by `TryFrom`.
+//!
 //! # What it does not do
 //!
 //! It has no input and output, no clock and no random numbers. Validation is that of a server with the feature gates of
@@ -77,6 +79,8 @@ pub mod names;
 mod object;
 pub mod patch;
 pub mod probe;
+#[cfg(feature = "k8s-openapi")]
+mod published;
 pub mod quantity;
 pub mod quota;
 pub mod rbac;
