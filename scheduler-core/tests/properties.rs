@@ -167,6 +167,27 @@ proptest! {
     }
 
     #[test]
+    fn a_replay_is_identical(steps in steps(), seed in any::<u64>()) {
+        let told = || {
+            let mut told = Vec::new();
+            let profile = Profile { ties: Ties::Seeded(seed), ..Profile::default() };
+            let world = run(profile, &steps, |world, decision| {
+                if let Decision::Unschedulable { pod, .. } = decision {
+                    let explanation = world.scheduler.explain(pod.namespace(), pod.name());
+                    told.push(explanation.expect("the pod is pending").to_string());
+                }
+                told.push(format!("{decision:?}"));
+            });
+            (told, world.scheduler.counts())
+        };
+        prop_assert_eq!(told(), told());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
     fn a_fork_and_its_original_do_not_see_each_other(steps in steps(), at in any::<prop::sample::Index>()) {
         // The original takes all steps; so does one that is forked half-way, and whose fork goes another way meanwhile.
         let (mut alone, mut forked) = (World::new(Profile::default(), ()), World::new(Profile::default(), ()));
@@ -203,22 +224,5 @@ proptest! {
             asked.step(step, &mut |_, decision| other = Some(decision.clone()));
             prop_assert_eq!(one, other);
         }
-    }
-
-    #[test]
-    fn a_replay_is_identical(steps in steps(), seed in any::<u64>()) {
-        let told = || {
-            let mut told = Vec::new();
-            let profile = Profile { ties: Ties::Seeded(seed), ..Profile::default() };
-            let world = run(profile, &steps, |world, decision| {
-                if let Decision::Unschedulable { pod, .. } = decision {
-                    let explanation = world.scheduler.explain(pod.namespace(), pod.name());
-                    told.push(explanation.expect("the pod is pending").to_string());
-                }
-                told.push(format!("{decision:?}"));
-            });
-            (told, world.scheduler.counts())
-        };
-        prop_assert_eq!(told(), told());
     }
 }
