@@ -41,7 +41,9 @@ fn main() -> ExitCode {
         Test::new("ten million empty entries", endless),
         Test::new("a sparse file is as long as it says and costs little", sparse).needs(need::root),
         Test::new("a mount in the target is not entered", mounts).needs(need::root),
-        Test::new("set-id bits in a target that honours none", no_suid).needs(need::root),
+        Test::new("set-id bits in a target that honours none", no_suid)
+            .needs(need::root)
+            .needs(need::path("/usr/bin/id")),
         Test::new("names of every length in every spelling", long_names),
     ])
 }
