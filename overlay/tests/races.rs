@@ -169,7 +169,7 @@ fn copied_from() {
         fill(&upper);
         std::fs::create_dir(&to).unwrap();
     };
-    cage.race(&upper, 100, prepare, || {
+    cage.race(&upper, 60, prepare, || {
         drop(snapshot.root(&to, &[RootKind::Copy], &MountOptions::default()));
         for (entry, content) in listing(&to) {
             assert!(*content != *SECRET.as_bytes(), "{} was read outside", entry.path);
@@ -199,7 +199,7 @@ fn archived() {
     let upper = snapshot.path().join("upper");
     cage.race(
         &upper,
-        300,
+        200,
         || fill(&upper),
         || {
             // An archive that was broken off has what was written into it until then.
@@ -225,5 +225,5 @@ fn removed() {
     let options = ApplyOptions { whiteouts: Whiteouts::Execute, ..options() };
     // Little is there, so that what is looked at is mostly what is exchanged.
     let prepare = || std::fs::create_dir_all(target.join("a/b")).unwrap();
-    cage.race(&target, 600, prepare, || drop(apply(&gone[..], &target, &options)));
+    cage.race(&target, 300, prepare, || drop(apply(&gone[..], &target, &options)));
 }

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Test::new("executed layers equal the model", executed).needs(need::root),
         Test::new("what the kernel shows equals the model", || shown(250, WhiteoutStyle::Device)).needs(need::root),
         Test::new("what the kernel shows of deletions as attributes equals the model", || {
-            shown(80, WhiteoutStyle::Attribute);
+            shown(30, WhiteoutStyle::Attribute);
         })
         .needs(need::root)
         .needs(by_attribute),
