@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Test::new("no device is in layers that delete by attribute", attributes).needs(need::root).needs(by_attribute),
         Test::new("five hundred and one layers are one image, and too many directories", too_many)
             .needs(need::root)
+            .needs(many_files)
             .needs(images),
         Test::new("a snapshot's own changes become a layer", changes).needs(need::root),
         Test::new("the difference of two trees applied to one gives the other", differences).needs(need::root),
@@ -146,6 +147,12 @@ fn attributes() {
             assert!(matches!(error, Error::Unsupported { feature: "deletions as attributes", .. }), "{error}");
         }
     }
+}
+
+/// Each of many images is a file, and a loop device where the kernel mounts no file.
+fn many_files() -> Result<(), String> {
+    let open = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if open.is_none_or(|open| open >= 4096) { Ok(()) } else { Err("needs 4096 open files".to_owned()) }
 }
 
 /// The kernel has one of these.
