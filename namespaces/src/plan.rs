@@ -79,9 +79,9 @@ pub(crate) struct Facts {
     /// Signals that the caller ignores, as the mask of `/proc/PID/status`.
     pub(crate) ignored_signals: u64,
     pub(crate) environment: Vec<(OsString, OsString)>,
-    /// Of the caller's user namespace.
+    /// Of the caller's user namespace, if the command mounts anything.
     pub(crate) gid_mappings: Vec<IdMapping>,
-    /// Whether the caller's user namespace denies `setgroups`.
+    /// Whether the caller's user namespace denies `setgroups`, if the command sets ids or has to do with user namespaces.
     pub(crate) setgroups_is_denied: bool,
     /// Whether the kernel lets the caller use keyrings.
     pub(crate) has_keyrings: bool,

@@ -10,6 +10,7 @@ use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::id::IdMapping;
 use crate::mount::Kind;
+use crate::kind::Namespace;
 use crate::plan::cgroup_view::{self, Hierarchy};
 use crate::plan::{CgroupVersion, Facts};
 
@@ -25,9 +26,13 @@ pub(super) fn read(command: &Command) -> Result<Facts> {
     let mut facts =
         parse(&content(STATUS)?).ok_or_else(|| Error::invalid("/proc", STATUS, "is not the kernel's format"))?;
     facts.environment = std::env::vars_os().collect();
-    facts.gid_mappings =
-        mappings(&content(GID_MAP)?).ok_or_else(|| Error::invalid("/proc", GID_MAP, "is not the kernel's format"))?;
-    facts.setgroups_is_denied = content(SETGROUPS)?.trim() == "deny";
+    if !command.mounts.is_empty() {
+        facts.gid_mappings = mappings(&content(GID_MAP)?)
+            .ok_or_else(|| Error::invalid("/proc", GID_MAP, "is not the kernel's format"))?;
+    }
+    if command.user.is_some() || command.source(Namespace::User).is_some() {
+        facts.setgroups_is_denied = content(SETGROUPS)?.trim() == "deny";
+    }
     facts.has_keyrings = command.process.session_keyring.is_none() || crate::sys::has_keyrings();
     facts.landlock_abi = command.process.landlock.as_ref().map_or(0, |_| crate::sys::landlock_abi());
     if command.mounts.iter().any(|mount| matches!(mount.kind, Kind::Cgroups(_))) {
