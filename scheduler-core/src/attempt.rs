@@ -78,9 +78,8 @@ impl<P: Plugins> Scheduler<P> {
         let shape = self.cluster.classes.shape(id);
         let before = self.cluster.classes.attempt(id);
         let alike = if shape == id { before } else { self.cluster.classes.attempt(shape) };
-        let filters = &self.profile.filters;
         let plain = self.nominations.is_empty()
-            && FilterPlugin::OF_KUBERNETES.iter().all(|plugin| filters.contains(plugin) || !class.asks(*plugin))
+            && self.omitted.iter().all(|plugin| !class.asks(*plugin))
             && is_kept(&self.plugins, class)
             && self.plugins.scores().dependence() == Dependence::Node;
         if alike == 0 || !plain {

@@ -33,6 +33,8 @@ use crate::wake::{Change, helps};
 pub struct Scheduler<P = ()> {
     pub(crate) cluster: Cluster,
     pub(crate) profile: Profile,
+    /// Kubernetes' filters that the profile leaves out.
+    pub(crate) omitted: Box<[FilterPlugin]>,
     pub(crate) scoring: Scoring,
     pub(crate) boards: Boards,
     pub(crate) impasses: Impasses,
@@ -95,8 +97,10 @@ impl<P: Plugins> Scheduler<P> {
         cluster.shares_devices = profile.filters.contains(&FilterPlugin::GpuShare);
         let scoring = Scoring::new(&profile, &mut cluster.catalog, &mut cluster.interner)?;
         let queue = Queue::new(Waits::new(&profile));
+        let omitted = FilterPlugin::OF_KUBERNETES.into_iter().filter(|plugin| !profile.filters.contains(plugin));
         Ok(Self {
             cluster,
+            omitted: omitted.collect(),
             profile,
             scoring,
             boards: Boards::default(),

@@ -88,12 +88,14 @@ impl<T> Pages<T> {
 impl<T> Index<usize> for Pages<T> {
     type Output = T;
 
+    #[inline]
     fn index(&self, row: usize) -> &T {
         &self.pages[row / PAGE][row % PAGE]
     }
 }
 
 impl<T: Clone> IndexMut<usize> for Pages<T> {
+    #[inline]
     fn index_mut(&mut self, row: usize) -> &mut T {
         &mut Arc::make_mut(&mut self.pages[row / PAGE])[row % PAGE]
     }
