@@ -9,8 +9,8 @@ use crate::capability::CapabilitySet;
 use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::id::IdMapping;
-use crate::mount::Kind;
 use crate::kind::Namespace;
+use crate::mount::Kind;
 use crate::plan::cgroup_view::{self, Hierarchy};
 use crate::plan::{CgroupVersion, Facts};
 
