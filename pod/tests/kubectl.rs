@@ -11,8 +11,7 @@ use api_server::Server;
 use trial::{Test, need};
 use windlass_pod::table::{self, Width};
 use windlass_pod::{
-    Decoder, Object, Strictness, Time, decode_json, decode_protobuf, decode_yaml, defaults, encode_protobuf,
-    encode_yaml, validate,
+    Decoder, Object, Strictness, Time, decode_json, decode_protobuf, decode_yaml, defaults, encode_protobuf, validate,
 };
 
 /// The first minor version of `kubectl` that writes the versions of objects that this library has.
@@ -70,11 +69,10 @@ impl Kubectl {
         String::from_utf8(output.stderr).unwrap()
     }
 
-    /// The file that holds the object.
-    fn file(&self, object: &Object) -> String {
-        let path = self.home.path().join("object.yaml");
-        std::fs::write(&path, object.encode_yaml()).unwrap();
-        path.to_str().unwrap().to_owned()
+    /// The name of a file, where `kubectl` runs, that holds the object.
+    fn file(&self, object: &Object) -> &'static str {
+        std::fs::write(self.home.path().join("object.yaml"), object.encode_yaml()).unwrap();
+        "object.yaml"
     }
 }
 
@@ -223,9 +221,8 @@ fn applies_on_the_server(server: &Server, kubectl: &Kubectl) {
     let Some(Object::Deployment(mut deployment)) = server.object("Deployment", "web") else { panic!("no deployment") };
     deployment.metadata.managed_fields.clear();
     deployment.spec.template.spec.containers[0].image = Some("nginx:1.28".to_owned());
-    let file = kubectl.home.path().join("deployment.yaml");
-    std::fs::write(&file, encode_yaml(&*deployment)).unwrap();
-    let apply = format!("apply --server-side --validate=false --field-manager=team -f {}", file.display());
+    let file = kubectl.file(&Object::Deployment(deployment));
+    let apply = format!("apply --server-side --validate=false --field-manager=team -f {file}");
     let conflict = kubectl.complains(&apply);
     assert!(conflict.contains("Apply failed with 1 conflict: conflict with \"kubectl-patch\""), "{conflict}");
     assert!(conflict.contains(r#".spec.template.spec.containers[name="nginx"].image"#), "{conflict}");

@@ -52,18 +52,8 @@ impl FilterPlugin {
         Self::GpuShare,
     ];
 
-    /// Those of kube-scheduler, in order.
-    pub(crate) const OF_KUBERNETES: [Self; 9] = [
-        Self::NodeUnschedulable,
-        Self::NodeName,
-        Self::TaintToleration,
-        Self::NodeAffinity,
-        Self::NodePorts,
-        Self::NodeResourcesFit,
-        Self::VolumeBinding,
-        Self::PodTopologySpread,
-        Self::InterPodAffinity,
-    ];
+    /// Those of kube-scheduler, in order: all but the last.
+    pub(crate) const OF_KUBERNETES: &'static [Self] = Self::ALL.split_at(Self::ALL.len() - 1).0;
 
     /// The plugin's name in kube-scheduler.
     pub fn name(self) -> &'static str {
@@ -282,7 +272,7 @@ impl Default for Profile {
         let scores = ScorePlugin::ALL.into_iter().map(|plugin| (plugin, plugin.default_weight()));
         Self {
             scheduler_name: "default-scheduler".to_owned(),
-            filters: FilterPlugin::OF_KUBERNETES.into(),
+            filters: FilterPlugin::OF_KUBERNETES.iter().copied().collect(),
             scores: scores.filter(|(_, weight)| *weight > 0).collect(),
             fit: FitStrategy::LeastAllocated,
             fit_resources: vec![("cpu".to_owned(), 1), ("memory".to_owned(), 1)],

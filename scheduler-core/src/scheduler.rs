@@ -97,7 +97,7 @@ impl<P: Plugins> Scheduler<P> {
         cluster.shares_devices = profile.filters.contains(&FilterPlugin::GpuShare);
         let scoring = Scoring::new(&profile, &mut cluster.catalog, &mut cluster.interner)?;
         let queue = Queue::new(Waits::new(&profile));
-        let omitted = FilterPlugin::OF_KUBERNETES.into_iter().filter(|plugin| !profile.filters.contains(plugin));
+        let omitted = FilterPlugin::OF_KUBERNETES.iter().copied().filter(|plugin| !profile.filters.contains(plugin));
         Ok(Self {
             cluster,
             omitted: omitted.collect(),

@@ -79,17 +79,14 @@ fn document(resctrl: &Resctrl, group: &Group) -> windlass_namespaces::Result<Val
         }
     }
     let used = group.used()?;
-    let bandwidth = used.iter().filter(|domain| domain.total.is_some() || domain.local.is_some());
-    let bandwidth: Vec<Value> = bandwidth
-        .map(|domain| {
-            json!({
-                "mbm_total_bytes": domain.total.unwrap_or_default(),
-                "mbm_local_bytes": domain.local.unwrap_or_default(),
-            })
-        })
-        .collect();
+    let bandwidth = used.iter().map(|domain| {
+        let counters = [("mbm_total_bytes", domain.total), ("mbm_local_bytes", domain.local)];
+        counters.into_iter().filter_map(|(key, bytes)| Some((key.to_owned(), bytes?.into()))).collect()
+    });
+    // What the processor does not count is left out, not zero.
+    let bandwidth = bandwidth.filter(|counters: &Map<String, Value>| !counters.is_empty()).map(Value::Object);
     let occupied = used.iter().filter_map(|domain| Some(json!({ "llc_occupancy": domain.occupancy? })));
-    for (key, list) in [("mbm_stats", bandwidth), ("cmt_stats", occupied.collect())] {
+    for (key, list) in [("mbm_stats", bandwidth.collect::<Vec<_>>()), ("cmt_stats", occupied.collect())] {
         if !list.is_empty() {
             document.insert(key.to_owned(), list.into());
         }
@@ -118,7 +115,7 @@ mod tests {
         std::fs::write(class.join("mon_data/mon_L3_00/mbm_local_bytes"), "7\n").unwrap();
         let counted = document(&resctrl, &group(&state)).unwrap();
         assert_eq!(counted["cmt_stats"], json!([{ "llc_occupancy": 4096 }]));
-        assert_eq!(counted["mbm_stats"], json!([{ "mbm_total_bytes": 0, "mbm_local_bytes": 7 }]));
+        assert_eq!(counted["mbm_stats"], json!([{ "mbm_local_bytes": 7 }]));
     }
 
     #[test]
