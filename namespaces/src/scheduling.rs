@@ -118,7 +118,7 @@ names!(
 pub struct Scheduler {
     /// The policy.
     pub policy: SchedulerPolicy,
-    /// Units: -20 (most time) to 19; for time-sharing policies.
+    /// Units: -20 (most time) to 19; for [`SchedulerPolicy::Other`] and [`SchedulerPolicy::Batch`]; others keep the caller's.
     pub nice: i32,
     /// Units: 1 to 99 (first); for [`SchedulerPolicy::Fifo`] and [`SchedulerPolicy::RoundRobin`].
     pub priority: u32,

@@ -132,12 +132,14 @@ fn clocks_for_users() {
 const SCHEDULED: &str = "cut -d' ' -f19,40,41 /proc/self/stat";
 
 fn scheduler() {
+    // A policy that has no nice value leaves the caller's, which need not be zero.
+    let nice = said(&mut shell("cut -d' ' -f19 /proc/self/stat"));
     let batch = Scheduler { nice: 7, ..Scheduler::new(SchedulerPolicy::Batch) };
     assert_eq!(said(shell(SCHEDULED).scheduler(batch)), "7 0 3");
-    assert_eq!(said(shell(SCHEDULED).scheduler(Scheduler::new(SchedulerPolicy::Idle))), "0 0 5");
+    assert_eq!(said(shell(SCHEDULED).scheduler(Scheduler::new(SchedulerPolicy::Idle))), format!("{nice} 0 5"));
     let real_time = Scheduler { priority: 3, ..Scheduler::new(SchedulerPolicy::RoundRobin) };
-    assert_eq!(said(shell(SCHEDULED).scheduler(real_time)), "0 3 2");
-    // The children's policy is the usual one again.
+    assert_eq!(said(shell(SCHEDULED).scheduler(real_time)), format!("{nice} 3 2"));
+    // The children's policy is the usual one again, and its nice value.
     let reset = Scheduler { priority: 3, flags: Scheduler::RESET_ON_FORK, ..Scheduler::new(SchedulerPolicy::Fifo) };
     let script = format!("{SCHEDULED}; true");
     assert_eq!(said(shell(&script).scheduler(reset)), "0 0 0");
