@@ -62,6 +62,8 @@ enum Due {
 struct Member {
     machine: PodMachine,
     set: String,
+    /// Where it is among the pods of its set.
+    index: usize,
     /// When it was last asked to be called.
     tick: Option<Duration>,
 }
@@ -105,6 +107,11 @@ const SERVICE: &str = "
 metadata: {name: web, namespace: default}
 spec: {type: ClusterIP, clusterIP: 10.96.0.9, selector: {app: web}, ports: [{port: 80, targetPort: 80}]}
 ";
+
+/// What a pod is called by here: its uid.
+fn number(pod: &Pod) -> u64 {
+    pod.metadata.uid.as_ref().unwrap().parse().unwrap()
+}
 
 impl World {
     fn new(seed: u64) -> Self {
@@ -205,28 +212,36 @@ impl World {
         let Some(member) = self.members.get_mut(&id) else { return };
         let actions = member.machine.handle(event, now);
         let gone = member.machine.is_gone();
-        let status = member.machine.status().clone();
+        let pods = self.pods.get_mut(&member.set).unwrap();
+        let pod = &mut pods[member.index];
+        if pod.status != *member.machine.status() {
+            let was = (pod.is_ready(), pod.is_terminal());
+            pod.status = member.machine.status().clone();
+            self.dirty |= was != (pod.is_ready(), pod.is_terminal());
+        }
         // What is due at once is due with the next second here.
         let timeout = member.machine.next_timeout().map(|timeout| timeout.max(now + Duration::from_secs(1)));
         let call = timeout.filter(|timeout| member.tick.is_none_or(|tick| tick <= now || *timeout < tick));
         member.tick = call.or(member.tick);
-        let set = member.set.clone();
+        if gone && pod.metadata.deletion_timestamp.is_some() {
+            self.remove(id);
+        }
         self.perform(id, actions);
         if let Some(timeout) = call {
             let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
             self.at(seconds, Due::Tick(id));
         }
-        let uid = id.to_string();
+    }
+
+    /// The API server has this pod no more; the last of its set takes its place.
+    fn remove(&mut self, id: u64) {
+        let Member { set, index, .. } = self.members.remove(&id).unwrap();
         let pods = self.pods.get_mut(&set).unwrap();
-        let Some(index) = pods.iter().position(|pod| pod.metadata.uid.as_ref() == Some(&uid)) else { return };
-        let was = (pods[index].is_ready(), pods[index].is_terminal());
-        pods[index].status = status;
-        self.dirty |= was != (pods[index].is_ready(), pods[index].is_terminal());
-        if gone && pods[index].metadata.deletion_timestamp.is_some() {
-            pods.swap_remove(index);
-            self.members.remove(&id);
-            self.dirty = true;
+        pods.swap_remove(index);
+        if let Some(moved) = pods.get(index) {
+            self.members.get_mut(&number(moved)).unwrap().index = index;
         }
+        self.dirty = true;
     }
 
     fn delete(&mut self, set: &str, name: &str) {
@@ -237,7 +252,7 @@ impl World {
             return;
         }
         pod.metadata.deletion_timestamp = Some(now);
-        let id: u64 = pod.metadata.uid.as_ref().unwrap().parse().unwrap();
+        let id = number(pod);
         self.dirty = true;
         self.tell(id, Event::Delete { grace: None });
     }
@@ -253,14 +268,18 @@ impl World {
         pod.spec = set.spec.template.spec.clone();
         pod.spec.node_name = Some(format!("node-{}", id % 50));
         let machine = PodMachine::new(pod.clone(), Settings::default());
-        self.pods.get_mut(set.name()).unwrap().push(pod);
-        self.members.insert(id, Member { machine, set: set.name().to_owned(), tick: None });
+        let pods = self.pods.get_mut(set.name()).unwrap();
+        self.members.insert(id, Member { machine, set: set.name().to_owned(), index: pods.len(), tick: None });
+        pods.push(pod);
         let time = self.soon(4);
         self.at(time, Due::Tick(id));
     }
 
-    /// The controllers, until none of them has anything to do.
+    /// The controllers, until none of them has anything to do; what was promised is looked at when something changed.
     fn control(&mut self) {
+        if !self.dirty {
+            return;
+        }
         while std::mem::take(&mut self.dirty) {
             let now = self.time();
             let sets = self.sets.clone();
@@ -287,12 +306,12 @@ impl World {
                     self.delete(set.name(), name);
                 }
                 let counts = replication::count(&Wanted::of_replica_set(set).unwrap(), &self.pods[set.name()], now);
-                let number = |count: usize| Some(i32::try_from(count).unwrap());
+                let told = |count: usize| Some(i32::try_from(count).unwrap());
                 let status = &mut self.sets[index].status;
                 let before = status.clone();
-                status.replicas = number(counts.replicas);
-                status.ready_replicas = number(counts.ready);
-                status.available_replicas = number(counts.available);
+                status.replicas = told(counts.replicas);
+                status.ready_replicas = told(counts.ready);
+                status.available_replicas = told(counts.available);
                 self.dirty |= *status != before;
             }
             self.roll(now);
@@ -397,7 +416,10 @@ impl World {
                 self.own.metadata.generation = self.own.metadata.generation.map(|generation| generation + 1);
                 self.dirty = true;
             }
-            Due::Check => self.published(),
+            Due::Check => {
+                self.invariants();
+                self.published();
+            }
         }
     }
 
@@ -435,10 +457,10 @@ impl World {
 
 #[test]
 fn a_thousand_pods_come_through() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds: Vec<u64> = match number("POD_SEED") {
+    let given = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds: Vec<u64> = match given("POD_SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("POD_SEEDS").unwrap_or(4)).collect(),
+        None => (0..given("POD_SEEDS").unwrap_or(4)).collect(),
     };
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let run = |seeds: &[u64]| {
