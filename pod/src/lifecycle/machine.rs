@@ -41,6 +41,8 @@ pub(super) enum Ending {
 #[derive(Debug, Clone)]
 pub struct PodMachine {
     pub(super) pod: Pod,
+    /// Name, namespace and uid, as messages have them.
+    full_name: String,
     pub(super) cells: Vec<Cell>,
     pub(super) sandbox: Sandbox,
     pub(super) sandbox_message: String,
@@ -58,7 +60,9 @@ impl PodMachine {
         let init = pod.spec.init_containers.iter().map(|container| (container, Role::Init));
         let regular = pod.spec.containers.iter().map(|container| (container, Role::Regular));
         let cells = init.chain(regular).map(|(container, role)| Cell::new(container, role, &settings)).collect();
+        let metadata = &pod.metadata;
         Self {
+            full_name: format!("{}_{}({})", metadata.name.text(), metadata.namespace.text(), metadata.uid.text()),
             report: Report::new(&pod, settings),
             pod,
             cells,
@@ -150,8 +154,10 @@ impl PodMachine {
                 self.hook_finished(&container, hook, failure.as_deref(), now, actions);
             }
             Event::ProbeFinished { container, kind, outcome } => {
-                let verdict = self.cell(&container).map(|cell| cell.answer(kind, outcome, now, actions));
-                self.judge(&container, verdict.unwrap_or(Verdicts::Nothing), now, actions);
+                if let Some(index) = self.cells.iter().position(|cell| cell.name == container) {
+                    let verdict = self.cells[index].answer(kind, outcome, now, actions);
+                    self.judge(index, verdict, now, actions);
+                }
             }
             Event::Condition(condition) => self.set_condition(condition),
             Event::Delete { grace } => self.delete(grace, now),
@@ -206,8 +212,7 @@ impl PodMachine {
         for index in 0..self.cells.len() {
             self.cells[index].continue_stop(now, actions);
             let verdict = self.cells[index].tick(deleting, now, actions);
-            let name = self.cells[index].name.clone();
-            self.judge(&name, verdict, now, actions);
+            self.judge(index, verdict, now, actions);
         }
         if self.ending.is_none() && self.active_deadline().is_some_and(|deadline| now >= deadline) {
             self.ending = Some(Ending::DeadlineExceeded);
@@ -217,12 +222,12 @@ impl PodMachine {
     }
 
     /// Stops a container whose probes ask for it; what it was is started again as its pod says.
-    fn judge(&mut self, container: &str, verdict: Verdicts, now: Duration, actions: &mut Vec<Action>) {
+    fn judge(&mut self, index: usize, verdict: Verdicts, now: Duration, actions: &mut Vec<Action>) {
         let Verdicts::Restart(kind) = verdict else { return };
         let grace = self.grace();
-        let Some(cell) = self.cell(container) else { return };
+        let cell = &mut self.cells[index];
         let probe = if kind == ProbeKind::Liveness { "liveness" } else { "startup" };
-        let message = format!("Container {container} failed {probe} probe, will be restarted");
+        let message = format!("Container {} failed {probe} probe, will be restarted", cell.name);
         actions.push(Action::Note { reason: "Killing", message });
         let grace = cell.probe_grace(kind).unwrap_or(grace);
         cell.begin_stop(grace, now, actions);
@@ -250,11 +255,6 @@ impl PodMachine {
         }
     }
 
-    fn full_name(&self) -> String {
-        let metadata = &self.pod.metadata;
-        format!("{}_{}({})", metadata.name.text(), metadata.namespace.text(), metadata.uid.text())
-    }
-
     /// Whether a container that ended is started again.
     fn restarts(&self, cell: &Cell) -> bool {
         match (cell.role, self.pod.spec.restart_policy.text()) {
@@ -266,7 +266,6 @@ impl PodMachine {
 
     /// Starts init containers in their order; true when all have done their part.
     fn start_init_containers(&mut self, now: Duration, actions: &mut Vec<Action>) -> bool {
-        let pod = self.full_name();
         let any_regular = self.cells.iter().any(|cell| cell.role == Role::Regular && cell.attempts > 0);
         for index in 0..self.cells.len() {
             let restarts = self.restarts(&self.cells[index]);
@@ -275,7 +274,7 @@ impl PodMachine {
                 Role::Regular => return true,
                 Role::Sidecar => {
                     if !cell.is_live() {
-                        cell.try_start(&pod, now, actions);
+                        cell.try_start(&self.full_name, now, actions);
                     }
                     // Once the regular containers run, a sidecar that restarts does not hold them up.
                     let holds = !cell.is_running() || !cell.started;
@@ -288,7 +287,7 @@ impl PodMachine {
                     if matches!(cell.state, State::Ended(_)) && !restarts {
                         self.ending = Some(Ending::Done);
                     } else if !cell.is_live() {
-                        cell.try_start(&pod, now, actions);
+                        cell.try_start(&self.full_name, now, actions);
                     }
                     return false;
                 }
@@ -298,7 +297,6 @@ impl PodMachine {
     }
 
     fn start_regular_containers(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let pod = self.full_name();
         let mut all_done = true;
         for index in 0..self.cells.len() {
             let restarts = self.restarts(&self.cells[index]);
@@ -309,7 +307,7 @@ impl PodMachine {
             let done = matches!(cell.state, State::Ended(_)) && !restarts;
             all_done &= done;
             if !done && !cell.is_live() {
-                cell.try_start(&pod, now, actions);
+                cell.try_start(&self.full_name, now, actions);
             }
         }
         if all_done {
@@ -354,8 +352,7 @@ impl PodMachine {
         for index in 0..self.cells.len() {
             let restarts = self.ending.is_none() && self.restarts(&self.cells[index]);
             let verdict = self.cells[index].watch(restarts, now, actions);
-            let name = self.cells[index].name.clone();
-            self.judge(&name, verdict, now, actions);
+            self.judge(index, verdict, now, actions);
         }
     }
 }

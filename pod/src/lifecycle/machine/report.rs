@@ -39,12 +39,9 @@ impl Report {
     }
 
     pub(super) fn update(&mut self, machine: &PodMachine, now: Duration) {
-        let of = |init: bool| {
-            let cells = machine.cells.iter().filter(move |cell| (cell.role != Role::Regular) == init);
-            cells.map(|cell| self.container(machine, cell)).collect::<Vec<_>>()
-        };
-        let (init, regular) = (of(true), of(false));
-        let all: Vec<ContainerStatus> = regular.iter().chain(&init).cloned().collect();
+        let of = |init: bool| machine.cells.iter().filter(move |cell| (cell.role != Role::Regular) == init);
+        // The regular ones first, then those that start before them.
+        let mut all: Vec<_> = of(false).chain(of(true)).map(|cell| self.container(machine, cell)).collect();
         let ended = machine.ending.is_some() && !machine.cells.iter().any(Cell::is_live);
         let spec = &machine.pod.spec;
         let mut phase = status::phase(spec, &all, if ended { PodEnd::Terminal } else { PodEnd::Open });
@@ -79,11 +76,12 @@ impl Report {
             status::containers_ready(spec, &all, phase),
             scheduled,
         ];
-        let others = gates.iter().filter(|gate| own.iter().all(|own| own.type_ != gate.type_)).cloned();
-        let conditions: Vec<PodCondition> = others.chain(own.iter().cloned()).collect();
+        let mut conditions: Vec<PodCondition> =
+            gates.iter().filter(|gate| own.iter().all(|own| own.type_ != gate.type_)).cloned().collect();
+        conditions.extend(own);
         self.status.conditions = conditions.into_iter().map(|one| self.dated(one, now)).collect();
-        self.status.container_statuses = regular;
-        self.status.init_container_statuses = init;
+        self.status.init_container_statuses = all.split_off(of(false).count());
+        self.status.container_statuses = all;
     }
 
     /// A condition keeps the time of its last change.
